@@ -1,8 +1,9 @@
-"""Shared by all render scripts: Mitsuba set-up, cameras, exact depth by ray casting, denoising, tone mapping, safe writing.
+"""Shared by all render scripts: Mitsuba set-up, cameras, exact depth, denoising, tone mapping, safe writing.
 
 World axes while rendering: x right, y up, z backwards (right-handed), metres; the eye stands at (0, 1.5, 0).
 Room axes (X right, Z forward, origin on the floor under the eye) are world (X, y, -Z).
 """
+
 import glob
 import json
 import math
@@ -64,18 +65,35 @@ def pixel_rays(width, height, focal, pitch, pan, x0=None, y0=None, offset=(0.5, 
 
 
 def orbit_sensor(width, height, focal, x0, y0, eyes, forwards, samples):
-    """Level cameras side by side in one film (one kernel for all of them): a (H, len(eyes) * W) picture of the same window."""
+    """Level cameras side by side in one film, so that one kernel serves all: a (H, len(eyes) * W) picture."""
     cameras = {}
     for k, (eye, forward) in enumerate(zip(eyes, forwards)):
         cameras[f"view{k}"] = {
-            "type": "perspective", "fov_axis": "x", "fov": math.degrees(2 * math.atan(width / 2 / focal)),
-            "near_clip": 0.01, "far_clip": 1000.0,
-            "principal_point_offset_x": -(-x0 - width / 2) / width, "principal_point_offset_y": -(-y0 - height / 2) / height,
-            "to_world": T().look_at(list(eye), list(eye + forward), [0, 1, 0]), "film": {"type": "hdrfilm", "width": width, "height": height}}
-    return mi.load_dict({"type": "batch", **cameras,
-                         "film": {"type": "hdrfilm", "width": width * len(eyes), "height": height, "rfilter": {"type": "box"},
-                                  "pixel_format": "rgba", "component_format": "float32"},
-                         "sampler": {"type": "independent", "sample_count": samples}})
+            "type": "perspective",
+            "fov_axis": "x",
+            "fov": math.degrees(2 * math.atan(width / 2 / focal)),
+            "near_clip": 0.01,
+            "far_clip": 1000.0,
+            "principal_point_offset_x": -(-x0 - width / 2) / width,
+            "principal_point_offset_y": -(-y0 - height / 2) / height,
+            "to_world": T().look_at(list(eye), list(eye + forward), [0, 1, 0]),
+            "film": {"type": "hdrfilm", "width": width, "height": height},
+        }
+    return mi.load_dict(
+        {
+            "type": "batch",
+            **cameras,
+            "film": {
+                "type": "hdrfilm",
+                "width": width * len(eyes),
+                "height": height,
+                "rfilter": {"type": "box"},
+                "pixel_format": "rgba",
+                "component_format": "float32",
+            },
+            "sampler": {"type": "independent", "sample_count": samples},
+        }
+    )
 
 
 def sensor(width, height, focal, pitch, pan, samples, seed=0, x0=None, y0=None):
@@ -85,20 +103,37 @@ def sensor(width, height, focal, pitch, pan, samples, seed=0, x0=None, y0=None):
     half = int(math.ceil(max(abs(x0), abs(y0), abs(x0 + width), abs(y0 + height)))) + 1
     _, _, forward = camera_axes(pitch, pan)
     eye = np.array([0, EYE_HEIGHT, 0])
-    return mi.load_dict({
-        "type": "perspective", "fov_axis": "x", "fov": math.degrees(2 * math.atan(half / focal)),
-        "near_clip": 0.01, "far_clip": 1000.0,
-        "to_world": T().look_at(list(eye), list(eye + forward), [0, 1, 0]),
-        "film": {"type": "hdrfilm", "width": 2 * half, "height": 2 * half,
-                 "crop_offset_x": int(round(half + x0)), "crop_offset_y": int(round(half + y0)),
-                 "crop_width": width, "crop_height": height,
-                 "rfilter": {"type": "box"}, "pixel_format": "rgba", "component_format": "float32"},
-        "sampler": {"type": "independent", "sample_count": samples, "seed": seed}})
+    return mi.load_dict(
+        {
+            "type": "perspective",
+            "fov_axis": "x",
+            "fov": math.degrees(2 * math.atan(half / focal)),
+            "near_clip": 0.01,
+            "far_clip": 1000.0,
+            "to_world": T().look_at(list(eye), list(eye + forward), [0, 1, 0]),
+            "film": {
+                "type": "hdrfilm",
+                "width": 2 * half,
+                "height": 2 * half,
+                "crop_offset_x": int(round(half + x0)),
+                "crop_offset_y": int(round(half + y0)),
+                "crop_width": width,
+                "crop_height": height,
+                "rfilter": {"type": "box"},
+                "pixel_format": "rgba",
+                "component_format": "float32",
+            },
+            "sampler": {"type": "independent", "sample_count": samples, "seed": seed},
+        }
+    )
 
 
 # ---------------------------------------------------------------- light and depth
-INTEGRATOR = {"type": "aov", "aovs": "albedo:albedo,normal:sh_normal",
-              "image": {"type": "path", "max_depth": 6, "hide_emitters": False}}
+INTEGRATOR = {
+    "type": "aov",
+    "aovs": "albedo:albedo,normal:sh_normal",
+    "image": {"type": "path", "max_depth": 6, "hide_emitters": False},
+}
 
 
 def path_trace(scene, camera, samples, seed=0, hide_emitters=False):
@@ -107,8 +142,12 @@ def path_trace(scene, camera, samples, seed=0, hide_emitters=False):
     out = np.array(mi.render(scene, sensor=camera, integrator=mi.load_dict(settings), spp=samples, seed=seed))
     color, alpha, albedo, normal = out[..., :3], out[..., 3], out[..., 4:7], out[..., 7:10]
     color = np.nan_to_num(color, posinf=0, neginf=0).astype(np.float32)
-    clean = pyoidn.denoise(np.ascontiguousarray(color), albedo=np.ascontiguousarray(np.clip(albedo, 0, 1), np.float32),
-                           normal=np.ascontiguousarray(normal, np.float32), hdr=True)
+    clean = pyoidn.denoise(
+        np.ascontiguousarray(color),
+        albedo=np.ascontiguousarray(np.clip(albedo, 0, 1), np.float32),
+        normal=np.ascontiguousarray(normal, np.float32),
+        hdr=True,
+    )
     return np.maximum(clean, 0), np.clip(alpha, 0, 1)
 
 

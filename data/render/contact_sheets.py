@@ -1,4 +1,5 @@
 """Contact sheets to look at: python contact_sheets.py rooms|objects|scenes [--data DIR] [-o DIR]."""
+
 import argparse
 import json
 from pathlib import Path
@@ -28,7 +29,7 @@ def depth_picture(path):
 def rooms(folder):
     names = [p.stem for p in sorted(folder.glob("*.webp"))]
     for start in range(0, len(names), 60):
-        part = names[start:start + 60]
+        part = names[start : start + 60]
         yield f"rooms_{start:03d}", tile([Image.open(folder / f"{n}.webp") for n in part], 10, 160)
     yield "rooms_depth", tile([depth_picture(folder / f"{n}_depth.png") for n in names[:60]], 10, 160)
 
@@ -41,14 +42,14 @@ def objects(folder):
         f = entry["distances"][0]["frame"]
         cells += [sheet.crop((k * f["width"], 0, (k + 1) * f["width"], f["height"])) for k in range(8)]
     for start in range(0, len(cells), 8 * 24):
-        yield f"objects_{start // 8:03d}", tile(cells[start:start + 8 * 24], 16, 100)
+        yield f"objects_{start // 8:03d}", tile(cells[start : start + 8 * 24], 16, 100)
 
 
 def scenes(folder):
     names = [e["name"] for e in json.loads((folder / "scenes.json").read_text())["scenes"]]
     for start in range(0, len(names), 25):
         cells = []
-        for n in names[start:start + 25]:
+        for n in names[start : start + 25]:
             cells += [Image.open(folder / f"{n}{end}") for end in (".webp", "_background.webp", "_mask.png")]
             cells.append(depth_picture(folder / f"{n}_depth.png"))
         yield f"scenes_{start:03d}", tile(cells, 12, 130)

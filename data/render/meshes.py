@@ -1,4 +1,5 @@
-"""The Sweet Home 3D furniture libraries: catalogue entries and meshes as Mitsuba shapes standing on the floor at the origin, front to +z."""
+"""The Sweet Home 3D furniture libraries: catalogue entries, and meshes standing on the floor, front to +z."""
+
 import re
 import tempfile
 import zipfile
@@ -6,10 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-
 from common import mi, to_linear
 
-LIBRARIES = {"BlendSwap-CC-0": "Public domain (CC0)", "BlendSwap-CC-BY": "CC BY 3.0", "Scopia": "CC BY 3.0", "Reallusion": "CC BY 3.0 US"}
+LIBRARIES = {
+    "BlendSwap-CC-0": "Public domain (CC0)",
+    "BlendSwap-CC-BY": "CC BY 3.0",
+    "Scopia": "CC BY 3.0",
+    "Reallusion": "CC BY 3.0 US",
+}
 FURNITURE = Path("/usr/share/sweethome3d/furniture")  # where Debian's package puts them; --furniture overrides
 
 
@@ -33,15 +38,24 @@ def load_parts(folder, library, number):
     with zipfile.ZipFile(Path(folder) / f"{library}.sh3f") as archive, tempfile.TemporaryDirectory() as scratch:
         beside = str(Path(model).parent) + "/"
         archive.extractall(scratch, [m for m in archive.namelist() if m.startswith(beside)])
-        scene = trimesh.load(Path(scratch) / model, process=False, group_material=True, force="scene", split_object=False)
+        scene = trimesh.load(
+            Path(scratch) / model, process=False, group_material=True, force="scene", split_object=False
+        )
         parts = []
         for mesh in scene.dump() if hasattr(scene, "dump") else [scene]:
             if len(mesh.faces):
                 visual = mesh.visual
                 uv = getattr(visual, "uv", None)
                 normals = mesh.vertex_normals if "vertex_normals" in mesh._cache else None
-                parts.append([np.array(mesh.vertices), np.array(mesh.faces), None if uv is None else np.array(uv),
-                              getattr(visual, "material", None), normals])
+                parts.append(
+                    [
+                        np.array(mesh.vertices),
+                        np.array(mesh.faces),
+                        None if uv is None else np.array(uv),
+                        getattr(visual, "material", None),
+                        normals,
+                    ]
+                )
     rotation = np.eye(3)
     if "modelRotation" in entry:
         rotation = np.array([float(v) for v in entry["modelRotation"].split()]).reshape(3, 3)
@@ -63,18 +77,25 @@ def bsdf_of(material):
     image = getattr(material, "image", None)
     diffuse = np.asarray(getattr(material, "diffuse", [160, 160, 160, 255]), float)[:3] / 255
     shininess = float(np.ravel((getattr(material, "kwargs", {}) or {}).get("ns", [30]))[0])
-    roughness = float(np.clip((2 / (shininess + 2)) ** .25, .25, .9))
+    roughness = float(np.clip((2 / (shininess + 2)) ** 0.25, 0.25, 0.9))
     opacity = None
     if image is not None:
         rgba = np.asarray(image.convert("RGBA"))
-        if (rgba[..., 3] < 128).mean() > .005:
-            opacity = {"type": "bitmap", "raw": True, "filter_type": "bilinear",
-                       "bitmap": mi.Bitmap(np.ascontiguousarray(rgba[..., 3:].astype(np.float32) / 255))}
-        color = np.clip(to_linear(rgba[..., :3] / 255), .01, .9).astype(np.float32)
+        if (rgba[..., 3] < 128).mean() > 0.005:
+            opacity = {
+                "type": "bitmap",
+                "raw": True,
+                "filter_type": "bilinear",
+                "bitmap": mi.Bitmap(np.ascontiguousarray(rgba[..., 3:].astype(np.float32) / 255)),
+            }
+        color = np.clip(to_linear(rgba[..., :3] / 255), 0.01, 0.9).astype(np.float32)
         base = {"type": "bitmap", "raw": True, "bitmap": mi.Bitmap(np.ascontiguousarray(color))}
     else:
-        base = {"type": "rgb", "value": [float(c) for c in np.clip(to_linear(diffuse), .012, .9)]}
-    bsdf = {"type": "twosided", "bsdf": {"type": "principled", "base_color": base, "roughness": roughness, "specular": .4}}
+        base = {"type": "rgb", "value": [float(c) for c in np.clip(to_linear(diffuse), 0.012, 0.9)]}
+    bsdf = {
+        "type": "twosided",
+        "bsdf": {"type": "principled", "base_color": base, "roughness": roughness, "specular": 0.4},
+    }
     return {"type": "mask", "opacity": opacity, "bsdf": bsdf} if opacity else bsdf
 
 
@@ -101,8 +122,14 @@ class Model:
         for k, (v, f, uv, bsdf, normals) in enumerate(self.parts):
             props = mi.Properties()
             props["bsdf"] = bsdf
-            mesh = mi.Mesh(f"part{k}", len(v), len(f), has_vertex_normals=normals is not None, has_vertex_texcoords=uv is not None,
-                           props=props)
+            mesh = mi.Mesh(
+                f"part{k}",
+                len(v),
+                len(f),
+                has_vertex_normals=normals is not None,
+                has_vertex_texcoords=uv is not None,
+                props=props,
+            )
             params = mi.traverse(mesh)
             world = (v @ turn(yaw).T + [0, 0, -distance]) @ turn(-azimuth).T
             params["vertex_positions"] = np.ravel(world).astype(np.float32)

@@ -1,12 +1,26 @@
 """Render the rooms: python render_rooms.py [--only train:0:10]. Resumable: finished rooms are skipped."""
+
 import argparse
 import time
 from pathlib import Path
 
 import numpy as np
-
-from common import DATA, EYE_HEIGHT, FOCAL, ROOM_HEIGHT, ROOM_WIDTH, cast, depth_png, generator, path_trace, pixel_rays, save_image
-from common import save_json, sensor, tone_map
+from common import (
+    DATA,
+    EYE_HEIGHT,
+    FOCAL,
+    ROOM_HEIGHT,
+    ROOM_WIDTH,
+    cast,
+    depth_png,
+    generator,
+    path_trace,
+    pixel_rays,
+    save_image,
+    save_json,
+    sensor,
+    tone_map,
+)
 from room_model import Room
 
 COUNTS = {"val": 40, "test": 60, "train": 400}
@@ -16,7 +30,7 @@ SAMPLES = {"val": 48, "test": 48, "train": 32}  # paths per pixel before denoisi
 def good_view(depth):
     """The camera must not look into a wall or column close by."""
     view = depth[16:176, 40:200]
-    return np.mean(view < 1.2) < .02 and np.median(view) > 2.2 and np.isfinite(depth).all()
+    return np.mean(view < 1.2) < 0.02 and np.median(view) > 2.2 and np.isfinite(depth).all()
 
 
 def find_room(name):
@@ -31,14 +45,14 @@ def find_room(name):
 
 
 def exposure(name, radiance):
-    """Exposure and white balance as a camera would choose them, with some spread (returns a function radiance -> sRGB)."""
+    """Exposure and white balance as a camera would choose them, with some spread: a function radiance -> sRGB."""
     r = generator("exposure", name)
-    luminance = radiance[16:176, 40:200] @ [.2126, .7152, .0722]
-    key = r.choice([r.uniform(.32, .58), r.uniform(.16, .32)], p=[.82, .18])
+    luminance = radiance[16:176, 40:200] @ [0.2126, 0.7152, 0.0722]
+    key = r.choice([r.uniform(0.32, 0.58), r.uniform(0.16, 0.32)], p=[0.82, 0.18])
     scale = key / np.exp(np.mean(np.log(luminance + 1e-3)))
     scale = min(scale, 1.6 / np.percentile(luminance, 75))
     gray = radiance.reshape(-1, 3).mean(0)
-    white = (gray.mean() / gray) ** r.uniform(.4, .9) * r.uniform(.98, 1.02, 3)
+    white = (gray.mean() / gray) ** r.uniform(0.4, 0.9) * r.uniform(0.98, 1.02, 3)
     return lambda image: tone_map(image, scale, white)
 
 
@@ -65,9 +79,21 @@ def main():
             done += 1
         entries.append(room.entry(split))
         if done % 10 == 1 or i + 1 == COUNTS[split]:
-            save_json(out / "rooms.json", {"width": ROOM_WIDTH, "height": ROOM_HEIGHT, "focal": FOCAL, "eye_height": EYE_HEIGHT, "rooms": entries})
+            save_json(
+                out / "rooms.json",
+                {
+                    "width": ROOM_WIDTH,
+                    "height": ROOM_HEIGHT,
+                    "focal": FOCAL,
+                    "eye_height": EYE_HEIGHT,
+                    "rooms": entries,
+                },
+            )
         print(f"{name} {time.time() - start:.0f} s", flush=True)
-    save_json(out / "rooms.json", {"width": ROOM_WIDTH, "height": ROOM_HEIGHT, "focal": FOCAL, "eye_height": EYE_HEIGHT, "rooms": entries})
+    save_json(
+        out / "rooms.json",
+        {"width": ROOM_WIDTH, "height": ROOM_HEIGHT, "focal": FOCAL, "eye_height": EYE_HEIGHT, "rooms": entries},
+    )
 
 
 if __name__ == "__main__":

@@ -1,16 +1,30 @@
 """Whole test scenes in real light: python render_scenes.py --furniture DIR. Resumable.
 
-A test object stands in a test room, with true shadows, bounced light and reflections; beside it the empty room, rendered anew.
-`--poses` instead writes tests/fixtures/poses.npz: exact masks and depths of objects at poses that the composer must reproduce.
+A test object stands in a test room, with true shadows, bounced light and reflections; beside it the empty room,
+rendered anew. `--poses` instead writes tests/fixtures/poses.npz: exact masks and depths of objects at poses that the
+composer must reproduce.
 """
+
 import argparse
 import json
 import time
 from pathlib import Path
 
 import numpy as np
-
-from common import DATA, FOCAL, camera_axes, cast, depth_png, generator, mi, path_trace, pixel_rays, save_image, save_json, sensor
+from common import (
+    DATA,
+    FOCAL,
+    camera_axes,
+    cast,
+    depth_png,
+    generator,
+    mi,
+    path_trace,
+    pixel_rays,
+    save_image,
+    save_json,
+    sensor,
+)
 from meshes import FURNITURE, Model, turn
 from render_rooms import exposure, find_room
 
@@ -22,7 +36,9 @@ def catalogue_of_splits(split):
     jobs = [j for j in json.loads((Path(__file__).parent / "selection.json").read_text()) if j["split"] == split]
     entries = [e for e in json.loads((DATA / "objects" / "objects.json").read_text())["objects"] if e["split"] == split]
     if len(jobs) != len(entries):
-        raise SystemExit(f"data/objects has {len(entries)} {split} objects, selection.json {len(jobs)}: run render_objects.py first")
+        raise SystemExit(
+            f"data/objects has {len(entries)} {split} objects, selection.json {len(jobs)}: run render_objects.py first"
+        )
     return list(zip(entries, jobs))
 
 
@@ -38,26 +54,28 @@ def fits(room, model, yaw, distance, azimuth):
     """Inside the room, clear of what stands there, and for the most part in the picture."""
     x0, x1, z0, z1 = room.plan
     corners = footprint(model, yaw, distance, azimuth + room.pan)
-    if corners[:, 0].min() < x0 + .05 or corners[:, 0].max() > x1 - .05 or corners[:, 1].max() > z1 - .05:
+    if corners[:, 0].min() < x0 + 0.05 or corners[:, 0].max() > x1 - 0.05 or corners[:, 1].max() > z1 - 0.05:
         return False
     middle, radius = corners.mean(0), np.ptp(corners, axis=0).max() / 2
     for a, b, c, d in room.obstacles:
         nearest = np.clip(middle, [a, c], [b, d])
-        if np.hypot(*(nearest - middle)) < radius + .05:
+        if np.hypot(*(nearest - middle)) < radius + 0.05:
             return False
     right, down, forward = camera_axes(room.pitch, room.pan)
     p = model.vertices(yaw, distance, azimuth + room.pan) - [0, 1.5, 0]
     z = p @ forward
-    if z.min() < .3:
+    if z.min() < 0.3:
         return False
     u, v = p @ right / z * FOCAL, p @ down / z * FOCAL
-    return (np.abs(u) < SIZE / 2).mean() > .9 and ((np.abs(u) < SIZE / 2) & (np.abs(v) < SIZE / 2)).mean() > .75
+    return (np.abs(u) < SIZE / 2).mean() > 0.9 and ((np.abs(u) < SIZE / 2) & (np.abs(v) < SIZE / 2)).mean() > 0.75
 
 
-def place(r, room, model, yaw_of):
-    """A random valid (yaw, distance, azimuth), or None."""
+def place(r, room, model, yaws, exact):
+    """A random valid (yaw, distance, azimuth), or None. exact: one of the rendered yaws, else any between them."""
+    ring = np.unwrap(yaws, period=360)
     for _ in range(60):
-        yaw, distance, azimuth = yaw_of(r), float(np.exp(r.uniform(np.log(1.7), np.log(6.5)))), float(r.uniform(-24, 24))
+        yaw = float(r.choice(yaws)) if exact else round(float(np.interp(r.uniform(0, 7), range(8), ring)) % 360, 1)
+        distance, azimuth = float(np.exp(r.uniform(np.log(1.7), np.log(6.5)))), float(r.uniform(-24, 24))
         if fits(room, model, yaw, distance, azimuth):
             return yaw, round(distance, 3), round(azimuth, 2)
     return None
@@ -66,7 +84,7 @@ def place(r, room, model, yaw_of):
 def truth(room, empty, model, yaw, distance, azimuth):
     """Coverage (H, W) in [0, 1] and z-depth (H, W) of the object standing in the room."""
     alone = mi.load_dict({"type": "scene", **model.shapes(yaw, distance, azimuth + room.pan)})
-    offsets = [(a, b) for a in (.125, .375, .625, .875) for b in (.125, .375, .625, .875)]
+    offsets = [(a, b) for a in (0.125, 0.375, 0.625, 0.875) for b in (0.125, 0.375, 0.625, 0.875)]
     rays = np.stack([pixel_rays(SIZE, SIZE, FOCAL, room.pitch, room.pan, offset=o) for o in offsets])
     behind, front = cast(empty, rays), cast(alone, rays)
     seen = front < behind
@@ -74,7 +92,7 @@ def truth(room, empty, model, yaw, distance, azimuth):
     ordered = np.sort(np.where(seen, front, np.inf), axis=0)
     middle = np.take_along_axis(ordered, np.maximum(seen.sum(0) - 1, 0)[None] // 2, 0)[0]
     center = cast(empty, pixel_rays(SIZE, SIZE, FOCAL, room.pitch, room.pan))
-    return coverage, np.where(coverage > .5, middle, center)
+    return coverage, np.where(coverage > 0.5, middle, center)
 
 
 def candidates(kind, count, splits):
@@ -87,15 +105,13 @@ def candidates(kind, count, splits):
         for _ in range(200):
             name = f"room_{split}_{int(r.integers(rooms[split])):03d}"
             entry, job = pairs[split][(i // len(splits) * 7 + int(r.integers(3))) % len(pairs[split])]
-            yield_yaw = (lambda g: float(g.choice(entry["yaws"]))) if kind == "pose" else (lambda g: round(float(np.interp(
-                g.uniform(0, 7), range(8), np.unwrap(entry["yaws"], period=360))) % 360, 1))
             room, empty, _ = find_room(name)
             model = Model(candidates.furniture, job["library"], job["number"])
-            found = place(r, room, model, yield_yaw)
+            found = place(r, room, model, entry["yaws"], exact=kind == "pose")
             if found is None:
                 continue
             coverage, depth = truth(room, empty, model, *found)
-            if (coverage > .5).mean() >= .012:
+            if (coverage > 0.5).mean() >= 0.012:
                 yield i, name, room, empty, model, entry, found, coverage, depth
                 break
 
@@ -103,18 +119,31 @@ def candidates(kind, count, splits):
 def render_scenes(out):
     out.mkdir(parents=True, exist_ok=True)
     entries, start = [], time.time()
-    for i, room_name, room, empty, model, entry, (yaw, distance, azimuth), coverage, depth in candidates("scene", COUNT, ["test"]):
+    for i, room_name, room, empty, model, entry, (yaw, distance, azimuth), coverage, depth in candidates(
+        "scene", COUNT, ["test"]
+    ):
         name = f"scene_{i:03d}"
         if not (out / f"{name}.webp").exists():  # written last
             camera = sensor(SIZE, SIZE, FOCAL, room.pitch, room.pan, SAMPLES)
             bare, _ = path_trace(empty, camera, SAMPLES, seed=1000 + i)
-            full, _ = path_trace(room.scene(model.shapes(yaw, distance, azimuth + room.pan)), camera, SAMPLES, seed=2000 + i)
+            full, _ = path_trace(
+                room.scene(model.shapes(yaw, distance, azimuth + room.pan)), camera, SAMPLES, seed=2000 + i
+            )
             expose = exposure(room_name, np.pad(bare, ((16, 16), (40, 40), (0, 0)), mode="edge"))
             save_image(out / f"{name}_mask.png", np.uint8(np.round(coverage * 255)), optimize=True)
             save_image(out / f"{name}_depth.png", depth_png(depth), optimize=True)
             save_image(out / f"{name}_background.webp", expose(bare), lossless=True, method=6)
             save_image(out / f"{name}.webp", expose(full), lossless=True, method=6)
-        entries.append({"name": name, "room": room_name, "object": entry["name"], "yaw": yaw, "distance": distance, "azimuth": azimuth})
+        entries.append(
+            {
+                "name": name,
+                "room": room_name,
+                "object": entry["name"],
+                "yaw": yaw,
+                "distance": distance,
+                "azimuth": azimuth,
+            }
+        )
         save_json(out / "scenes.json", {"scenes": entries})
         print(f"{name} {room_name} {entry['name']} {distance} m {time.time() - start:.0f} s", flush=True)
 
@@ -122,8 +151,18 @@ def render_scenes(out):
 def write_poses(path):
     """The fixture for the composer: exact geometry only, no light."""
     rows = {k: [] for k in ("room", "object", "yaw", "distance", "azimuth", "coverage", "depth")}
-    for i, room_name, _, _, _, entry, (yaw, distance, azimuth), coverage, depth in candidates("pose", POSES, ["test", "val"]):
-        values = (room_name, entry["name"], entry["yaws"].index(yaw), distance, azimuth, np.uint8(np.round(coverage * 255)), depth_png(depth))
+    for i, room_name, _, _, _, entry, (yaw, distance, azimuth), coverage, depth in candidates(
+        "pose", POSES, ["test", "val"]
+    ):
+        values = (
+            room_name,
+            entry["name"],
+            entry["yaws"].index(yaw),
+            distance,
+            azimuth,
+            np.uint8(np.round(coverage * 255)),
+            depth_png(depth),
+        )
         for key, value in zip(rows, values):
             rows[key].append(value)
         print(i, room_name, entry["name"], distance, azimuth, flush=True)

@@ -1,0 +1,39 @@
+# Everything runs in .venv/, which the first target you call makes. Interrupt with Ctrl-C and call again: it goes on.
+PYTHON  ?= python3
+PROFILE ?= fast
+PY      := .venv/bin/python
+STAMP   := .venv/.installed
+
+.PHONY: help install course lab test bench
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make install   set up .venv/ (the other targets do it too)"
+	@echo "make course    run the notebooks headless; PROFILE=fast (default) or full; NOTEBOOKS=\"01 03\" for some of them"
+	@echo "make lab       open the notebooks in JupyterLab"
+	@echo "make test      run the tests; ARGS=\"-m 'not notebooks'\" for the quick ones"
+	@echo "make bench     measure speed on this machine"
+
+install: $(STAMP)
+
+# The stamp is written last, so an interrupted installation is taken up again; it is repeated when pyproject.toml changes.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "The course needs Python 3.10 or newer, found: `$(PYTHON) --version 2>&1`. Try: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv || \
+	  { echo "Could not make .venv/. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Installing into .venv/ (PyTorch is large: the first time takes some minutes)"
+	$(PY) -m pip install --disable-pip-version-check --editable ".[dev]"
+	@touch $@
+
+course: $(STAMP)
+	@$(PY) notebooks/tools/run_notebooks.py --profile $(PROFILE) $(NOTEBOOKS)
+
+lab: $(STAMP)
+	$(PY) -m jupyterlab notebooks
+
+test: $(STAMP)
+	$(PY) -m pytest $(ARGS)
+
+bench: $(STAMP)
+	$(PY) -m maskdepth_utils bench $(ARGS)

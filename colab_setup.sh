@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Makes maskdepth_utils and the course's data usable on Colab, or in any Python environment without `make`.
+#   in a clone:       bash colab_setup.sh
+#   without a clone:  clones the course into ./maskdepth (so that data/ is there) and goes on from it
+# Installs only what is missing; torch, torchvision and numpy stay as they are. Safe to run twice.
+set -euo pipefail
+
+ADDRESS="https://github.com/OWNER/maskdepth"  # from pyproject.toml by notebooks/tools/write_address.py
+address=${MASKDEPTH_ADDRESS:-$ADDRESS}         # a fork or a local clone, say
+python=${PYTHON:-python3}
+
+lists=$(mktemp -d)
+trap 'rm -rf "$lists"' EXIT
+
+is_course() { grep -qs '^name = "maskdepth_utils"' "$1/pyproject.toml"; }
+pip() { "$python" -m pip --disable-pip-version-check "$@"; }
+installed_from() {
+  (cd / && "$python" -c 'import importlib.util as u, os.path as p
+spec = u.find_spec("maskdepth_utils")
+print(p.dirname(p.dirname(p.realpath(spec.origin))) if spec and spec.origin else "")')
+}
+
+main() {  # a function, so that a script cut off while it is piped in does nothing
+  local course= folder
+  for folder in "$(dirname "${BASH_SOURCE[0]:-.}")" . .. maskdepth; do
+    if is_course "$folder"; then course=$(cd "$folder" && pwd -P); break; fi
+  done
+  if [ -z "$course" ]; then
+    echo "Cloning $address"
+    if ! GIT_TERMINAL_PROMPT=0 git clone --quiet --depth 1 "$address" maskdepth; then
+      echo "colab_setup.sh: could not clone $address into $PWD/maskdepth." >&2
+      echo "Set MASKDEPTH_ADDRESS to the course's address, or run this script inside a clone." >&2
+      exit 1
+    fi
+    course=$(cd maskdepth && pwd -P)
+  fi
+
+  # What pyproject.toml asks for, less an OpenCV that is here under another package's name; and what must not move.
+  "$python" - "$course/pyproject.toml" "$lists" <<'PYTHON'
+import importlib.metadata
+import importlib.util
+import pathlib
+import re
+import sys
+
+text = pathlib.Path(sys.argv[1]).read_text(encoding="utf8")
+lists = pathlib.Path(sys.argv[2])
+needed = re.findall(r'"([^"]+)"', re.search(r"(?ms)^dependencies = \[(.*?)\]", text)[1])
+if importlib.util.find_spec("cv2"):
+    needed = [line for line in needed if not line.startswith("opencv")]
+(lists / "needed.txt").write_text("\n".join(needed) + "\n")
+
+keep = []
+for name in ("torch", "torchvision", "numpy"):
+    try:
+        keep.append(f"{name}=={importlib.metadata.version(name)}")
+    except importlib.metadata.PackageNotFoundError:
+        pass
+(lists / "keep.txt").write_text("\n".join(keep) + "\n")
+PYTHON
+
+  if ! pip install --quiet --requirement "$lists/needed.txt" --constraint "$lists/keep.txt"; then
+    echo "colab_setup.sh: could not install what is missing; torch, torchvision and numpy were left as they are:" >&2
+    cat "$lists/keep.txt" >&2
+    exit 1
+  fi
+  if [ "$(installed_from)" != "$course" ]; then
+    pip install --quiet --no-deps --editable "$course"
+  fi
+
+  # A running notebook does not read new .pth files: on Colab a link makes the import work without a restart.
+  if [ -n "${COLAB_RELEASE_TAG:-}" ]; then
+    ln -sfn "$course/maskdepth_utils" "$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/maskdepth_utils"
+  fi
+
+  (cd / && "$python" -c 'import maskdepth_utils')
+  echo "maskdepth_utils is ready. Notebooks and data: $course"
+}
+
+main

@@ -1,0 +1,241 @@
+"""Find, check and open what data/ holds: rooms, object cutouts and whole scenes.
+
+Pictures are kept decoded in memory, in the few bytes they need (8-bit colour, 16-bit millimetres): about 65
+MB for 100 rooms with 5 views each, and as much again for 100 objects. Notebook 01 opens the files by hand.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from .cameras import EYE_HEIGHT, FOCAL, FOV, IMAGE_SIZE, MAX_DEPTH, draw_turn, floor_mask, turned_view  # noqa: F401
+from .draws import Draws
+from .files import AssetError, data_dir, entries, find_entry, open_picture  # noqa: F401
+
+SPLITS = ("train", "val", "test")
+VIEWS = 5  # views of a training room: the rendered one and four turned ones
+
+
+@dataclass(frozen=True)
+class Room:
+    """An empty room as its camera sees it. Room axes: origin on the floor below the eye, X right, Z forward,
+    metres."""
+
+    name: str
+    split: str
+    pitch: float  # degrees, > 0 looks down
+    pan: float  # degrees, > 0 is turned right of the room's Z axis
+    image: np.ndarray  # uint8 (160, 160, 3), RGB
+    depth_mm: np.ndarray  # uint16 (160, 160), z-depth in millimetres
+    box: tuple  # floor rectangle (X0, X1, Z0, Z1)
+    obstacles: tuple  # floor rectangles of columns and fixed furniture
+    brightness: float  # mean of the image's values, 0 to 1
+
+    @property
+    def depth(self):
+        """z-depth, float32 (160, 160), metres."""
+        return self.depth_mm * np.float32(0.001)
+
+    @property
+    def floor(self):
+        """Where the picture shows floor, bool (160, 160): less than 2 cm above it."""
+        return floor_mask(self.depth_mm, self.pitch)
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """One view of an object from a level camera that faces its floor anchor at `distance`. Row 0 is the top.
+
+    (x0, y0) is the top-left corner of the colour and relief pictures relative to the principal point, in
+    pixels at `focal`; the shadow has its own corner, and pixels `shadow_step` times as large.
+    """
+
+    name: str
+    kind: str
+    yaw: float  # degrees: the object's turn as seen from the camera, 0 = its front
+    distance: float  # metres, horizontally from eye to anchor
+    focal: float
+    size: tuple  # width, depth, height, metres
+    premultiplied: np.ndarray  # uint8 (H, W, 4), RGB already multiplied by alpha
+    relief_code: np.ndarray  # uint16 (H, W), millimetres + 32768
+    shadow: np.ndarray  # uint8 (h, w), 255 = none
+    x0: float
+    y0: float
+    shadow_x0: float
+    shadow_y0: float
+    shadow_step: float
+    area: float  # square metres that the object covers in the anchor's plane
+
+    @property
+    def color(self):
+        """RGBA, uint8 (H, W, 4), straight alpha: what a picture viewer expects."""
+        alpha = self.premultiplied[..., 3:].astype(np.float32)
+        rgb = self.premultiplied[..., :3] * (255 / np.maximum(alpha, 1))
+        return np.concatenate([np.minimum(rgb + 0.5, 255), alpha], -1).astype(np.uint8)
+
+    @property
+    def relief(self):
+        """How much farther than the anchor each pixel is, float32 (H, W), metres."""
+        return (self.relief_code.astype(np.float32) - 32768) * np.float32(0.001)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A room path-traced with an object standing in it, and the same room empty. Arrays are (160, 160,
+    ...)."""
+
+    name: str
+    image: np.ndarray  # uint8 RGB
+    background: np.ndarray  # uint8 RGB
+    mask: np.ndarray  # float32 coverage, 0 to 1
+    depth: np.ndarray  # float32 z-depth, metres
+    room: str
+    object: str
+    kind: str
+    yaw: float
+    distance: float
+    azimuth: float
+
+
+# ---------------------------------------------------------------- lists
+def _names(kind, split, data):
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}: choose from {', '.join(SPLITS)}")
+    return [name for name, one in entries(kind, data)[1].items() if one["split"] == split]
+
+
+def room_names(split, data=None):
+    """Names of a split's rooms; of the 400 training rooms the first 100 are the canonical ones."""
+    return _names("rooms", split, data)
+
+
+def object_names(split, data=None):
+    """Names of a split's objects."""
+    return _names("objects", split, data)
+
+
+def scene_names(data=None):
+    """Names of the path-traced test scenes."""
+    return list(entries("scenes", data)[1])
+
+
+# ---------------------------------------------------------------- rooms
+def _frozen(array):
+    array.flags.writeable = False  # it is shared by everybody who asks for it
+    return array
+
+
+def load_room(name, view=0, data=None):
+    """The room `name` (text) from its view 0 to 4 -> Room. Raises AssetError for an unknown room or a damaged
+    file.
+
+    View 0 is the rendered picture, pixel for pixel. Views 1 to 4 turn the camera on the spot by up to 10
+    degrees in pan and 2 in pitch. With the eye in place this is an exact homography of the picture, which is
+    stored wider than the view for this purpose.
+    """
+    if view not in range(VIEWS):
+        raise ValueError(f"view must be 0 to {VIEWS - 1}, got {view!r}")
+    return _room_view(str(data or data_dir()), name, int(view))
+
+
+@lru_cache(maxsize=500 * VIEWS)
+def _room_view(data, name, view):
+    head, entry = find_entry("rooms", name, data)
+    folder, shape = Path(data) / "rooms", (head["height"], head["width"])
+    image, depth = (
+        open_picture(folder / f"{name}.webp", "RGB", shape),
+        open_picture(folder / f"{name}_depth.png", "I;16", shape),
+    )
+    pitch, pan = entry["pitch"], entry["pan"]
+    if view == 0:
+        top, left = (shape[0] - IMAGE_SIZE) // 2, (shape[1] - IMAGE_SIZE) // 2
+        window = np.s_[top : top + IMAGE_SIZE, left : left + IMAGE_SIZE]
+        image, depth = image[window].copy(), depth[window].copy()
+    else:
+        new_pitch, turn = draw_turn(Draws(0, name, view), pitch, shape[1], shape[0])
+        image, depth = turned_view(image, depth, pitch, new_pitch, turn)
+        pitch, pan = new_pitch, pan + turn
+    box, obstacles = tuple(entry["box"]), tuple(tuple(o) for o in entry["obstacles"])
+    brightness = float(image.mean()) / 255
+    return Room(name, entry["split"], pitch, pan, _frozen(image), _frozen(depth), box, obstacles, brightness)
+
+
+# ---------------------------------------------------------------- objects
+def load_cutout(name, yaw, distance, data=None):
+    """View `yaw` (0 to 7) of the object `name`, rendered from the distance number `distance` (0 = nearest) ->
+    Cutout."""
+    return _cutout(str(data or data_dir()), name, int(yaw), int(distance))
+
+
+def cutout_distances(name, data=None):
+    """The distances from which the object was rendered, metres, nearest first."""
+    return _distances(str(data or data_dir()), name)
+
+
+@lru_cache(maxsize=512)
+def _distances(data, name):
+    return tuple(row["distance"] for row in find_entry("objects", name, data)[1]["distances"])
+
+
+@lru_cache(maxsize=200)
+def _sheets(data, name):
+    """An object's three sheets of views, decoded once: premultiplied colour, relief, shadow."""
+    _, entry = find_entry("objects", name, data)
+    rows, count, folder = entry["distances"], len(entry["yaws"]), Path(data) / "objects"
+
+    def extent(frame):
+        return sum(row[frame]["height"] for row in rows), count * max(row[frame]["width"] for row in rows)
+
+    color = open_picture(folder / f"{name}_color.webp", "RGBA", extent("frame"))
+    relief = open_picture(folder / f"{name}_relief.png", "I;16", extent("frame"))
+    shadow = open_picture(folder / f"{name}_shadow.png", "L", extent("shadow"))
+    # Resampling mixes neighbouring pixels: weighted by alpha, colours from outside the object cannot leave a
+    # fringe.
+    alpha = color[..., 3:].astype(np.uint16)
+    color = np.concatenate([(color[..., :3] * alpha + 127) // 255, alpha], -1).astype(np.uint8)
+    return _frozen(color), _frozen(relief), _frozen(shadow)
+
+
+@lru_cache(maxsize=4096)
+def _cutout(data, name, yaw, distance):
+    head, entry = find_entry("objects", name, data)
+    rows = entry["distances"]
+    if not (0 <= yaw < len(entry["yaws"]) and 0 <= distance < len(rows)):
+        raise ValueError(
+            f"{name} has yaw 0 to {len(entry['yaws']) - 1} and distance 0 to {len(rows) - 1}, "
+            f"got yaw {yaw} and distance {distance}"
+        )
+    color, relief, shadow = _sheets(data, name)
+
+    def cell(sheet, frame):
+        top, size = sum(row[frame]["height"] for row in rows[:distance]), rows[distance][frame]
+        return sheet[top : top + size["height"], yaw * size["width"] : (yaw + 1) * size["width"]]
+
+    row, color = rows[distance], cell(color, "frame")
+    focal, away = head["focal"], row["distance"]
+    area = float(color[..., 3].sum(dtype=np.int64)) / 255 * (away / focal) ** 2
+    frame, shade = row["frame"], row["shadow"]
+    return Cutout(
+        name, entry["kind"], float(entry["yaws"][yaw]), away, focal, tuple(entry["size"]),
+        color, cell(relief, "frame"), cell(shadow, "shadow"),
+        frame["x0"], frame["y0"], shade["x0"], shade["y0"], shade["step"], area,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- scenes
+def load_scene(name, data=None):
+    """The path-traced test scene `name` -> Scene."""
+    _, entry = find_entry("scenes", name, data)
+    folder, shape = Path(data or data_dir()) / "scenes", (IMAGE_SIZE, IMAGE_SIZE)
+    kind = entries("objects", data)[1].get(entry["object"], {}).get("kind", "")
+    return Scene(
+        name=name,
+        image=open_picture(folder / f"{name}.webp", "RGB", shape),
+        background=open_picture(folder / f"{name}_background.webp", "RGB", shape),
+        mask=open_picture(folder / f"{name}_mask.png", "L", shape) / np.float32(255),
+        depth=open_picture(folder / f"{name}_depth.png", "I;16", shape) * np.float32(0.001),
+        kind=kind,
+        **{key: entry[key] for key in ("room", "object", "yaw", "distance", "azimuth")},
+    )

@@ -1,0 +1,132 @@
+"""Speed on this machine: making samples, training steps, losses. The command `bench`, and notebook 06's first
+tables.
+
+Rates of one run can be compared with each other: what is measured takes turns in short rounds, and the median
+round counts, so that another program's activity hits everything alike. Rates of two runs or machines cannot.
+"""
+
+import itertools
+import os
+import statistics
+import time
+
+import torch
+
+from . import losses
+from .data import MaskDepthDataset, loader
+from .devices import DTYPES, choose_device, choose_precision, machine_facts
+from .models import MaskDepthNet, MaskNet
+from .training import mask_and_depth_loss
+
+ROUNDS = 5
+
+
+def bench(options) -> dict:
+    """{"machine": facts, "data": {row: figures}, "step": ..., "losses": ...}; raises ValueError for an
+    unknown part.
+    """
+    parts = {"data": bench_data, "step": bench_step, "losses": bench_losses}
+    unknown = set(options.what) - set(parts)
+    if unknown:
+        raise ValueError(f"bench: expected {', '.join(parts)}; found {', '.join(sorted(unknown))}")
+    device = choose_device()
+    result = {"machine": machine_facts(device, choose_precision("auto", device)) | {"cores": os.cpu_count()}}
+    return result | {name: parts[name](device, options.seconds) for name in options.what or parts}
+
+
+def measure(functions: dict, seconds: float) -> dict:
+    """{name: function without arguments} -> {name: seconds per call}, the median of rounds in turns."""
+    for function in functions.values():
+        function()  # the first call allocates and caches
+    times = {name: [] for name in functions}
+    for _ in range(ROUNDS):
+        for name, function in functions.items():
+            calls, start = 0, time.perf_counter()
+            while calls == 0 or time.perf_counter() - start < seconds / ROUNDS:
+                function()
+                calls += 1
+            times[name].append((time.perf_counter() - start) / calls)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict:
+    """Samples per second of `MaskDepthDataset`, made in this process (0 workers) or in others."""
+    rates = {}
+    for size, gap in itertools.product(sizes, ("none", "tripod", "handheld")):
+        dataset = MaskDepthDataset("train", size=size, gap=gap)
+        row = rates[f"{size} px, {gap}"] = {}
+        for workers in (0, 1, 2):
+            batches = iter(loader(dataset, batch=batch, shuffle=True, workers=workers))
+            for _ in range(1 + 2 * workers):  # what the workers had made in advance
+                next(batches)
+            count, start = 0, time.perf_counter()
+            while time.perf_counter() - start < seconds:
+                next(batches)
+                count += batch
+            row[f"{workers} workers, samples/s"] = count / (time.perf_counter() - start)
+    return rates
+
+
+def bench_step(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict:
+    """Images per second of whole training steps on random pictures: forward, loss, backward, SGD."""
+    fastest = choose_precision("auto", device)
+    functions = {}
+    for network, size in itertools.product((MaskNet, MaskDepthNet), sizes):
+        model = network().to(device, memory_format=torch.channels_last)
+        for precision in dict.fromkeys(("float32", fastest)):
+            functions[f"{network.__name__}, {size} px, {precision}"] = step_function(
+                model, size, batch, precision, device
+            )
+    return {name: {"images/s": batch / value} for name, value in measure(functions, seconds).items()}
+
+
+def step_function(model, size: int, batch: int, precision: str, device):
+    """A function that does one training step. (fp16 without its scaler: the same work but for a
+    multiplication.)
+    """
+    samples = random_samples(batch, size, device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)  # so small that the network stays what it is
+
+    def step():
+        with torch.autocast(device.type, DTYPES[precision], enabled=precision != "float32"):
+            output = model(samples["image"], samples["background"])
+        optimizer.zero_grad()
+        sum(mask_and_depth_loss(output, samples).values()).backward()
+        optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()  # a GPU works on after the call has returned
+
+    return step
+
+
+def bench_losses(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict:
+    """Milliseconds of each loss, forward and backward, for a batch of 32."""
+    functions = {}
+    for name, size in itertools.product(
+        ("l1", "edge", "ssim", "bce", "dice", "mask_loss", "depth_loss"), sizes
+    ):
+        functions[name, size] = loss_function(getattr(losses, name), size, batch, device)
+    times = measure(functions, seconds / 4)
+    return {
+        name: {f"{size} px, ms": 1000 * times[name, size] for size in sizes}
+        for name in dict.fromkeys(key[0] for key in functions)
+    }
+
+
+def loss_function(loss, size: int, batch: int, device):
+    """A function that computes one loss and its gradient."""
+    target = random_samples(batch, size, device)["mask"]
+    prediction = torch.rand_like(target, requires_grad=True)
+
+    def run():
+        torch.autograd.grad(loss(prediction, target), prediction)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return run
+
+
+def random_samples(batch: int, size: int, device) -> dict:
+    """A batch of noise in the shape of samples."""
+    channels = {"image": 3, "background": 3, "mask": 1, "depth": 1}
+    return {name: torch.rand(batch, count, size, size, device=device) for name, count in channels.items()}

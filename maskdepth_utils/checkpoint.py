@@ -1,0 +1,249 @@
+"""Checkpoints: a network's weights, or a run's whole state, on disk so that no crash spoils them.
+
+A run's folder holds
+
+    step-00001200/  model.safetensors      the network's parameters and buffers ("loss.": a loss's own)
+                    optimizer.safetensors  momentum and the like
+                    state.json             step, settings, history, checksums of the other two
+    tensorboard/    lock
+
+safetensors and JSON hold numbers and text only. A pickled checkpoint (`torch.save`) can run any code when it
+is opened.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+
+# checkpoints of a run that stay on disk: should the newest be damaged, the one before it still is there
+KEEP = 2
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that is missing, damaged, of another network, or cannot be written: which file, why, what
+    to do.
+    """
+
+
+def network_facts(model) -> dict:
+    """Which network this is: {"network": class name, "arguments": how it was built, "parameters": their
+    number}.
+
+    `arguments` comes from the network's own attribute of that name; a network of your own need not have one.
+    """
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return {
+        "network": type(model).__name__,
+        "arguments": dict(getattr(model, "arguments", {})),
+        "parameters": parameters,
+    }
+
+
+def plain(facts):
+    """Settings as JSON gives them back (a tuple as a list), to be compared with saved ones."""
+    return json.loads(json.dumps(facts))
+
+
+def name_network(facts: dict) -> str:
+    """One line for messages: MaskDepthNet(skips=False) with 16,181,090 parameters."""
+    arguments = ", ".join(f"{name}={value!r}" for name, value in facts.get("arguments", {}).items())
+    return f"{facts.get('network')}({arguments}) with {facts.get('parameters', 0):,} parameters"
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file so that it is either the old one or the new one, whole, whenever the power fails.
+
+    Written beside, forced to the disk, then renamed: a rename is the one thing a file system does all or
+    nothing.
+    """
+    beside = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise CheckpointError(explain(error, path, len(content))) from error
+
+
+def explain(error: OSError, path: Path, size: int) -> str:
+    """The message of a failed write."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free = shutil.disk_usage(existing_parent(path)).free / 1e6
+        return (
+            f"{path}: the disk is full ({size / 1e6:.0f} MB to write, {free:.0f} MB free); nothing was left"
+        )
+    return f"{path}: cannot be written ({error.strerror or error})"
+
+
+def existing_parent(path) -> Path:
+    """The nearest folder above `path` that exists."""
+    return next(folder for folder in Path(path).absolute().parents if folder.exists())
+
+
+def tensors_to_bytes(tensors: dict, metadata: dict | None = None) -> bytes:
+    """safetensors bytes of {name: tensor}. The format stores rows in order, so channels-last tensors are
+    copied first.
+    """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return safetensors.torch.save(plain, {"maskdepth": json.dumps(metadata or {})})
+
+
+def read_weights(path) -> tuple[dict, dict]:
+    """Read a .safetensors file: ({name: tensor}, its metadata). Raises CheckpointError if it is missing or
+    damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            metadata = json.loads((file.metadata() or {}).get("maskdepth", "{}"))
+    except (SafetensorError, ValueError, OSError) as error:
+        size = path.stat().st_size
+        raise CheckpointError(
+            f"{path}: damaged, or no safetensors file ({size:,} bytes; {error}). Get it again"
+        ) from error
+    return tensors, metadata
+
+
+def load_weights(model, tensors: dict, source) -> None:
+    """Copy tensors into a network. Raises CheckpointError if names or shapes are not its own."""
+    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if own != found:
+        differing = sorted(name for name in own.keys() | found.keys() if own.get(name) != found.get(name))
+        name = differing[0]
+        raise CheckpointError(
+            f"{source}: holds another network than {name_network(network_facts(model))}: "
+            f"{len(differing)} tensors differ, the first is {name} "
+            f"(expected {own.get(name, 'none')}, found {found.get(name, 'none')})"
+        )
+    model.load_state_dict(tensors)
+
+
+def write_run(folder, model_tensors: dict, optimizer_tensors: dict, state: dict, metadata: dict) -> Path:
+    """Add the checkpoint folder/step-NNNNNNNN and drop all but the last two. state["step"] names it.
+
+    All is written into a folder under another name, forced to disk, and that folder renamed at last; so what
+    is called step-... is whole. Raises CheckpointError (full disk); earlier checkpoints stay as they were.
+    """
+    folder = Path(folder)
+    final, beside = folder / f"step-{state['step']:08d}", folder / "writing"
+    files = {
+        "model.safetensors": tensors_to_bytes(model_tensors, metadata),
+        "optimizer.safetensors": tensors_to_bytes(optimizer_tensors),
+    }
+    state = state | {"sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
+    files["state.json"] = json.dumps(state, indent=1).encode()
+    try:
+        shutil.rmtree(beside, ignore_errors=True)  # left by a run that was killed in writing
+        for name, content in files.items():
+            write_file(beside / name, content)
+        sync_folder(beside)
+        shutil.rmtree(
+            final, ignore_errors=True
+        )  # there only if it was found damaged, or is the same step again
+        os.replace(beside, final)
+        sync_folder(folder)
+    except (CheckpointError, OSError) as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise CheckpointError(f"{error}. {describe_last(folder)}") from error
+    # A later step than this one can only be a damaged checkpoint, which the run had to go back behind.
+    later = [old for old in list_run(folder) if old > final]
+    for old in later + list_run(folder)[len(later) + KEEP :]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's list of names to the disk, where the system can (Windows cannot open folders)."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        except OSError:
+            pass  # some network drives refuse to sync a folder; its files have been synced
+        finally:
+            os.close(handle)
+
+
+def describe_last(folder) -> str:
+    """For messages: what one can go on from."""
+    found = list_run(folder)
+    return (
+        f"The last good checkpoint is {found[0]}"
+        if found
+        else "There is no earlier checkpoint in this folder"
+    )
+
+
+def list_run(folder) -> list[Path]:
+    """A run's checkpoints, newest first."""
+    return sorted(Path(folder).glob("step-" + "[0-9]" * 8), reverse=True)
+
+
+def newest_step(folder) -> int:
+    """The step of a run's newest checkpoint, 0 if there is none."""
+    found = list_run(folder)
+    return int(found[0].name.removeprefix("step-")) if found else 0
+
+
+def read_run(folder) -> tuple[dict, dict, dict] | None:
+    """The newest whole checkpoint of a run: (state, model tensors, optimizer tensors); None if there is none
+    yet.
+
+    A damaged one is passed over, with a printed note, for the one before it. Raises CheckpointError if all
+    are damaged.
+    """
+    problems = []
+    for checkpoint in list_run(folder):
+        try:
+            state = json.loads((checkpoint / "state.json").read_text())
+            for name, expected in state["sha256"].items():
+                if hashlib.sha256((checkpoint / name).read_bytes()).hexdigest() != expected:
+                    raise ValueError(f"{name} is not what was written")
+            model_tensors, _ = read_weights(checkpoint / "model.safetensors")
+            optimizer_tensors, _ = read_weights(checkpoint / "optimizer.safetensors")
+        except (OSError, ValueError, KeyError, CheckpointError) as error:
+            problems.append(f"{checkpoint} is damaged ({error})")
+            continue
+        for problem in problems:
+            print(f"{problem}; going on from {checkpoint.name}")
+        return state, model_tensors, optimizer_tensors
+    if problems:
+        raise CheckpointError("; ".join(problems) + ". Start over with resume=False, or in another folder")
+    return None
+
+
+def optimizer_to_tensors(optimizer) -> tuple[dict, dict]:
+    """Split an optimizer's memory into ({"7.momentum_buffer": tensor}, {"7.name": what is no tensor})."""
+    tensors, others = {}, {}
+    for number, memory in optimizer.state_dict()["state"].items():
+        for name, value in memory.items():
+            (tensors if isinstance(value, torch.Tensor) else others)[f"{number}.{name}"] = value
+    return tensors, others
+
+
+def tensors_to_optimizer(optimizer, tensors: dict, others: dict) -> None:
+    """Undo `optimizer_to_tensors`. Tensors get their parameter's memory layout: rounding depends on it."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    memory = {}
+    for key, value in (tensors | others).items():
+        number, name = key.split(".", 1)
+        parameter = parameters[int(number)]
+        if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+            value = torch.empty_like(parameter, requires_grad=False).copy_(value)
+        memory.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({"state": memory, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,204 @@
+"""What the command line's train, evaluate, predict and export do. Each takes parsed options and returns its
+results.
+"""
+
+import functools
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Subset
+
+from . import baselines, checkpoint, data, metrics, models
+from .assets import load_room
+from .data import MaskDepthDataset, SceneDataset, loader, to_sample
+from .inference import load_network, load_pretrained, read_picture, save_pretrained
+from .losses import UncertaintyWeighting
+from .training import fit, mask_and_depth_loss
+
+BASELINE_SAMPLES = 400  # for fitting a baseline: each has one number, or one per pixel
+
+
+def set_threads(count: int) -> None:
+    """Limit PyTorch and OpenCV to so many CPU threads."""
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
+
+
+def train(options) -> dict:
+    """Train as the options say, going on where the folder's run stopped."""
+    torch.manual_seed(options.seed)
+    model = new_network(options)
+    if options.init:
+        checkpoint.load_weights(model, load_network(options.init)[0].state_dict(), options.init)
+    weights = {"mask": options.mask_loss, "depth": options.depth_loss}
+    weights = {name: dict(pairs) for name, pairs in weights.items() if pairs}
+    samples = functools.partial(MaskDepthDataset, size=options.size, seed=options.seed)
+    history = fit(
+        model,
+        samples("train", gap=options.gap, rooms=options.rooms),
+        steps=options.steps,
+        samples=None if options.steps else options.samples,
+        batch=options.batch,
+        loss=functools.partial(mask_and_depth_loss, **weights) if weights else mask_and_depth_loss,
+        weighting=UncertaintyWeighting() if options.uncertainty else None,
+        lr=options.lr,
+        momentum=options.momentum,
+        weight_decay=options.weight_decay,
+        optimizer=options.optimizer,
+        schedule=options.schedule,
+        precision=options.precision,
+        workers=options.workers,
+        seed=options.seed,
+        out=options.out,
+        resume=not options.restart,
+        max_minutes=options.max_minutes,
+        val=(samples("val", gap=options.val_gap), options.val_every),
+        val_samples=options.val_samples,
+    )
+    step = checkpoint.newest_step(options.out)
+    steps = options.steps or -(-options.samples // options.batch)
+    result = {"out": options.out, "step": step, "steps": steps, "finished": step >= steps}
+    if result["finished"] and options.save_to:
+        _, metadata = load_network(options.out)
+        save_pretrained(model, options.save_to, size=options.size, training=metadata["training"])
+        result["saved_to"] = options.save_to
+    return result | {"last": history[-1] if history else {}}
+
+
+def new_network(options):
+    """The network that the options describe, with its first random (or ImageNet's) weights."""
+    if options.network == "MaskNet":
+        return models.MaskNet(**({"width": int(options.width)} if options.width else {}))
+    arguments = {"width": options.width} if options.width else {}
+    weights = "DEFAULT" if options.imagenet else None
+    return models.MaskDepthNet(skips=not options.no_skips, stem=options.stem, weights=weights, **arguments)
+
+
+class WithRoomDepth(Dataset):
+    """A dataset's samples with the empty room's own depth ("background_depth"), for the oracle among the
+    baselines.
+    """
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        shot = self.dataset.shot(index)
+        depth = load_room(shot.about["room"], shot.about.get("view", 0)).depth
+        room = shot._replace(depth=np.ascontiguousarray(depth[:, ::-1]) if shot.about["flip"] else depth)
+        sample = to_sample(shot, self.dataset.size)
+        return sample | {"background_depth": to_sample(room, self.dataset.size)["depth"]}
+
+
+def evaluate(options) -> dict:
+    """Mean figures of a network and of the baselines on the same held-out samples."""
+    predictor = load_pretrained(options.checkpoint)
+    common = {"size": options.size, "gap": options.gap, "seed": options.seed}
+    if options.scenes:
+        dataset = SceneDataset(**common)
+    else:
+        dataset = MaskDepthDataset(options.split, rooms=options.rooms, **common)
+    count = min(options.count, len(dataset))
+
+    def batches(samples, count, wrap=lambda dataset: dataset):
+        # Any stretch of the indices is a good mixture of rooms, objects and places: the first ones will do.
+        part = Subset(wrap(samples), range(min(count, len(samples))))
+        return loader(part, batch=options.batch, workers=options.workers)
+
+    network = metrics.network_predict(predictor.model, predictor.device)
+    name = predictor.metadata["network"]
+    results = {name: metrics.evaluate(network, batches(dataset, count))}
+    if not options.no_baselines:
+        tune = batches(MaskDepthDataset("val", **common), BASELINE_SAMPLES)
+        learn = batches(MaskDepthDataset("train", rooms=options.rooms, **common), BASELINE_SAMPLES)
+        for label, baseline in {
+            "difference threshold": baselines.DifferenceThreshold().fit(tune),
+            "one constant depth": baselines.ConstantDepth().fit(learn),
+            "mean depth per pixel": baselines.MeanDepth().fit(learn),
+        }.items():
+            results[label] = metrics.evaluate(baseline, batches(dataset, count))
+        oracle = batches(dataset, count, WithRoomDepth)
+        results["empty room's depth (oracle)"] = metrics.evaluate(baselines.EmptyRoomDepth(), oracle)
+    about = {
+        "samples": "scenes" if options.scenes else options.split,
+        "gap": options.gap,
+        "size": options.size,
+    }
+    return about | {"images": count, "results": results}
+
+
+def predict(options) -> dict:
+    """Predict one photo's mask and depth, and write them as pictures."""
+    from . import plots
+
+    predictor = load_pretrained(options.checkpoint)
+    image, background = read_picture(options.image, "image"), read_picture(options.background, "background")
+    mask, depth = prediction = predictor.predict(image, background, options.fov, options.eye_height)
+    out = Path(options.out)
+    result = {"out": str(out), "width": image.shape[1], "height": image.shape[0]}
+    if mask is not None:
+        write_png(out / "mask.png", np.rint(mask * 255).astype(np.uint8))
+        result["object_share"] = round(float((mask > 0.5).mean()), 4)
+    if depth is not None:
+        write_png(out / "depth.png", np.clip(np.rint(depth * 1000), 0, 65535).astype(np.uint16))
+        result["nearest_m"], result["farthest_m"] = (round(float(f(depth)), 2) for f in (np.min, np.max))
+        if mask is not None and (mask > 0.5).any():
+            result["object_m"] = round(float(np.median(depth[mask > 0.5])), 2)
+    checkpoint.write_file(
+        out / "preview.png", plots.to_png(plots.show_prediction(image, background, prediction))
+    )
+    return result
+
+
+def export(options) -> dict:
+    """Write a stretch of a dataset's samples as zip files."""
+    dataset = MaskDepthDataset(options.split, options.size, options.gap, options.seed, options.rooms)
+    stop = min(options.start + options.count, len(dataset))
+    if not 0 <= options.start < stop:
+        raise ValueError(f"--start: expected a sample of 0 to {len(dataset) - 1:,}; found {options.start:,}")
+    result = data.export(dataset, options.out, range(options.start, stop), overwrite=options.overwrite)
+    return result | {"split": options.split, "first": options.start, "last": stop - 1}
+
+
+def write_png(path: Path, picture: np.ndarray) -> None:
+    """Write a gray picture, 8 or 16 bit, whole or not at all."""
+    checkpoint.write_file(path, cv2.imencode(".png", picture)[1].tobytes())
+
+
+def to_text(result: dict) -> str:
+    """Results as lines, and dicts of dicts as tables, for reading in a terminal."""
+    lines = []
+    for name, value in result.items():
+        title = name.replace("_", " ")
+        if isinstance(value, dict) and value and all(isinstance(row, dict) for row in value.values()):
+            lines += ["", *table(title, value), ""]
+        elif isinstance(value, dict):
+            lines += [f"{title}: " + ", ".join(f"{key} {number(item)}" for key, item in value.items())]
+        else:
+            lines += [f"{title}: {number(value)}"]
+    return "\n".join(lines).strip("\n")
+
+
+def table(title: str, rows: dict) -> list[str]:
+    """{row: {column: value}} as aligned lines."""
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    cells = [[title, *(column.replace("_", " ") for column in columns)]]
+    cells += [[name, *(number(row.get(column, "-")) for column in columns)] for name, row in rows.items()]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns) + 1)]
+    return [
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in cells
+    ]
+
+
+def number(value) -> str:
+    """Four digits are enough to read."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,214 @@
+"""Stand an object's cutout in a room: image, mask and exact depth. Pure NumPy, with OpenCV for the
+resampling.
+
+A cutout was rendered by a level camera facing its floor anchor from distance D. Its relief r tells how much
+farther than the anchor each pixel is, so a pixel at (x, y) from the principal point shows the point (x / f, y
+/ f, 1) (D + r). To stand the object at distance d and azimuth a of a room's camera, each point is pushed back
+by d - D, then turned into the camera's frame:
+
+    R ((x / f) (D + r), (y / f) (D + r), d + r)        R = Rx(pitch) Ry(azimuth)
+
+What the cutout's camera could not see stays unknown, and what the room's camera should not see may show:
+hence several distances D, of which the nearest is taken. Notebook 01 does this step by step, in its simple
+form for r = 0, which is a homography.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .assets import Cutout, Room
+from .cameras import EYE_HEIGHT, FOCAL, IMAGE_SIZE, camera_rotation
+
+OVERLAP = 0.05  # metres that the room must be nearer to hide an object: more than the relief's error
+SUPERSAMPLE_BELOW = 0.75  # bilinear sampling at a smaller scale would skip pixels of the cutout
+CENTER = IMAGE_SIZE / 2 - 0.5  # the principal point, as a pixel index
+PROJECTION = np.array([[FOCAL, 0, CENTER], [0, FOCAL, CENTER], [0, 0, 1]])  # from camera frame to pixel index
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A cutout in a room. Arrays are (160, 160, ...) and the caller's own."""
+
+    image: np.ndarray  # uint8 RGB
+    background: np.ndarray  # uint8 RGB, the empty room
+    mask: np.ndarray  # float32, soft coverage by the object, 0 to 1
+    depth: np.ndarray  # float32, z-depth, metres; the object's where mask > 0.5
+    inside: float  # share of the object's area that lies inside the image
+    visible: float  # share of the part inside that nothing in the room hides
+
+
+def compose(room: Room, cutout: Cutout, distance, azimuth, flip=False, shadow=True, gain=1.0):
+    """Stand `cutout` in `room` at horizontal `distance` (metres) and `azimuth` (degrees, right of the
+    camera's heading) -> Composite.
+
+    flip mirrors the finished composite, with its background, mask and depth. shadow: False for none, True for
+    the rendered contact shadow, or its strength from 0 to 1. gain multiplies the object's colours, to match
+    the room's light. Whether the object fits there is not looked at: see place.py.
+    """
+    rotation = camera_rotation(room.pitch, azimuth)
+    image, depth, mask = room.image.copy(), room.depth, np.zeros(room.depth_mm.shape, np.float32)
+    floor = room.floor
+    if shadow:
+        _cast_shadow(image, floor, cutout, rotation, distance, float(shadow))
+    inside, visible = _paste(image, mask, depth, floor, cutout, rotation, distance, gain)
+    arrays = image, room.image, mask, depth
+    return Composite(*(cv2.flip(array, 1) if flip else array.copy() for array in arrays), inside, visible)
+
+
+def nearest_distance(distances, distance):
+    """Index of the cutout distance that is nearest to `distance` in ratio: the one whose camera saw the most
+    alike."""
+    return min(range(len(distances)), key=lambda i: abs(math.log(distances[i] / distance)))
+
+
+def _paste(image, mask, depth, floor, cutout, rotation, distance, gain):
+    """Paint the object into image, mask and depth (changed in place) -> (share inside the image, share of
+    that visible)."""
+    window = _object_window(cutout, rotation, distance)
+    scale = (FOCAL / distance) / (cutout.focal / cutout.distance)
+    color, relief, toward = _resample(
+        cutout, rotation, distance, window, 2 if scale < SUPERSAMPLE_BELOW else 1
+    )
+    whole = int(color[..., 3].sum(dtype=np.int64))  # the object's area, inside the image or not
+    part, (x0, y0, x1, y1) = _crop(window)
+    color, here = color[part], np.s_[y0:y1, x0:x1]
+    inside = int(color[..., 3].sum(dtype=np.int64))
+    if inside == 0:
+        return 0.0, 0.0
+    # A pixel's ray p is R^T p in the cutout's frame. The point on it with the depth d + r there has z = (d +
+    # r) / (R^T p)_z.
+    z = (relief[part] + np.float32(distance)) / toward[part]
+
+    alpha = color[..., 3].astype(np.float32)
+    alpha *= np.float32(1 / 255)
+    paint = color[..., :3].astype(np.float32)
+    if gain != 1:
+        paint = np.minimum(
+            paint * np.float32(gain), color[..., 3:]
+        )  # premultiplied: white is as large as alpha
+    behind = depth[here]
+    hidden = (behind < z - np.float32(OVERLAP)) & ~floor[here]  # the floor cannot hide what stands on it
+    if hidden.any():
+        alpha[hidden] = 0
+        paint[hidden] = 0
+    paint += image[here] * (1 - alpha)[..., None]
+    paint += np.float32(0.5)
+    image[here] = np.minimum(paint, 255)
+    mask[here] = alpha
+    np.copyto(behind, z, where=alpha > 0.5)
+    return inside / whole, 255 * float(alpha.sum(dtype=np.float64)) / inside
+
+
+def _resample(cutout, rotation, distance, window, oversample):
+    """The cutout as the room's camera sees it, in the window (x0, y0, x1, y1) of pixels.
+
+    Returns colour (premultiplied RGBA uint8), relief (float32 metres) and the third component of R^T p for
+    each pixel's ray p. To know which cutout pixel to fetch one must know the relief there: a first look
+    without relief finds it well enough.
+    """
+    x, y, toward = _rays(rotation, window, 1)
+    relief = _fetch(cutout.relief_code, x, y, _scale(np.float32(0), cutout, distance), cutout)
+    scale = _scale(relief, cutout, distance)
+    relief = _fetch(cutout.relief_code, x, y, scale, cutout)
+    if oversample > 1:
+        size = oversample * (window[2] - window[0]), oversample * (window[3] - window[1])
+        x, y, _ = _rays(rotation, window, oversample)
+        scale = cv2.resize(scale, size, interpolation=cv2.INTER_NEAREST)
+    color = _fetch(cutout.premultiplied, x, y, scale, cutout)
+    if oversample > 1:
+        color = cv2.resize(color, toward.shape[::-1], interpolation=cv2.INTER_AREA)
+    return color, relief, toward
+
+
+def _rays(rotation, window, oversample):
+    """Slopes x / z and y / z in the cutout's frame, and z = (R^T p)_z, of the pixels' rays p in the window:
+    float32 (h, w)."""
+    x0, y0, x1, y1 = window
+    column = (np.arange(oversample * (x1 - x0)) + 0.5) / oversample + (x0 - 0.5 - CENTER)
+    row = (np.arange(oversample * (y1 - y0)) + 0.5) / oversample + (y0 - 0.5 - CENTER)
+    column, row = (column / FOCAL).astype(np.float32), (row / FOCAL).astype(np.float32)[:, None]
+    m = rotation.astype(np.float32)  # R^T p: columns of R
+    z = column * m[0, 2] + (row * m[1, 2] + m[2, 2])
+    inverse = 1 / z
+    x = column * m[0, 0] + (row * m[1, 0] + m[2, 0])
+    y = column * m[0, 1] + (row * m[1, 1] + m[2, 1])
+    x *= inverse
+    y *= inverse
+    return x, y, z
+
+
+def _scale(relief, cutout, distance):
+    """Cutout pixels per unit of slope: f (d + r) / (D + r), from the projection of the same point by both
+    cameras."""
+    return (relief + np.float32(distance)) * np.float32(cutout.focal) / (relief + np.float32(cutout.distance))
+
+
+def _fetch(picture, x, y, scale, cutout):
+    """The cutout's picture at the slopes x, y times scale: colours bilinear, the relief nearest and in
+    metres."""
+    x = x * scale
+    y = y * scale
+    x -= np.float32(cutout.x0 + 0.5)
+    y -= np.float32(cutout.y0 + 0.5)
+    if picture.ndim == 3:
+        return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    code = cv2.remap(picture, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    relief = code.astype(np.float32)
+    relief -= 32768
+    relief *= np.float32(0.001)
+    return relief
+
+
+def _cast_shadow(image, floor, cutout, rotation, distance, strength):
+    """Darken the floor (only the floor) of `image` by the cutout's shadow picture."""
+    step, away = cutout.shadow_step, distance - cutout.distance
+    x, y, f = cutout.shadow_x0 + step / 2, cutout.shadow_y0 + step / 2, cutout.focal
+    ray = np.array([[step / f, 0, x / f], [0, step / f, y / f], [0, 0, 1]])  # from pixel index to ray
+    # A ray meets the floor at depth 1.5 / (y / f). Pushing that point back by `away` is linear in the ray: a
+    # homography.
+    push = np.array([[1, 0, 0], [0, 1, 0], [0, away / EYE_HEIGHT, 1]])
+    homography = PROJECTION @ rotation @ push @ ray
+    bottom, right = cutout.shadow.shape[0] - 0.5, cutout.shadow.shape[1] - 0.5
+    corners = np.array([[-0.5, right, -0.5, right], [-0.5, -0.5, bottom, bottom], [1, 1, 1, 1]])
+    _, (x0, y0, x1, y1) = _crop(_bounds(homography @ corners))
+    if x0 >= x1 or y0 >= y1:
+        return
+    move = np.array([[1, 0, -x0], [0, 1, -y0], [0, 0, 1]])
+    factor = cv2.warpPerspective(
+        cutout.shadow, move @ homography, (x1 - x0, y1 - y0), borderValue=255
+    ).astype(np.float32)
+    here = np.s_[y0:y1, x0:x1]
+    factor *= np.float32(strength / 255)
+    factor += np.float32(1 - strength)
+    factor[~floor[here]] = 1
+    image[here] = image[here] * factor[..., None] + np.float32(0.5)
+
+
+def _object_window(cutout, rotation, distance):
+    """A window of output pixels that holds the object, in the image or not."""
+    height, width = cutout.relief_code.shape
+    x, y = np.array([0, width, 0, width]) + cutout.x0, np.array([0, 0, height, height]) + cutout.y0
+    reach = math.hypot(*cutout.size[:2]) / 2  # no part is farther from the anchor
+    scales = [_scale(np.float32(r), cutout, distance) for r in (-reach, reach)]
+    rays = [np.stack([x / scale, y / scale, np.ones(4)]) for scale in scales]
+    return _bounds(PROJECTION @ rotation @ np.concatenate(rays, 1))
+
+
+def _bounds(points):
+    """The smallest window (x0, y0, x1, y1) of pixels around projected points (3, N); all the image if one is
+    behind the camera."""
+    x, y, z = points
+    if z.min() <= 0:
+        return 0, 0, IMAGE_SIZE, IMAGE_SIZE
+    x, y = x / z, y / z
+    return math.floor(x.min()), math.floor(y.min()), math.ceil(x.max()) + 1, math.ceil(y.max()) + 1
+
+
+def _crop(window):
+    """The slices that cut an array of the window's size to the image, and the window cut so."""
+    x0, y0, x1, y1 = window
+    left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, IMAGE_SIZE), min(y1, IMAGE_SIZE)
+    return np.s_[top - y0 : max(bottom - y0, 0), left - x0 : max(right - x0, 0)], (left, top, right, bottom)

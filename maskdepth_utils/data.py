@@ -1,0 +1,207 @@
+"""Datasets: composites made while you read them, path-traced scenes, and how to feed either to a network.
+
+A sample is a dict of float32 tensors: `image` and `background` (3, H, W) in [0, 1], `mask` (1, H, W), the
+object's coverage in [0, 1], and `depth` (1, H, W), z-depth / 10 m clipped to [0, 1]. torch's default collate
+makes batches of it. Notebook 01 builds a sample by hand. Reading and writing zip files: zips.py, export.py.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from . import assets
+from .assets import VIEWS, AssetError, load_cutout, load_room, object_names, room_names
+from .capture import LEVELS, draw_level, shoot
+from .draws import Draws
+from .export import export  # noqa: F401  (part of this module for its users)
+from .place import place
+from .samples import Shot, checked_index, mean_std, one_thread_in_workers, to_sample  # noqa: F401
+from .zips import ZipDataset  # noqa: F401
+
+SIZES = (160, 80)
+FLIPS, PLACES = 2, 20
+
+
+class MaskDepthDataset(Dataset):
+    """Composites of every object in every room: (room, object, flip, place), each place in another view and
+    light.
+
+    split: "train", "val" or "test", which share neither rooms nor objects. size: 160, or 80 (the same
+    samples, each 2x2 pixels averaged). gap: what differs between the two shots, one of "none", "tripod",
+    "handheld" and "mixed" (see capture.py); it changes neither place nor light. seed: another seed gives
+    other places, lights and gaps. rooms: how many training rooms, in order; 100 make 100 x 100 x 2 x 20 =
+    400,000 samples. val and test always use all of theirs.
+
+    Sample i depends on (seed, split, i) and nothing else: not on the order, the number of workers or the
+    machine. Any slice of the indices is a good mixture, see `locate`.
+    """
+
+    def __init__(self, split="train", size=160, gap="handheld", seed=0, rooms=100, data=None):
+        _check(size, gap)
+        Draws(seed, split, 0)  # refuses a bad seed here and now, not in a worker
+        self.data = str(data or assets.data_dir())
+        self.split, self.size, self.gap, self.seed = split, size, gap, seed
+        self.rooms, self.objects = room_names(split, self.data), object_names(split, self.data)
+        if split == "train":
+            if not 1 <= rooms <= len(self.rooms):
+                raise ValueError(
+                    f"rooms must be 1 to {len(self.rooms)}, the training rooms in {self.data}, got {rooms}"
+                )
+            self.rooms = self.rooms[:rooms]
+        if not self.rooms or not self.objects:
+            raise AssetError(
+                f"{self.data} lists {len(self.rooms)} rooms and {len(self.objects)} objects for {split!r}"
+            )
+        self.views = VIEWS if split == "train" else 1
+
+    def __len__(self):
+        return len(self.rooms) * len(self.objects) * FLIPS * PLACES
+
+    def locate(self, index):
+        """Sample index -> (room number, object number, flip, place number); each combination has exactly one
+        index.
+
+        With R rooms and O objects, R consecutive indices (from a multiple of R) show each room once, with
+        ever other objects; R x O consecutive indices show each pair once; flips and places are mixed from the
+        start.
+        """
+        rooms, objects = len(self.rooms), len(self.objects)
+        turn, pair = divmod(checked_index(index, len(self)), rooms * objects)
+        step, column = divmod(pair, rooms)
+        room = column * _stride(rooms) % rooms
+        object_ = (column * _stride(objects) + step) % objects
+        # A hash of the pair shifts its sequence of flips and places against the other pairs' (Knuth's
+        # multiplicative hash).
+        flip, place_ = divmod((turn + (pair * 2654435761 % 2**32 >> 12)) % (FLIPS * PLACES), PLACES)
+        return room, object_, bool(flip), place_
+
+    def shot(self, index) -> Shot:
+        """Sample `index` as uint8 pictures, coverage and metres, with what `describe` tells."""
+        index = checked_index(index, len(self))
+        room_number, object_number, flip, place_number = self.locate(index)
+        draws = Draws(self.seed, self.split, index)
+        gap_draws = draws.fork("gap")
+        gap = draw_level(self.gap, gap_draws.fork("level"))
+        room = load_room(self.rooms[room_number], place_number % self.views, self.data)
+        gain = _gain(room, draws.fork("light"))
+        # An object may fit nowhere in a room: a wide desk, say, or a plant too small to be seen. The next one
+        # takes its place.
+        for shift in range(len(self.objects)):
+            name = self.objects[(object_number + shift) % len(self.objects)]
+            found = place(
+                room,
+                name,
+                draws.fork(f"place {shift}"),
+                self.data,
+                flip=flip,
+                shadow=gap != "none",
+                gain=gain,
+            )
+            if found:
+                break
+        else:
+            raise AssetError(
+                f"No object of {self.split!r} fits into {room.name}: check its entry in rooms.json"
+            )
+        placement, composite = found
+        image, background = shoot(composite.image, composite.background, gap, gap_draws)
+        cutout = load_cutout(name, placement.yaw, 0, self.data)
+        about = {
+            "index": index, "room": room.name, "view": place_number % self.views, "object": name,
+            "kind": cutout.kind, "flip": flip, "place": place_number, "distance": placement.distance,
+            "azimuth": placement.azimuth, "yaw": cutout.yaw, "gap": gap, "gain": gain,
+            "inside": composite.inside, "visible": composite.visible,
+        }  # fmt: skip
+        return Shot(image, background, composite.mask, composite.depth, about)
+
+    def __getitem__(self, index):
+        one_thread_in_workers()
+        return to_sample(self.shot(index), self.size)
+
+    def describe(self, index):
+        """What sample `index` shows, for tables and captions: room, view, object, kind, flip, distance (m),
+        azimuth and yaw (degrees, as placed, before the flip), gap (the level drawn, for "mixed"), gain,
+        shares inside the image and visible."""
+        return self.shot(index).about
+
+
+class SceneDataset(Dataset):
+    """The path-traced scenes, with true shadows and bounced light: how far does a network get that learned on
+    composites?
+
+    Samples as MaskDepthDataset's. gap "none" leaves the pictures as they were rendered.
+    """
+
+    def __init__(self, size=160, gap="none", seed=0, data=None):
+        _check(size, gap)
+        Draws(seed, "scenes", 0)
+        self.data, self.size, self.gap, self.seed = str(data or assets.data_dir()), size, gap, seed
+        self.names = assets.scene_names(self.data)
+
+    def __len__(self):
+        return len(self.names)
+
+    def shot(self, index) -> Shot:
+        """Scene `index` as uint8 pictures, coverage and metres."""
+        index = checked_index(index, len(self))
+        scene, draws = (
+            assets.load_scene(self.names[index], self.data),
+            Draws(self.seed, "scenes", index).fork("gap"),
+        )
+        gap = draw_level(self.gap, draws.fork("level"))
+        image, background = shoot(scene.image, scene.background, gap, draws)
+        keys = ("room", "object", "kind", "distance", "azimuth", "yaw")
+        about = {
+            "index": index,
+            "scene": scene.name,
+            "flip": False,
+            **{key: getattr(scene, key) for key in keys},
+            "gap": gap,
+        }
+        return Shot(image, background, scene.mask, scene.depth, about)
+
+    def __getitem__(self, index):
+        one_thread_in_workers()
+        return to_sample(self.shot(index), self.size)
+
+    def describe(self, index):
+        """What scene `index` shows: scene, room, object, kind, distance (m), azimuth and yaw (degrees),
+        gap."""
+        return self.shot(index).about
+
+
+def loader(dataset, batch=64, shuffle=False, workers=0, seed=0, drop_last=False):
+    """A DataLoader of `dataset` in batches. workers: processes that make samples beside the training (0:
+    none).
+
+    The batches' contents depend on `seed` and on nothing else.
+    """
+    return DataLoader(
+        dataset, batch_size=batch, shuffle=shuffle, num_workers=workers, drop_last=drop_last,
+        generator=torch.Generator().manual_seed(seed),
+        persistent_workers=workers > 0, pin_memory=torch.cuda.is_available(),
+    )  # fmt: skip
+
+
+def _gain(room, draws):
+    """Factor for an object's colours: cutouts are lit evenly, so they are drawn towards the room's own
+    brightness."""
+    return float(np.clip((room.brightness / 0.66) ** 0.5 * math.exp(draws.normal(0, 0.1)), 0.6, 1.4))
+
+
+def _stride(count):
+    """A step about 0.62 count that visits all of 0 .. count - 1: neighbours in the list are not neighbours in
+    the order."""
+    step = max(1, round(0.618 * count))
+    while math.gcd(step, count) > 1:
+        step += 1
+    return step
+
+
+def _check(size, gap):
+    if size not in SIZES:
+        raise ValueError(f"size must be one of {SIZES}, got {size!r}")
+    if gap not in LEVELS:
+        raise ValueError(f"unknown gap {gap!r}: choose from {', '.join(LEVELS)}")

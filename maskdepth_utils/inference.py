@@ -1,0 +1,241 @@
+"""The trained network on your own two pictures: `load_pretrained().predict(image, background)`. Used in
+notebook 05.
+
+predictor = load_pretrained()
+prediction = predictor.predict("photo.jpg", "empty.jpg")
+prediction.mask     # float32 (H, W), probability that a pixel is on the object
+prediction.depth    # float32 (H, W), metres along the optical axis
+"""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from . import checkpoint, models
+from .assets import EYE_HEIGHT, FOV, MAX_DEPTH, data_dir
+from .checkpoint import CheckpointError
+from .devices import choose_device
+from .training import split
+
+MINIMUM_SIZE = models.MINIMUM_SIZE
+# the network sees pictures up to this many times as tall as wide at full scale; cost grows with the height
+TALLEST = 2
+
+
+class Prediction(NamedTuple):
+    """mask: float32 (H, W), probability in [0, 1]; depth: float32 (H, W), metres. None where a network
+    predicts no such.
+    """
+
+    mask: np.ndarray | None
+    depth: np.ndarray | None
+
+
+def save_pretrained(model, path, *, size: int = 160, arguments: dict | None = None, **facts) -> None:
+    """Write a network for `load_pretrained`: fp16 weights, and in the file's metadata what it takes to
+    rebuild it.
+
+    size: the picture width in pixels that it was trained at; arguments: how it was built, if the network does
+    not say so itself (`model.arguments`); facts: anything worth knowing about the training, as JSON can hold
+    it. fp16 halves the file, and its rounding (0.05 %) is small beside a network's own errors.
+    """
+    metadata = checkpoint.network_facts(model) | {"size": size} | facts
+    if arguments is not None:
+        metadata["arguments"] = arguments
+    tensors = model.state_dict()
+    checkpoint.load_weights(build(metadata, path), tensors, f"{path} (arguments {metadata['arguments']})")
+    half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    for name, tensor in half.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                f"{path}: not written, as {name} holds values that fp16 cannot (beyond 65504), or nan"
+            )
+    checkpoint.write_file(Path(path), checkpoint.tensors_to_bytes(half, metadata))
+
+
+def build(metadata: dict, source):
+    """The network that a checkpoint's metadata names, freshly made. Raises CheckpointError if it is none of
+    ours.
+    """
+    name, arguments = metadata.get("network"), metadata.get("arguments", {})
+    if name not in ("MaskNet", "MaskDepthNet"):
+        raise CheckpointError(
+            f"{source}: holds no network of this course (expected MaskNet or MaskDepthNet, found {name})"
+        )
+    try:
+        return getattr(models, name)(**arguments)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{source}: {name} of this version cannot be built with {arguments} ({error})"
+        ) from error
+
+
+def load_network(path) -> tuple:
+    """(network, metadata) from a file of `save_pretrained`, or from the folder of a training run: its newest
+    checkpoint.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = checkpoint.list_run(path)
+        if not found:
+            raise CheckpointError(f"{path}: no checkpoint of a run in this folder")
+        path = found[0] / "model.safetensors"
+    tensors, metadata = checkpoint.read_weights(path)
+    model = build(metadata, path)
+    own = {name: tensor for name, tensor in tensors.items() if not name.startswith("loss.")}
+    checkpoint.load_weights(
+        model, own, path
+    )  # copies into float32 parameters, so fp16 is only the file's affair
+    return model.eval(), metadata
+
+
+def load_pretrained(path=None, device="auto") -> "Predictor":
+    """The shipped network, or the one in `path` (a .safetensors file or the folder of a training run), ready
+    to predict.
+
+    Raises CheckpointError if the file is missing, damaged or of another network; assets.AssetError without
+    data/.
+    """
+    if path is None:
+        path = data_dir() / "checkpoints" / "maskdepthnet.safetensors"
+        if not path.is_file():
+            raise CheckpointError(
+                f"{path}: the shipped network is missing. Get it again (git checkout data/checkpoints) "
+                "or name a checkpoint of your own: load_pretrained(path)"
+            )
+    model, metadata = load_network(path)
+    return Predictor(model, metadata, device)
+
+
+class Predictor:
+    """A trained network with what is needed around it: sizes, cameras, units.
+
+    metadata: what the checkpoint says about itself (network, arguments, size, training).
+    """
+
+    def __init__(self, model, metadata: dict, device="auto"):
+        self.device = choose_device(device)
+        self.model = model.to(self.device, memory_format=torch.channels_last).eval()
+        self.metadata = metadata
+        self.size = metadata.get("size", 160)
+
+    def predict(self, image, background, fov: float = FOV, eye_height: float = EYE_HEIGHT) -> Prediction:
+        """Mask and depth of `image`, given the same place without the object in `background`.
+
+        image, background   uint8 arrays (H, W, 3) in RGB, Pillow images, or paths; equal sizes of at least
+                            32 x 32 pixels. Paths are turned upright as their EXIF data says.
+        fov                 horizontal field of view of the camera, degrees
+        eye_height          of the camera above the floor, metres
+
+        A picture shows no absolute scale: with another camera than you say, depth is wrong by a factor.
+        Returns Prediction(mask, depth) at the pictures' own size. Raises ValueError or TypeError for unfit
+        pictures, FileNotFoundError or ValueError for unfit paths.
+        """
+        image, background = read_picture(image, "image"), read_picture(background, "background")
+        if image.shape != background.shape:
+            raise ValueError(
+                "image and background: expected equal sizes, "
+                f"found {size_of(image)} and {size_of(background)} (width x height)"
+            )
+        if not 1 <= fov < 180:
+            raise ValueError(f"fov: expected the horizontal field of view in degrees, 1 to 179; found {fov}")
+        if not eye_height > 0:
+            raise ValueError(f"eye_height: expected metres above the floor, more than 0; found {eye_height}")
+        height, width = image.shape[:2]
+        network_width, network_height = network_size(width, height, self.size)
+        tensors = [self.prepare(picture, network_width, network_height) for picture in (image, background)]
+        with torch.no_grad():
+            logits, depth = split(self.model(*tensors))
+        crop = (slice(0, network_height), slice(0, network_width))  # without `prepare`'s padding
+        mask, metres = None, None
+        if logits is not None:
+            # Enlarged as logits: their step at an edge is steeper than the probability's, so the enlarged
+            # edge is sharper.
+            logits = resize(logits[0, 0].float().cpu().numpy()[crop], width, height)
+            mask = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+        if depth is not None:
+            # At the network's scale, things f times larger look f times nearer (f: focal length in network
+            # pixels), and a camera twice as high sees the same picture of a room twice as large.
+            canonical = self.size / math.tan(math.radians(FOV / 2))
+            factor = network_width / math.tan(math.radians(fov / 2)) / canonical * eye_height / EYE_HEIGHT
+            metres = resize(depth[0, 0].float().cpu().numpy()[crop], width, height) * np.float32(
+                MAX_DEPTH * factor
+            )
+        return Prediction(mask, metres)
+
+    def prepare(self, picture, width: int, height: int) -> torch.Tensor:
+        """uint8 (H, W, 3) -> float32 (1, 3, height, width) in [0, 1]; a repeated edge fills up to 32 px."""
+        picture = resize(picture, width, height)
+        below, right = max(0, MINIMUM_SIZE - height), max(0, MINIMUM_SIZE - width)
+        picture = np.pad(picture, ((0, below), (0, right), (0, 0)), mode="edge")
+        tensor = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+        return tensor.to(self.device, memory_format=torch.channels_last)
+
+
+def network_size(width: int, height: int, size: int) -> tuple[int, int]:
+    """(width, height) at which the network sees a picture: `size` px wide, as in training, the aspect kept.
+
+    Fields of view and focal lengths count in image widths, so at this width a 60 degree camera's picture has
+    the training pictures' scale, wide or tall. Only very tall pictures are made smaller than that.
+    """
+    scale = size / width
+    if height * scale > TALLEST * size:
+        scale = TALLEST * size / height
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def resize(picture, width: int, height: int):
+    """Averaged when made smaller (no aliasing), interpolated when made larger."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    shrinks = width * height < picture.shape[0] * picture.shape[1]
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def size_of(picture) -> str:
+    """160 x 120 (width x height), as people say it."""
+    return f"{picture.shape[1]} x {picture.shape[0]}"
+
+
+def read_picture(picture, name: str) -> np.ndarray:
+    """An array, Pillow image or path as uint8 (H, W, 3); `name` is what messages call it. Raises as
+    `Predictor.predict`.
+    """
+    if isinstance(picture, str | Path):
+        path = Path(picture)
+        if not path.is_file():
+            raise FileNotFoundError(f"{name}: no such file: {path}")
+        try:
+            with Image.open(path) as opened:
+                picture = ImageOps.exif_transpose(opened)
+                picture.load()
+        except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(
+                f"{name}: {path} is no picture that can be read, or damaged ({error})"
+            ) from error
+    if isinstance(picture, Image.Image):
+        if (
+            picture.mode.startswith("I") or picture.mode == "F"
+        ):  # 16 or 32 bit: how bright is white, nobody says
+            raise ValueError(
+                f"{name}: expected 8 bits per colour, found Pillow mode {picture.mode}; convert it first"
+            )
+        picture = np.asarray(picture.convert("RGB"))
+    if not isinstance(picture, np.ndarray):
+        raise TypeError(
+            f"{name}: expected a uint8 array, a Pillow image or a path, found {type(picture).__name__}"
+        )
+    if picture.ndim != 3 or picture.shape[2] != 3:
+        raise ValueError(f"{name}: expected shape (H, W, 3), found {picture.shape}")
+    if picture.dtype != np.uint8:
+        raise ValueError(f"{name}: expected uint8 values 0 to 255, found {picture.dtype}")
+    if min(picture.shape[:2]) < MINIMUM_SIZE:
+        raise ValueError(
+            f"{name}: expected at least {MINIMUM_SIZE} x {MINIMUM_SIZE} pixels, found {size_of(picture)}"
+        )
+    return picture

@@ -1,0 +1,187 @@
+"""Metrics per image, averages over images, and `evaluate` for a whole data set. Built in notebooks 02 (mask)
+and 03 (depth).
+
+Every metric takes tensors (N, 1, H, W) and returns (N,): one figure per image, to be averaged over images.
+(Adding up pixels over the whole set instead would let the big objects speak for the small ones.)
+
+Masks: the prediction is a probability, the truth a coverage, both in [0, 1]; a pixel belongs to the object
+above 0.5. Depths: in [0, 1] (metres / 10), unless you give both in metres. `region`, bool (N, 1, H, W),
+limits a depth metric to some pixels; an image without any of them scores NaN, which `Means` leaves out.
+"""
+
+import torch
+from torch import Tensor
+
+MINIMUM_DEPTH = 0.01  # relative metrics clip depths here: 10 cm on the scale 0 to 1, nearer than any data
+
+# ------------------------------------------------------------------------------------------------ masks
+
+
+def iou(probability: Tensor, coverage: Tensor, threshold: float = 0.5) -> Tensor:
+    """Intersection over union (Jaccard index), (N,) in [0, 1]. Both masks empty: 1. Only one of them: 0."""
+    predicted, true = _binary(probability, coverage, threshold)
+    both = (predicted & true).sum(dim=(1, 2, 3)).float()
+    either = (predicted | true).sum(dim=(1, 2, 3)).float()
+    return torch.where(either > 0, both / either.clamp(min=1), 1.0)
+
+
+def dice(probability: Tensor, coverage: Tensor, threshold: float = 0.5) -> Tensor:
+    """Dice coefficient (F1 score of the pixels), (N,) in [0, 1]; 2 IoU / (1 + IoU). Empty masks score as in
+    `iou`."""
+    overlap = iou(probability, coverage, threshold)
+    return 2 * overlap / (1 + overlap)
+
+
+def soft_overlap_2020(probability: Tensor, coverage: Tensor) -> Tensor:
+    """What the original called IoU: sum(p y) / sum(p + y), (N,). Wrong: the overlap is counted twice below,
+    never taken off.
+
+    A perfect mask scores 0.5. Kept to show it (notebook 02), and to read the original's "about 0.2".
+    """
+    probability, coverage = _floats(probability, coverage)
+    return (probability * coverage).sum(dim=(1, 2, 3)) / (probability + coverage).sum(dim=(1, 2, 3))
+
+
+def _binary(probability: Tensor, coverage: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+    _check(probability, coverage)
+    low, high = float(probability.min()), float(probability.max())
+    if not (0 <= low and high <= 1):
+        raise ValueError(
+            f"mask: expected probabilities in [0, 1], found {low:.3g} to {high:.3g}; a sigmoid forgotten?"
+        )
+    return probability > threshold, coverage > 0.5
+
+
+# ----------------------------------------------------------------------------------------------- depths
+
+
+def rmse(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
+    """Root of the mean squared error, (N,), in the unit of its inputs (scale 0 to 1: times 10 for metres)."""
+    depth, target = _floats(depth, target)
+    return _mean((depth - target) ** 2, region).sqrt()
+
+
+def abs_rel(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
+    """Mean of |depth - target| / target, (N,): 0.05 means 5 % off. The divisor is clipped at MINIMUM_DEPTH."""
+    depth, target = _floats(depth, target)
+    return _mean((depth - target).abs() / target.clamp(min=MINIMUM_DEPTH), region)
+
+
+def log10(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
+    """Mean of |log10 depth - log10 target|, (N,). Both are clipped at MINIMUM_DEPTH."""
+    depth, target = (x.clamp(min=MINIMUM_DEPTH) for x in _floats(depth, target))
+    return _mean((depth.log10() - target.log10()).abs(), region)
+
+
+def delta(depth: Tensor, target: Tensor, threshold: float = 1.25, region: Tensor | None = None) -> Tensor:
+    """Share of pixels whose depth is right within the factor `threshold`, (N,) in [0, 1]; 1.25, 1.25**2 and
+    1.25**3 are usual. Both depths are clipped at MINIMUM_DEPTH."""
+    depth, target = (x.clamp(min=MINIMUM_DEPTH) for x in _floats(depth, target))
+    return _mean((torch.maximum(depth / target, target / depth) < threshold).float(), region)
+
+
+def _floats(prediction: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    _check(prediction, truth)
+    return prediction.float(), truth.float()
+
+
+def _mean(error: Tensor, region: Tensor | None) -> Tensor:
+    """Mean per image of a map of errors, over `region` if there is one."""
+    if region is None:
+        return error.mean(dim=(1, 2, 3))
+    _check(error, region)
+    region = region > 0.5 if region.is_floating_point() else region.bool()
+    return torch.where(region, error, 0.0).sum(dim=(1, 2, 3)) / region.sum(dim=(1, 2, 3))  # 0 / 0 is NaN
+
+
+def _check(prediction: Tensor, truth: Tensor) -> None:
+    # Broadcasting would take (N, H, W) against (N, 1, H, W) without a word, and compare each image with all
+    # the others.
+    if prediction.shape != truth.shape or prediction.dim() != 4:
+        raise ValueError(
+            "expected prediction and truth of one shape (N, 1, H, W), "
+            f"found {tuple(prediction.shape)} and {tuple(truth.shape)}"
+        )
+
+
+# --------------------------------------------------------------------------------------------- averages
+
+
+class Means:
+    """Collects figures per image and averages them: `means.add(iou=iou(p, y))` per batch, then
+    `means.mean()`."""
+
+    def __init__(self):
+        self.values: dict[str, list[float]] = {}
+
+    def add(self, **figures: Tensor) -> None:
+        """Each figure is a tensor (N,)."""
+        for name, figure in figures.items():
+            self.values.setdefault(name, []).extend(figure.detach().double().cpu().tolist())
+
+    def mean(self) -> dict[str, float]:
+        """Mean of each figure over the images that have it (not NaN); NaN if none has."""
+        columns = {name: torch.tensor(values, dtype=torch.float64) for name, values in self.values.items()}
+        return {name: column.nanmean().item() for name, column in columns.items()}
+
+
+def measure(sample: dict, mask: Tensor | None, depth: Tensor | None) -> dict[str, Tensor]:
+    """All figures of one batch, each (N,); without mask or depth, without theirs.
+
+    iou, dice; rmse (scale 0 to 1), rmse_metres, abs_rel, log10, delta1 (below 1.25), delta2, delta3, and
+    rmse_object, on the object's pixels only.
+    """
+    figures = {}
+    if mask is not None:
+        truth = sample["mask"].to(mask.device)
+        figures |= {"iou": iou(mask, truth), "dice": dice(mask, truth)}
+    if depth is not None:
+        truth, region = sample["depth"].to(depth.device), sample["mask"].to(depth.device) > 0.5
+        error = rmse(depth, truth)
+        figures |= {"rmse": error, "rmse_metres": 10 * error, "rmse_object": rmse(depth, truth, region)}
+        figures |= {"abs_rel": abs_rel(depth, truth), "log10": log10(depth, truth)}
+        figures |= {f"delta{i}": delta(depth, truth, 1.25**i) for i in (1, 2, 3)}
+    return figures
+
+
+@torch.no_grad()
+def evaluate(predict, loader, per_image: bool = False) -> dict:
+    """Average all figures of `measure` over a loader of sample dicts.
+
+    predict(image, background) -> (mask probability, depth in [0, 1]), either of them None if it has none: a
+    baseline, or `network_predict(model)`. If it needs more of the sample it says so in an attribute:
+    `predict.needs = ("background_depth",)` gets that as a keyword. Returns {"images": count, "iou": mean,
+    ...}; per_image=True: the figures of every image as lists, in the loader's order, to find the best and the
+    worst.
+    """
+    means, images = Means(), 0
+    for sample in loader:
+        extra = {}
+        for name in getattr(predict, "needs", ()):
+            if name not in sample:
+                raise KeyError(f"{predict!r} needs {name!r} in each sample, found {sorted(sample)}")
+            extra[name] = sample[name]
+        mask, depth = predict(sample["image"], sample["background"], **extra)
+        means.add(**measure(sample, mask, depth))
+        images += len(sample["image"])
+    return {"images": images} | (means.values if per_image else means.mean())
+
+
+def network_predict(model, device=None):
+    """A network of ours as a `predict` function for `evaluate`: in eval mode (then put back), sigmoid on the
+    mask.
+
+    For bf16, call `evaluate` inside `torch.autocast`.
+    """
+    device = device or next(model.parameters()).device
+
+    @torch.no_grad()
+    def predict(image: Tensor, background: Tensor):
+        training = model.training
+        model.eval()
+        output = model(image.to(device), background.to(device))
+        model.train(training)
+        logits, depth = (output, None) if isinstance(output, Tensor) else output
+        return None if logits is None else logits.float().sigmoid(), depth
+
+    return predict

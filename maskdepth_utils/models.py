@@ -1,0 +1,290 @@
+"""The two networks of the course: `MaskNet` (built in notebook 02) and `MaskDepthNet` (built in notebook 03).
+
+Both take two pictures, `image` and `background`: float32 (N, 3, H, W) in [0, 1], the same place with and
+without the object. Both return *logits* for the mask (a sigmoid turns them into probabilities); depth is
+already in [0, 1], metres / 10.
+"""
+
+import copy
+import http.client
+from collections import OrderedDict
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock
+
+TASKS = ("mask", "depth")
+MINIMUM_SIZE = 32  # pixels: the 7x7 stem's deepest features are then 1x1
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class MaskDepth(NamedTuple):
+    """What `MaskDepthNet` returns: each (N, 1, H, W) float32; None for a task that it does not have."""
+
+    mask_logits: Tensor | None
+    depth: Tensor | None
+
+
+def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    """A convolution that keeps the size (but for the stride); no bias: the BatchNorm after it adds one."""
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+
+
+def resize(x: Tensor, size) -> Tensor:
+    """Bilinear interpolation to `size` = (H, W); x itself if it already has that size."""
+    size = tuple(size)
+    return x if tuple(x.shape[-2:]) == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
+class MaskNet(nn.Module):
+    """The write-up's first: two conv3x3-ReLU-BatchNorm blocks down, two conv3x3 and a transposed conv up.
+
+    `MaskNet()(image, background)` -> mask logits (N, 1, H, W), for any H, W >= 32. Built in notebook 02. Each
+    block down halves the size; the transposed convolution makes up for both at once. At the bottom, a pixel
+    sees 23 x 23 pixels: enough to tell an object from noise, not enough to know what a chair is.
+    """
+
+    def __init__(self, width: int = 32):
+        super().__init__()
+        self.arguments = {"width": width}  # a checkpoint keeps them, to build the same network again
+        self.down = nn.Sequential(
+            nn.Conv2d(6, width, 3, stride=2, padding=1), nn.ReLU(), nn.BatchNorm2d(width),
+            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), nn.ReLU(), nn.BatchNorm2d(2 * width),
+        )  # fmt: skip
+        self.up = nn.Sequential(
+            nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.ReLU(),
+        )  # fmt: skip
+        # A kernel twice the stride: neighbouring patches overlap and blend, where an 4x4 kernel would leave a
+        # grid of seams.
+        self.head = nn.ConvTranspose2d(2 * width, 1, kernel_size=8, stride=4, padding=2)
+
+    def forward(self, image: Tensor, background: Tensor) -> Tensor:
+        check_pair(image, background)
+        x = self.up(self.down(torch.cat([image, background], dim=1)))
+        with torch.autocast(x.device.type, enabled=False):
+            logits = self.head(x.to(self.head.weight.dtype))
+        height, width = image.shape[-2:]
+        return logits[..., :height, :width]  # sizes not divisible by 4 come out up to 3 px larger
+
+
+class Encoder(nn.Sequential):
+    """ResNet18 (He et al. 2016), six input channels, no classifier. Returns its five stages' features.
+
+    stem="7x7" is ResNet's own, of stride 2: the stages are 1/2, 1/4, 1/8, 1/16 and 1/32 of the picture.
+    stem="3x3" has stride 1: they are 1, 1/2, 1/4, 1/8 and 1/16, at three times the cost.
+    The modules have torchvision's names, so that ImageNet weights load as they are.
+    """
+
+    def __init__(self, stem: str, channels: list[int]):
+        first, (kernel, stride) = channels[0], {"7x7": (7, 2), "3x3": (3, 1)}[stem]
+        layers = OrderedDict(
+            conv1=conv(6, first, kernel, stride), bn1=nn.BatchNorm2d(first), relu=nn.ReLU(inplace=True),
+            maxpool=nn.MaxPool2d(3, stride=2, padding=1),
+        )  # fmt: skip
+        inputs = first
+        for number, outputs in enumerate(channels, start=1):
+            stride = 1 if number == 1 else 2
+            shortcut = None
+            if stride != 1 or inputs != outputs:
+                shortcut = nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+            layers[f"layer{number}"] = nn.Sequential(
+                BasicBlock(inputs, outputs, stride, shortcut), BasicBlock(outputs, outputs)
+            )
+            inputs = outputs
+        super().__init__(layers)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        stages = [self.relu(self.bn1(self.conv1(x)))]
+        x = self.maxpool(stages[0])
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = layer(x)
+            stages.append(x)
+        return stages
+
+
+class UpProjection(nn.Module):
+    """One decoder block (Laina et al. 2016): enlarge to an encoder stage's size; conv5x5-3x3 beside conv5x5.
+
+    With `skip_channels`, the stage itself is added before the convolutions, through a 1x1 convolution (a
+    *lateral*, as in feature pyramids). Without, only its size is used: all that the original's "skip
+    connection" did.
+    """
+
+    def __init__(self, inputs: int, outputs: int, skip_channels: int = 0):
+        super().__init__()
+        self.lateral = conv(skip_channels, inputs, 1) if skip_channels else None
+        self.main = nn.Sequential(
+            conv(inputs, outputs, 5), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True),
+            conv(outputs, outputs, 3), nn.BatchNorm2d(outputs),
+        )  # fmt: skip
+        self.side = nn.Sequential(conv(inputs, outputs, 5), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor, stage: Tensor) -> Tensor:
+        x = resize(x, stage.shape[-2:])
+        if self.lateral is not None:
+            x = x + self.lateral(stage)
+        return F.relu(self.main(x) + self.side(x))
+
+
+class Branch(nn.Module):
+    """One decoder: conv1x1, four up-projections that each halve the channels, and a conv5x5 to one
+    channel."""
+
+    def __init__(self, stage_channels: list[int], channels: list[int], skips: bool):
+        super().__init__()
+        self.entry = nn.Sequential(
+            conv(stage_channels[-1], channels[0], 1), nn.BatchNorm2d(channels[0]), nn.ReLU(inplace=True)
+        )
+        steps = zip(channels[:-1], channels[1:], reversed(stage_channels[:-1]), strict=True)
+        self.ups = nn.ModuleList(UpProjection(a, b, skip if skips else 0) for a, b, skip in steps)
+        self.head = nn.Conv2d(channels[-1], 1, 5, padding=2)
+
+    def forward(self, deepest: Tensor, stages: list[Tensor], size) -> Tensor:
+        x = self.entry(deepest)
+        for up, stage in zip(self.ups, reversed(stages), strict=True):
+            x = up(x, stage)
+        x = resize(x, size)  # here and not after the head: 16 channels say more about an edge than one
+        with torch.autocast(x.device.type, enabled=False):  # bf16 has 8 bits: 4 cm steps at 8 m of depth
+            return self.head(x.to(self.head.weight.dtype))
+
+
+class MaskDepthNet(nn.Module):
+    """A ResNet18 encoder and one decoder branch each for the mask and the depth. Built in notebook 03.
+
+    `MaskDepthNet()(image, background)` -> MaskDepth(mask_logits, depth), both (N, 1, H, W) float32 (under
+    autocast too), depth in [0, 1] (metres / 10), for any H, W >= 32. Inputs in [0, 1]: it scales them to
+    ImageNet's mean and deviation itself. (One single picture of 32 px cannot be trained on: BatchNorm
+    needs several values per channel.)
+
+    skips    True: each decoder block gets the encoder stage of its size. False: the 2020 network; it had none.
+    stem     "7x7" (stride 2, fast) or "3x3" (full resolution, three times slower, the 2020 network's).
+             MaskDepthNet(skips=False, stem="3x3") has exactly the original's 16,181,090 parameters.
+    weights  None: random. "DEFAULT": torchvision's ImageNet weights for the encoder. The 7x7 stem is inflated
+             to six channels, a 3x3 stem stays random. RuntimeError if they cannot be had.
+    tasks    ("mask", "depth") or one of them; the other output is then None. To go on with both after
+             training depth alone: `both.load_state_dict(depth_only.state_dict(), strict=False)`.
+    width    scales all channel counts: 0.25 makes a net of 1 M parameters that trains in seconds on a CPU.
+    """
+
+    def __init__(self, skips=True, stem="7x7", weights: str | None = None, tasks=TASKS, width=1.0):
+        super().__init__()
+        if stem not in ("7x7", "3x3"):
+            raise ValueError(f'stem: expected "7x7" or "3x3", found {stem!r}')
+        if isinstance(tasks, str) or not tasks or not set(tasks) <= set(TASKS):
+            raise ValueError(f"tasks: expected one or both of {TASKS} in a tuple, found {tasks!r}")
+        if weights not in (None, "DEFAULT"):
+            raise ValueError(f'weights: expected None or "DEFAULT" (ImageNet), found {weights!r}')
+        if weights and width != 1:
+            raise ValueError(f"weights: ImageNet's fit width=1 only, found width={width}; use weights=None")
+        # A checkpoint keeps these, to build the same network again; it brings its own weights.
+        self.arguments = {"skips": skips, "stem": stem, "tasks": list(tasks), "width": width}
+        encoder_channels = [max(8, int(c * width)) for c in (64, 128, 256, 512)]
+        branch_channels = [max(8, int(c * width)) for c in (256, 128, 64, 32, 16)]
+        stage_channels = encoder_channels[:1] + encoder_channels  # the stem has as many as the first stage
+        self.encoder = Encoder(stem, encoder_channels)
+        branches = {task: Branch(stage_channels, branch_channels, skips) for task in TASKS if task in tasks}
+        self.branches = nn.ModuleDict(branches)
+        # Constants, not weights: left out of checkpoints.
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN * 2).view(1, 6, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD * 2).view(1, 6, 1, 1), persistent=False)
+        self.apply(_initialise)
+        if weights:
+            self.encoder.load_state_dict(imagenet_weights(stem), strict=stem == "7x7")
+
+    def forward(self, image: Tensor, background: Tensor) -> MaskDepth:
+        check_pair(image, background)
+        pair = (torch.cat([image, background], dim=1) - self.mean) / self.std
+        *stages, deepest = self.encoder(pair)
+        maps = {task: branch(deepest, stages, image.shape[-2:]) for task, branch in self.branches.items()}
+        depth = maps["depth"].sigmoid() if "depth" in maps else None
+        return MaskDepth(mask_logits=maps.get("mask"), depth=depth)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Torchvision's start for a ResNet (He et al. 2015). The heads, which have a bias, keep PyTorch's: a
+    large start would begin in the flat ends of the sigmoid."""
+    if isinstance(module, nn.Conv2d) and module.bias is None:
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+def imagenet_weights(stem: str) -> dict:
+    """Torchvision's ResNet18 weights for our encoder: a state dict. RuntimeError if they cannot be had.
+
+    The 7x7 stem is inflated from 3 input channels to 6: the same filters for image and background, halved.
+    Where both pictures agree, which is nearly everywhere, it then puts out what it did for one picture, and
+    the statistics kept in the BatchNorms stay right. (Copied without halving, every response would double.)
+    """
+    from torchvision.models import ResNet18_Weights
+
+    weights = ResNet18_Weights.DEFAULT
+    try:
+        state = dict(weights.get_state_dict(progress=False, check_hash=True))
+    except (OSError, RuntimeError, http.client.HTTPException) as error:  # no network, wrong hash, broken off
+        raise RuntimeError(
+            f"The ImageNet weights could not be downloaded from {weights.url} ({error}). Connect to the "
+            f"internet, or put that file into {torch.hub.get_dir()}/checkpoints, or choose a random start "
+            "with weights=None."
+        ) from error
+    del state["fc.weight"], state["fc.bias"]
+    filters = state.pop("conv1.weight")
+    if stem == "7x7":
+        state["conv1.weight"] = torch.cat([filters, filters], dim=1) / 2
+    return state
+
+
+def check_pair(image: Tensor, background: Tensor) -> None:
+    """Raise ValueError unless both are floating (N, 3, H, W) of one shape with H, W >= 32."""
+    for name, x in (("image", image), ("background", background)):
+        if x.dim() != 4 or x.shape[1] != 3:
+            raise ValueError(f"{name}: expected shape (N, 3, H, W), found {tuple(x.shape)}")
+        if not x.is_floating_point():
+            raise ValueError(f"{name}: expected float values in [0, 1], found {x.dtype}; divide bytes by 255")
+        size = tuple(x.shape[-2:])
+        if min(size) < MINIMUM_SIZE:
+            raise ValueError(f"{name}: expected at least {MINIMUM_SIZE} x {MINIMUM_SIZE} px, found {size}")
+    if image.shape != background.shape:
+        found = f"{tuple(image.shape)} and {tuple(background.shape)}"
+        raise ValueError(f"image and background: expected the same shape, found {found}")
+
+
+def count_parameters(model: nn.Module) -> int:
+    """The number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def summary(model: nn.Module, size: int = 160) -> int:
+    """Print torchsummary's table for one of our networks at size x size px; return its number of parameters.
+
+    torchsummary is right about layers, their output shapes and parameters. Its megabytes are a guess: each
+    output twice, for gradients, and once more for the block it is in. And they are nonsense where a module
+    has several inputs or outputs, whose sizes it multiplies instead of adding. Two 160 px pictures make
+    "22500 MB" of input. The four stages of the 2020 encoder (64x80x80, 128x40x40, 256x20x20 and 512x10x10
+    values) multiply to 4.4e20, which 64 bits cannot hold: so its author read 22,256,520,528,101 MB. Here one
+    tensor goes in, one comes out, and the encoder is a Sequential, which torchsummary looks through: nothing
+    is multiplied.
+    """
+    import torchsummary
+
+    # A copy: torchsummary runs the model, and neither its BatchNorm statistics nor its device shall change.
+    one_tensor = _OneTensor(copy.deepcopy(model).float().cpu().eval())
+    with torch.no_grad():
+        torchsummary.summary(one_tensor, (6, size, size), batch_size=1, device="cpu")
+    return count_parameters(model)
+
+
+class _OneTensor(nn.Module):
+    """A network of two pictures as one of six channels, its outputs stacked."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pair: Tensor) -> Tensor:
+        # Not called as model(...): torchsummary would count that as one more layer, of two outputs.
+        output = self.model.forward(*pair.split(3, dim=1))
+        if isinstance(output, Tensor):
+            return output
+        return torch.cat([x for x in output if x is not None], dim=1)

@@ -1,0 +1,238 @@
+"""What surrounds a training run: its folder, settings, devices, workers and Ctrl-C. `training.fit` is the
+loop inside.
+"""
+
+import contextlib
+import errno
+import functools
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from torch.utils.data import Subset
+from tqdm import tqdm
+
+from . import checkpoint
+
+PLAIN = (bool, int, float, str)
+
+
+class TrainingError(RuntimeError):
+    """Training that cannot start or go on: why, and what to do."""
+
+
+@contextlib.contextmanager
+def stop_signals():
+    """Within it Ctrl-C (SIGINT) and SIGTERM only set stop["reason"], read between two steps. A second Ctrl-C
+    interrupts.
+    """
+    stop = {"reason": None}
+
+    def remember(number, frame):
+        if stop["reason"]:
+            raise KeyboardInterrupt
+        stop["reason"] = "Stopped by Ctrl-C" if number == signal.SIGINT else "Stopped by the system (SIGTERM)"
+
+    before = {}
+    with contextlib.suppress(ValueError):  # only the main thread may; elsewhere signals keep their meaning
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, remember)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def lock(folder: Path):
+    """One run per folder. The system itself lifts the lock when the process ends, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock", timeout=0):
+            yield
+    except Timeout:
+        raise TrainingError(
+            f"{folder}: another run is training in this folder; choose another one with out="
+        ) from None
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise TrainingError(f"{folder}: not a folder one can write to ({error.strerror})") from error
+
+
+def describe(thing):
+    """A dataset, loss or schedule in words and numbers, so that a run can be compared with its checkpoint."""
+    if isinstance(thing, functools.partial):
+        return {
+            "function": describe(thing.func),
+            **{name: str(value) for name, value in thing.keywords.items()},
+        }
+    if hasattr(thing, "__getitem__") and not isinstance(thing, str):
+        facts = {"class": type(thing).__name__, "length": len(thing)}
+        for name, value in getattr(thing, "__dict__", {}).items():
+            is_path = isinstance(value, str) and (
+                "/" in value or "\\" in value
+            )  # where data lies is no setting
+            if isinstance(value, PLAIN) and not name.startswith("_") and not is_path:
+                facts[name] = value
+        return facts | ({"dataset": describe(thing.dataset)} if isinstance(thing, Subset) else {})
+    return thing if isinstance(thing, str) else getattr(thing, "__qualname__", type(thing).__name__)
+
+
+def compare(saved: dict, asked: dict, path="") -> list[str]:
+    """The differences of two settings, in words."""
+    differences = []
+    for name in sorted(saved.keys() | asked.keys()):
+        there, here = saved.get(name), asked.get(name)
+        if isinstance(there, dict) and isinstance(here, dict):
+            differences += compare(there, here, f"{path}{name}.")
+        elif there != here:
+            differences.append(f"{path}{name} is {there!r} there and {here!r} here")
+    return differences
+
+
+class Run:
+    """A run's state, and the folder it lives in (None: it lives in memory only).
+
+    state    what `fit` keeps up to date: step, history, and the sums since the last record ("window")
+    modules  {prefix: module}, whose tensors are saved: the network, and a loss that learns
+    """
+
+    def __init__(self, out, resume: bool, config: dict, machine: dict, modules: dict, optimizer, scaler, say):
+        self.folder = None if out is None else Path(out)
+        self.modules, self.optimizer, self.scaler, self.say = modules, optimizer, scaler, say
+        # As JSON would give it back, so that it can be compared with what a checkpoint says.
+        self.state = {
+            "step": 0,
+            "history": [],
+            "window": {},
+            "config": checkpoint.plain(config),
+            "machine": machine,
+        }
+        self.resume, self.board, self.saved = resume, None, time.monotonic()
+
+    def __enter__(self):
+        self.stack = contextlib.ExitStack()
+        if self.folder is not None:
+            self.stack.enter_context(lock(self.folder))
+            try:
+                if not self.resume:
+                    for old in [*checkpoint.list_run(self.folder), self.folder / "tensorboard"]:
+                        shutil.rmtree(old, ignore_errors=True)
+                self.restore()
+                self.open_board()
+            except BaseException:
+                self.stack.close()
+                raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        with contextlib.suppress(OSError):
+            if self.board is not None:
+                self.board.close()
+        self.stack.close()
+        if isinstance(error, OSError) and error.errno in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+        ):  # from TensorBoard's files
+            message = checkpoint.explain(error, self.folder / "tensorboard", 0)
+            raise checkpoint.CheckpointError(f"{message}. {checkpoint.describe_last(self.folder)}") from error
+
+    def restore(self) -> None:
+        """Take everything from the folder's checkpoint if there is one. TrainingError if it is of other
+        settings.
+        """
+        found = checkpoint.read_run(self.folder)
+        if found is None:
+            return
+        state, model_tensors, optimizer_tensors = found
+        differences = compare(state["config"], self.state["config"])
+        if differences:
+            raise TrainingError(
+                f"{self.folder}: holds a run with other settings: {'; '.join(differences)}. "
+                "Use its settings, another folder (out=), or start over with resume=False, which deletes it"
+            )
+        for prefix, module in self.modules.items():
+            own = {
+                name.removeprefix(prefix): t for name, t in model_tensors.items() if own_name(name, prefix)
+            }
+            checkpoint.load_weights(module, own, self.folder)
+        checkpoint.tensors_to_optimizer(self.optimizer, optimizer_tensors, state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        for difference in compare(state["machine"], self.state["machine"]):
+            self.say(f"Going on, but not bit for bit as on the same machine: {difference}")
+        self.state |= {name: state[name] for name in ("step", "history", "window")}
+
+    def save(self, **facts) -> Path:
+        """Write a checkpoint; `facts` go into the weights' metadata."""
+        tensors = {
+            prefix + name: t for prefix, m in self.modules.items() for name, t in m.state_dict().items()
+        }
+        optimizer_tensors, self.state["optimizer"] = checkpoint.optimizer_to_tensors(self.optimizer)
+        self.state["scaler"] = self.scaler.state_dict()
+        self.state["window"] = {name: float(value) for name, value in self.state["window"].items()}
+        config = self.state["config"]
+        metadata = config["network"] | facts | {"training": {"step": self.state["step"], **config}}
+        path = checkpoint.write_run(self.folder, tensors, optimizer_tensors, self.state, metadata)
+        self.saved = time.monotonic()
+        return path
+
+    def open_board(self) -> None:
+        """TensorBoard. What a session that was killed wrote after its checkpoint is hidden: it will be
+        written again.
+        """
+        from torch.utils.tensorboard import SummaryWriter  # here, because importing it takes a second or two
+
+        self.board = SummaryWriter(self.folder / "tensorboard", purge_step=self.state["step"], flush_secs=20)
+
+    def log(self, record: dict, picture=None) -> None:
+        """Add a record to the history, and its figures (train/, val/, speed/) and a picture (3, H, W) to
+        TensorBoard.
+        """
+        self.state["history"].append(record)
+        if self.board is None:
+            return
+        for name, value in record.items():
+            group = "val" if name.startswith("val_") else "speed" if "second" in name else "train"
+            if name not in ("step", "samples"):
+                self.board.add_scalar(f"{group}/{name.removeprefix('val_')}", value, record["step"])
+        if picture is not None:
+            self.board.add_image(
+                "val/image_background_mask_predicted_depth_predicted", picture, record["step"]
+            )
+
+
+def own_name(name: str, prefix: str) -> bool:
+    """Whether a saved tensor is of the module saved under this prefix ("" is the network, "loss." a loss that
+    learns).
+    """
+    return name.startswith("loss.") == (prefix == "loss.")
+
+
+def progress_bar(progress: bool, steps: int, start: int) -> tqdm:
+    """A bar in a terminal or notebook; in a log file, where each update would be a line, one line every half
+    minute.
+    """
+    live = sys.stdout.isatty() or "ipykernel" in sys.modules
+    return tqdm(
+        total=steps, initial=start, unit="step", file=sys.stdout, disable=not progress,
+        mininterval=0.5 if live else 30,
+        leave=True, dynamic_ncols=live,
+    )  # fmt: skip
+
+
+def farewell(reason, step: int, steps: int, out) -> str:
+    """What `fit` says at its end."""
+    if step >= steps:
+        return f"Finished: {step:,} steps" + (f", saved in {out}" if out is not None else "")
+    if out is None:
+        return (
+            f"{reason} at step {step:,} of {steps:,}. The network keeps what it has learned; "
+            "to be able to go on, give out="
+        )
+    return (
+        f"{reason} at step {step:,} of {steps:,}, saved in {out}. To go on, call fit (or the command) again "
+        "with the same settings"
+    )

@@ -1,0 +1,66 @@
+"""Draw README.md's picture, data/results/readme.png: what the shipped network makes of a test picture.
+
+    python notebooks/tools/draw_readme.py                # a typical scene: of middling IoU among those with objects of good size
+    python notebooks/tools/draw_readme.py --index 7      # another scene
+    python notebooks/tools/draw_readme.py --composites   # a composite instead
+"""
+
+import argparse
+
+import matplotlib
+import numpy as np
+from notebook_files import NOTEBOOKS
+
+from maskdepth_utils import checkpoint, load_pretrained, metrics, plots
+from maskdepth_utils.data import MaskDepthDataset, SceneDataset, loader
+
+PICTURE = NOTEBOOKS.parent / "data" / "results" / "readme.png"
+SIZES = (0.06, 0.3)  # shares of the picture: an object that can be seen in a small figure
+
+
+def typical(dataset, predictor, count=100):
+    """Index of the sample of median IoU among the first `count` whose object has a good size: not picked by hand."""
+    means = metrics.Means()
+    network = metrics.network_predict(predictor.model, predictor.device)
+    samples = [dataset[i] for i in range(min(count, len(dataset)))]
+    for batch in loader(samples, batch=16):
+        mask, _ = network(batch["image"], batch["background"])
+        means.add(iou=metrics.iou(mask.cpu(), batch["mask"]), size=batch["mask"].mean(dim=(1, 2, 3)))
+    iou, size = (np.array(means.values[name]) for name in ("iou", "size"))
+    good = np.flatnonzero((size > SIZES[0]) & (size < SIZES[1]))
+    good = good if len(good) else np.arange(len(iou))
+    return int(good[np.argsort(iou[good])[len(good) // 2]])
+
+
+def draw(shot, prediction):
+    """Photo over background, then predicted over true mask and depth."""
+    limits = plots.depth_limits(shot.depth)
+    smooth = {"image.interpolation": "bicubic"}  # each pixel is enlarged
+    with plots.panels(2, 3, width=8.0) as (figure, axes), matplotlib.rc_context(smooth):
+        plots.draw_picture(axes[0, 0], shot.image, "photo")
+        plots.draw_picture(axes[1, 0], shot.background, "background")
+        plots.draw_picture(axes[0, 1], prediction.mask, "predicted mask")
+        plots.draw_picture(axes[1, 1], shot.mask, "true mask")
+        plots.draw_depth(axes[0, 2], prediction.depth, "predicted depth", limits)
+        drawn = plots.draw_depth(axes[1, 2], shot.depth, "true depth", limits)
+        plots.depth_bar(figure, drawn, list(axes[:, 2]))
+    return figure
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--composites", action="store_true", help="a composite, not a scene")
+    parser.add_argument("--index", type=int, help="which sample (a typical one, if not given)")
+    args = parser.parse_args()
+    matplotlib.use("Agg")
+    predictor = load_pretrained()
+    dataset = MaskDepthDataset("test", gap="tripod") if args.composites else SceneDataset(gap="tripod")
+    index = typical(dataset, predictor) if args.index is None else args.index
+    shot = dataset.shot(index)
+    figure = draw(shot, predictor.predict(shot.image, shot.background))
+    checkpoint.write_file(PICTURE, plots.to_png(figure))
+    print(f"{PICTURE.name}: sample {index}, a {shot.about['kind']} in {shot.about['room']}")
+
+
+if __name__ == "__main__":
+    main()

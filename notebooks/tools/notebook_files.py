@@ -1,0 +1,106 @@
+"""Find, read, tidy and write the course's notebooks; the hash that tells stale outputs from fresh ones."""
+
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import nbformat
+
+# A kernel of another environment, installed for the user, must not take the place of this one.
+os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
+
+# The kernel warns on the terminal that others on this machine could read along; nothing secret runs here.
+QUIET_KERNEL = ["--log-level=ERROR"]
+
+NOTEBOOKS = Path(__file__).resolve().parents[1]
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+PROGRESS = re.compile(r"^.*\d+%\|.*\|.*$\n?|^\s*\d+\S*it \[.*\]$\n?", re.MULTILINE)
+
+
+def find_notebooks(names=(), solutions=False):
+    """Paths of the course's notebooks in order; `names` picks some by how they begin ("02") or by path."""
+    found = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    if solutions:
+        found += sorted((NOTEBOOKS / "solutions").glob("[0-9]*.ipynb"))
+    picked = []
+    for name in names:
+        if name.endswith(".ipynb"):
+            match = [Path(name).resolve()] if Path(name).is_file() else []
+        else:
+            match = [path for path in found if path.name.startswith(name)]
+        if not match:
+            there = ", ".join(path.stem for path in found) or "none"
+            raise FileNotFoundError(f"No notebook called {name!r}; there are: {there}.")
+        picked += match
+    return picked if names else found
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def write(nb, path):
+    """Write whole or not at all, and always in the same layout, so that diffs are small."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf8") as file:
+            file.write(nbformat.writes(nb) + "\n")
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def code_cells(nb):
+    return [cell for cell in nb.cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def tagged(nb, tag):
+    return [cell for cell in nb.cells if tag in cell.metadata.get("tags", [])]
+
+
+def source_hash(nb):
+    """Hash of the code cells: it changes when the stored outputs may, and not when prose does."""
+    code = "\0".join(cell.source.rstrip() for cell in code_cells(nb))
+    return hashlib.sha256(code.encode("utf8")).hexdigest()[:16]
+
+
+def stored_hash(nb):
+    return nb.metadata.get("maskdepth", {}).get("source_hash")
+
+
+def headline(nb):
+    """What the cells tagged `headline` printed, on one line."""
+    cells = [cell for cell in tagged(nb, "headline") if cell.cell_type == "code"]
+    printed = [out.text for cell in cells for out in cell.outputs if out.get("name") == "stdout"]
+    return "; ".join(line.strip() for text in printed for line in text.splitlines() if line.strip())
+
+
+def tidy(nb):
+    """Drop what differs between two equal runs: widget state, timings, progress bars, random cell ids."""
+    nb.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    nb.nbformat, nb.nbformat_minor = 4, 5
+    seen = {}
+    for cell in nb.cells:
+        # An id made of the cell's own text stays while the cell stays, wherever the notebook was written.
+        digest = hashlib.sha256(f"{cell.cell_type}\0{cell.source}".encode()).hexdigest()[:8]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = {"tags": tags} if tags else {}
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in map(_tidy_output, cell.outputs) if output]
+    nb.metadata["maskdepth"] = {"source_hash": source_hash(nb)}
+    return nb
+
+
+def _tidy_output(output):
+    if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+        return None  # without its state a widget shows as an error
+    if output.output_type == "stream":
+        output.text = PROGRESS.sub("", output.text)
+        return output if output.text.strip() else None
+    return output

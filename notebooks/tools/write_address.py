@@ -1,0 +1,63 @@
+"""Write the course's address, which stands in pyproject.toml, to the other places that need it.
+
+    python notebooks/tools/write_address.py            # after editing [project.urls]
+    python notebooks/tools/write_address.py --check    # exit 1 if a place says something else
+
+These places are colab_setup.sh, and every link in README.md and the notebooks that opens a notebook in Colab
+or fetches colab_setup.sh.
+"""
+
+import re
+import sys
+
+from notebook_files import NOTEBOOKS, find_notebooks, read, source_hash, stored_hash, write
+
+ROOT = NOTEBOOKS.parent
+SLUG = r"[\w.-]+/[\w.-]+"
+
+
+def address():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf8")
+    found = re.search(rf'(?m)^Repository = "(https://github\.com/{SLUG})"$', text)
+    if not found:
+        raise ValueError('pyproject.toml has no line Repository = "https://github.com/OWNER/NAME"')
+    return found[1]
+
+
+def with_address(text, url):
+    slug = url.removeprefix("https://github.com/")
+    text = re.sub(r'(?m)^ADDRESS="[^"]*"', f'ADDRESS="{url}"', text)
+    text = re.sub(rf"(colab\.research\.google\.com/github/){SLUG}(/blob/)", rf"\g<1>{slug}\2", text)
+    return re.sub(rf"(raw\.githubusercontent\.com/){SLUG}(/[\w.-]+/colab_setup\.sh)", rf"\g<1>{slug}\2", text)
+
+
+def main(check=False):
+    """Return the files whose address differs from pyproject.toml's; rewrite them unless `check`."""
+    url, changed = address(), []
+    for path in (ROOT / "colab_setup.sh", ROOT / "README.md"):
+        text = path.read_text(encoding="utf8")
+        if with_address(text, url) != text:
+            changed.append(path)
+            if not check:
+                path.write_text(with_address(text, url), encoding="utf8")
+    for path in find_notebooks(solutions=True):
+        nb = read(path)
+        fresh = stored_hash(nb) == source_hash(nb)
+        before = [cell.source for cell in nb.cells]
+        for cell in nb.cells:
+            cell.source = with_address(cell.source, url)
+        if before != [cell.source for cell in nb.cells]:
+            changed.append(path)
+            if not check:
+                if fresh:  # the address changes no output
+                    nb.metadata.maskdepth.source_hash = source_hash(nb)
+                write(nb, path)
+    return changed
+
+
+if __name__ == "__main__":
+    check = "--check" in sys.argv[1:]
+    changed = main(check)
+    for path in changed:
+        print(f"{path.relative_to(ROOT)}: {'another address' if check else 'written'}")
+    sys.exit(bool(check and changed))

@@ -1,0 +1,208 @@
+"""The command line as a newcomer meets it: help, results, --json, and errors in one line."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from maskdepth_utils import checkpoint
+from maskdepth_utils.__main__ import main
+from maskdepth_utils.inference import save_pretrained
+from maskdepth_utils.models import MaskDepthNet
+
+TINY = "--size 80 --rooms 3 --batch 2 --width 0.125 --val-samples 2 --workers 0 --threads 1"
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """--threads outlives the command."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+    cv2.setNumThreads(before)
+
+
+@pytest.fixture
+def network(data, tmp_path):
+    """A file with a small untrained network."""
+    torch.manual_seed(0)
+    save_pretrained(MaskDepthNet(width=0.125), tmp_path / "net.safetensors", size=160)
+    return tmp_path / "net.safetensors"
+
+
+def run(text, capsys, code=0):
+    """Run a command in this process; its standard output and error."""
+    try:
+        got = main(text.split())
+    except SystemExit as stopped:  # argparse's own errors and --help
+        got = stopped.code
+    captured = capsys.readouterr()
+    assert got == code, captured.err
+    return captured.out, captured.err
+
+
+def test_help_tells_every_command_and_option(capsys):
+    text, _ = run("--help", capsys)
+    for command in ("train", "evaluate", "predict", "export", "bench"):
+        assert command in text
+        own, _ = run(f"{command} --help", capsys)
+        assert "--json" in own and "--threads" in own
+    text, _ = run("train --help", capsys)
+    assert "learning rate (default: 0.01)" in " ".join(text.split()) and "None" not in text
+
+
+def test_help_comes_without_loading_pytorch():
+    code = "import sys; from maskdepth_utils.__main__ import make_parser; make_parser(); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_train_saves_goes_on_and_writes_a_network(data, tmp_path, capsys):
+    out, net = tmp_path / "run", tmp_path / "net.safetensors"
+    text, _ = run(f"train --out {out} --steps 4 --val-every 2 {TINY}", capsys)
+    assert "finished: True" in text and "Finished: 4 steps" in text
+    text, progress = run(f"train --out {out} --steps 6 --save-to {net} --json {TINY}", capsys)
+    result = json.loads(text)  # nothing else on the standard output
+    assert (result["step"], result["finished"], result["saved_to"]) == (6, True, str(net))
+    assert result["last"]["loss"] > 0 and "going on from step 4 of 6" in progress
+    _, metadata = checkpoint.read_weights(net)
+    assert metadata["arguments"]["width"] == 0.125 and metadata["training"]["step"] == 6
+    # the next stage starts from it
+    text, _ = run(f"train --out {tmp_path / 'two'} --init {net} --steps 1 --json {TINY.replace('80', '160')}", capsys)
+    assert json.loads(text)["step"] == 1
+
+
+def test_train_takes_its_options(data, tmp_path, capsys):
+    run(
+        f"train --out {tmp_path} --samples 4 --mask-loss bce=1 ssim=0 --depth-loss l1=2 --uncertainty --optimizer adamw "
+        f"--schedule one-cycle --lr 0.001 --gap none --no-skips --precision float32 {TINY}",
+        capsys,
+    )
+    config = json.loads((checkpoint.list_run(tmp_path)[0] / "state.json").read_text())["config"]
+    assert config["steps"] == 2 and config["optimizer"] == "AdamW" and config["weighting"] == "UncertaintyWeighting"
+    assert config["network"]["arguments"]["skips"] is False and config["dataset"]["gap"] == "none"
+    assert config["loss"]["mask"] == "{'bce': 1.0, 'ssim': 0.0}" and config["loss"]["depth"] == "{'l1': 2.0}"
+
+
+def test_evaluate_beside_the_baselines(network, capsys):
+    text, _ = run(f"evaluate --checkpoint {network} --count 4 --size 80 --json", capsys)
+    result = json.loads(text)
+    assert result["images"] == 4 and result["gap"] == "tripod"
+    assert set(result["results"]) == {
+        "MaskDepthNet", "difference threshold", "one constant depth", "mean depth per pixel", "empty room's depth (oracle)",
+    }  # fmt: skip
+    figures = result["results"]
+    assert {"iou", "rmse", "abs_rel", "delta1"} <= figures["MaskDepthNet"].keys()
+    assert figures["empty room's depth (oracle)"]["rmse"] < figures["one constant depth"]["rmse"]
+    text, _ = run(f"evaluate --checkpoint {network} --count 2 --scenes --gap none --no-baselines", capsys)
+    assert re.search(r"results +iou +dice", text) and re.search(r"MaskDepthNet +\d", text) and "scenes" in text
+
+
+def test_predict_writes_pictures_in_metres(network, tmp_path, capsys):
+    scene = "scene_000"
+    from maskdepth_utils.files import data_dir
+
+    image, background = (data_dir() / "scenes" / f"{scene}{end}.webp" for end in ("", "_background"))
+    out = tmp_path / "new" / "folder"
+    text, _ = run(f"predict {image} {background} -o {out} --checkpoint {network} --json", capsys)
+    result = json.loads(text)
+    mask, depth = (cv2.imread(str(out / name), cv2.IMREAD_UNCHANGED) for name in ("mask.png", "depth.png"))
+    assert mask.shape == depth.shape == (160, 160) and mask.dtype == np.uint8 and depth.dtype == np.uint16
+    assert depth.min() / 1000 == pytest.approx(result["nearest_m"], abs=0.01)
+    assert result["object_share"] == pytest.approx((mask > 127).mean(), abs=0.01)
+    assert cv2.imread(str(out / "preview.png")).shape[1] > 1000
+    text, _ = run(f"predict {image} {background} -o {out} --checkpoint {network} --eye-height 3 --json", capsys)
+    assert json.loads(text)["nearest_m"] == pytest.approx(2 * result["nearest_m"], abs=0.02)
+
+
+def test_export_can_be_read_back(data, tmp_path, capsys):
+    from maskdepth_utils.data import ZipDataset
+
+    text, _ = run(f"export -o {tmp_path / 'zips'} --split test --start 2 --count 3 --size 80 --json", capsys)
+    result = json.loads(text)
+    assert (result["samples"], result["first"], result["last"]) == (3, 2, 4)
+    assert len(ZipDataset(tmp_path / "zips", size=80)) == 3
+    _, error = run(f"export -o {tmp_path / 'zips'} --split test --count 3", capsys, code=2)
+    assert "already has" in error
+
+
+def test_bench_measures(data, capsys, monkeypatch):
+    from maskdepth_utils import bench
+
+    monkeypatch.setattr(bench.bench_data, "__defaults__", ((80,), 2))
+    monkeypatch.setattr(bench.bench_losses, "__defaults__", ((32,), 2))
+    text, _ = run("bench data losses --seconds 0.02 --json", capsys)
+    result = json.loads(text)
+    assert result["data"]["80 px, handheld"]["0 workers, samples/s"] > 1
+    assert result["losses"]["ssim"]["32 px, ms"] > 0 and result["machine"]["torch"]
+    steps = bench.bench_step(torch.device("cpu"), 0.02, sizes=(32,), batch=2)
+    assert steps["MaskNet, 32 px, float32"]["images/s"] > 1
+
+
+def test_errors_are_one_line_and_exit_code_2(network, own_data, tmp_path, capsys):
+    Photo = np.zeros((64, 64, 3), np.uint8)
+    for name, picture in (("a.png", Photo), ("b.png", Photo[:50])):
+        cv2.imwrite(str(tmp_path / name), picture)
+    (tmp_path / "file").write_text("")
+    a, b, out = tmp_path / "a.png", tmp_path / "b.png", tmp_path / "out"
+    for command, message in [
+        ("", "the following arguments are required: COMMAND"),
+        ("fly", "invalid choice: 'fly'"),
+        ("train", "required: --out"),
+        ("train --out x --batch 0", "expected a whole number above 0, found 0"),
+        ("train --out x --mask-loss ssim", "expected TERM=WEIGHT, such as ssim=1; found ssim"),
+        (f"train --out {out} --rooms 4000", "rooms must be 1 to"),
+        (f"train --out {tmp_path / 'file'} {TINY}", "not a folder"),
+        (f"train --out {out} --init {tmp_path / 'no'} {TINY}", "no: no such checkpoint"),
+        (f"predict {a} {b} -o {out} --checkpoint {network}", "expected equal sizes, found 64 x 64 and 64 x 50"),
+        (f"predict {a} {tmp_path / 'c.png'} -o {out} --checkpoint {network}", "background: no such file"),
+        (f"predict {a} {a} -o {out} --checkpoint {network} --fov 190", "fov: expected"),
+        (f"predict {a} {a} -o {out}", "the shipped network is missing"),
+        (f"predict {a} {a} -o {tmp_path / 'file'} --checkpoint {network}", "cannot be written"),
+        (f"evaluate --checkpoint {a}", "a.png: damaged, or no safetensors file"),
+        ("bench flight", "bench: expected data, step, losses; found flight"),
+        (f"export -o {out} --start 999999999", "--start: expected a sample of 0 to"),
+    ]:
+        text, error = run(command, capsys, code=2)
+        assert message in error and error.startswith("error: ") and error.count("\n") == 1, error
+        assert text == "" and not out.exists()
+
+
+def test_without_data_it_says_what_to_do(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MASKDEPTH_DATA", str(tmp_path / "nowhere"))
+    _, error = run(f"train --out {tmp_path / 'run'} --steps 1", capsys, code=2)
+    assert "nowhere" in error and error.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 1])
+def test_ctrl_c_in_a_terminal_saves_and_the_same_command_goes_on(data, tmp_path, workers):
+    """SIGINT to the whole process group, as a terminal sends it."""
+    command = f"train --out {tmp_path} --samples 100000 {TINY.replace('--workers 0', f'--workers {workers}')}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "maskdepth_utils", *command.split()],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0,
+    )  # fmt: skip
+    deadline = time.monotonic() + 200
+    while not list(tmp_path.glob("tensorboard/*")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(3)
+    import os
+
+    os.killpg(process.pid, signal.SIGINT)
+    text, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, text
+    assert "Stopped by Ctrl-C at step" in text and "To go on" in text and "Traceback" not in text
+    step = checkpoint.newest_step(tmp_path)
+    assert step > 0
+    done = subprocess.run(
+        [sys.executable, "-m", "maskdepth_utils", *command.split(), "--max-minutes", "0", "--json"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["step"] == step + 1

@@ -1,0 +1,225 @@
+"""Networks: parameter counts, sizes, precision, pretrained weights, messages for bad input."""
+
+import re
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+import torchsummary
+import torchvision
+from torch import nn
+
+from maskdepth_utils.models import MaskDepthNet, MaskNet, count_parameters, imagenet_weights, summary
+
+
+def pictures(height=64, width=64, count=2):
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(2, count, 3, height, width, generator=generator).unbind(0)
+
+
+def small(**options):
+    """A narrow network: what does not depend on the width is tested on it."""
+    torch.manual_seed(0)
+    return MaskDepthNet(width=0.125, **options)
+
+
+def test_control_has_exactly_the_originals_parameters():
+    assert count_parameters(MaskDepthNet(skips=False, stem="3x3")) == 16_181_090
+
+
+def test_laterals_hardly_change_the_count():
+    assert count_parameters(MaskDepthNet(stem="3x3")) == 16_357_218
+    assert 16.0e6 < count_parameters(MaskDepthNet()) < 16.6e6
+    assert count_parameters(MaskDepthNet(width=0.25)) < 1.1e6
+    assert count_parameters(MaskNet()) < 110_000
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (80, 80), (45, 160), (101, 64)])
+@pytest.mark.parametrize("stem", ["7x7", "3x3"])
+@pytest.mark.parametrize("skips", [True, False])
+def test_any_size_from_32(size, stem, skips):
+    output = small(stem=stem, skips=skips)(*pictures(*size))
+    assert output.mask_logits.shape == output.depth.shape == (2, 1, *size)
+    assert 0 <= output.depth.min() and output.depth.max() <= 1
+    assert MaskNet(width=4)(*pictures(*size)).shape == (2, 1, *size)
+
+
+def test_stages_are_of_the_resolutions_the_docstring_says():
+    for stem, first in (("7x7", 2), ("3x3", 1)):
+        stages = small(stem=stem).encoder(torch.rand(2, 6, 160, 160))
+        assert [160 // stage.shape[-1] for stage in stages] == [first * 2**i for i in range(5)]
+
+
+def test_the_encoder_is_torchvisions_resnet18():
+    reference = torchvision.models.resnet18(weights=None).eval()
+    encoder = MaskDepthNet().encoder.eval()
+    state = {name: value for name, value in reference.state_dict().items() if not name.startswith("fc.")}
+    stem = state.pop("conv1.weight")
+    encoder.load_state_dict(state, strict=False)
+    with torch.no_grad():
+        encoder.conv1.weight.copy_(torch.cat([stem, stem], dim=1) / 2)
+        image = torch.rand(1, 3, 96, 96)
+        # the same picture twice through the halved stem is that picture through ResNet's own
+        deepest = encoder(torch.cat([image, image], dim=1))[-1]
+        expected = nn.Sequential(*list(reference.children())[:-2])(image)
+    torch.testing.assert_close(deepest, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_outputs_are_float32_under_autocast(dtype):
+    network = small()
+    with torch.no_grad():
+        expected = network(*pictures())
+        with torch.autocast("cpu", dtype):
+            output, mask_logits = network(*pictures()), MaskNet(width=4)(*pictures())
+    assert output.mask_logits.dtype == output.depth.dtype == mask_logits.dtype == torch.float32
+    assert (output.depth - expected.depth).abs().max() < 0.05
+    # more than bf16's 256 values between two powers of two: the head did not run in it
+    assert len(output.depth.unique()) > 2000
+
+
+def test_skips_carry_the_encoder_and_the_control_reads_only_sizes():
+    for skips in (True, False):
+        network = small(skips=skips).eval()
+        branch = network.branches["mask"]
+        *stages, deepest = network.encoder(torch.rand(1, 6, 64, 64))
+        with torch.no_grad():
+            one = branch(deepest, stages, (64, 64))
+            other = branch(deepest, [torch.zeros_like(stage) for stage in stages], (64, 64))
+        assert torch.equal(one, other) is not skips
+
+
+def test_every_parameter_learns():
+    network = small()
+    output = network(*pictures())
+    (output.mask_logits.mean() + output.depth.mean()).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_both_networks_overfit_two_pictures():
+    image, background = pictures(32, 32)
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[:, :, 8:24, 10:20] = 1
+    image = torch.where(mask > 0, image * 0.3, background)
+    for network in (small(tasks=("mask",)), MaskNet(width=8)):
+        optimizer = torch.optim.Adam(network.parameters(), 0.01)
+        for _ in range(60):
+            output = network(image, background)
+            logits = output if isinstance(output, torch.Tensor) else output.mask_logits
+            loss = nn.functional.binary_cross_entropy_with_logits(logits, mask)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        assert loss < 0.15, type(network).__name__
+
+
+def test_depth_alone_then_merged():
+    alone = small(tasks=("depth",)).eval()
+    output = alone(*pictures())
+    assert output.mask_logits is None
+    assert small(tasks=("mask",))(*pictures()).depth is None
+    both = small().eval()
+    report = both.load_state_dict(alone.state_dict(), strict=False)
+    assert report.unexpected_keys == []
+    assert all(name.startswith("branches.mask") for name in report.missing_keys)
+    torch.testing.assert_close(both(*pictures()).depth, output.depth)
+
+
+def test_arguments_build_the_same_network_again():
+    for network in (small(stem="3x3", skips=False, tasks=("depth",)), MaskNet(width=4)):
+        again = type(network)(**network.arguments)
+        again.load_state_dict(network.state_dict())
+
+
+def test_pretrained_weights_are_inflated(monkeypatch):
+    state = torchvision.models.resnet18(weights=None).state_dict()
+    state["layer1.0.bn1.running_mean"] += 3
+    monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", lambda *_, **__: dict(state))
+    encoder = MaskDepthNet(weights="DEFAULT").encoder
+    assert torch.equal(encoder.conv1.weight[:, :3], state["conv1.weight"] / 2)
+    assert torch.equal(encoder.conv1.weight[:, 3:], state["conv1.weight"] / 2)
+    assert torch.equal(encoder.layer4[1].conv2.weight, state["layer4.1.conv2.weight"])
+    assert torch.equal(encoder.layer1[0].bn1.running_mean, state["layer1.0.bn1.running_mean"])
+    own = set(encoder.state_dict())
+    assert set(imagenet_weights("7x7")) == own
+    assert set(imagenet_weights("3x3")) == own - {"conv1.weight"}
+    MaskDepthNet(stem="3x3", skips=False, weights="DEFAULT")
+
+
+@pytest.mark.parametrize("error", [URLError("no route to host"), RuntimeError("invalid hash value")])
+def test_pretrained_weights_offline_say_what_to_do(monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", fail)
+    with pytest.raises(RuntimeError, match="could not be downloaded.*weights=None"):
+        MaskDepthNet(weights="DEFAULT")
+
+
+@pytest.mark.parametrize(
+    "image, background, message",
+    [
+        (torch.rand(1, 4, 64, 64), torch.rand(1, 3, 64, 64), r"image: expected shape \(N, 3, H, W\)"),
+        (torch.rand(3, 64, 64), torch.rand(3, 64, 64), r"image: expected shape"),
+        (torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 65), r"the same shape"),
+        (torch.rand(2, 3, 64, 64), torch.rand(1, 3, 64, 64), r"the same shape"),
+        (torch.rand(1, 3, 31, 64), torch.rand(1, 3, 31, 64), r"at least 32 x 32"),
+        (torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64).byte(), r"background: expected float"),
+    ],
+)
+def test_wrong_pictures_are_refused(image, background, message):
+    for network in (small(), MaskNet(width=4)):
+        with pytest.raises(ValueError, match=message):
+            network(image, background)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"stem": "5x5"}, "stem"),
+        ({"tasks": ()}, "tasks"),
+        ({"tasks": "depth"}, "tasks"),
+        ({"tasks": ("depth", "normals")}, "tasks"),
+        ({"weights": "IMAGENET"}, "weights"),
+        ({"weights": "DEFAULT", "width": 0.5}, "width=1"),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        MaskDepthNet(**options)
+
+
+def test_summary_is_right_and_leaves_the_network_alone(capsys):
+    for network in (small().train(), MaskNet(width=4), small(tasks=("depth",))):
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        assert summary(network, size=64) == count_parameters(network)
+        printed = capsys.readouterr().out
+        assert f"Total params: {count_parameters(network):,}" in printed
+        assert "Input size (MB): 0.09" in printed  # 6 x 64 x 64 x 4 bytes
+        assert float(re.search(r"pass size \(MB\): ([\d.]+)", printed)[1]) < 100
+        assert network.training
+        after = network.state_dict()
+        assert all(torch.equal(value, before[name]) for name, value in after.items())
+
+
+def test_the_originals_absurd_megabytes(capsys):
+    """The docstring's explanation of 22,256,520,528,101 MB: a product of four shapes that leaves 64 bits."""
+
+    class Stages(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = MaskDepthNet(skips=False, stem="3x3").encoder
+
+        def forward(self, pair):
+            return self.encoder(pair)[1:]
+
+    torchsummary.summary(nn.Sequential(Stages()), (6, 160, 160), batch_size=1, device="cpu")
+    megabytes = float(re.search(r"Total Size \(MB\): ([\d.]+)", capsys.readouterr().out)[1])
+    assert megabytes == pytest.approx(22_256_520_528_101, abs=300)
+
+    network = small()
+    with np.errstate(over="ignore"):
+        torchsummary.summary(network, [(3, 160, 160), (3, 160, 160)], batch_size=1, device="cpu")
+    assert "Input size (MB): 22500.00" in capsys.readouterr().out

@@ -1,0 +1,142 @@
+"""What ties the project's files together: dependencies, addresses, and nothing of one machine in them."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+import write_address
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf8")
+
+
+def requirements():
+    """Every requirement in pyproject.toml, by a pattern since Python 3.10 reads no TOML."""
+    section = PYPROJECT.split("[project.urls]")[0]
+    lists = re.findall(r"(?ms)^(?:requires|dependencies|course|test|dev) = \[(.*?)\]$", section)
+    assert len(lists) == 5
+    return [Requirement(line) for text in lists for line in re.findall(r'"([^"]+)"', text)]
+
+
+def committed_files():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git clone")
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / line for line in listed.splitlines() if (ROOT / line).is_file()]
+
+
+def test_requirements_have_lower_bounds_only():
+    for requirement in requirements():
+        if requirement.name != "maskdepth_utils":
+            operators = [specifier.operator for specifier in requirement.specifier]
+            assert operators == [">="], f"{requirement}: expected one lower bound"
+
+
+def test_environment_yml_agrees_with_pyproject():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf8"))
+    python = re.search(r'requires-python = "(.*)"', PYPROJECT)[1]
+    assert environment["dependencies"] == [f"python{python}", "pip", {"pip": ["-e .[dev]"]}]
+    assert '--editable ".[dev]"' in (ROOT / "Makefile").read_text(encoding="utf8")
+
+
+def test_the_address_is_the_same_everywhere():
+    changed = write_address.main(check=True)
+    assert not changed, f"run python notebooks/tools/write_address.py: {[path.name for path in changed]}"
+
+
+def test_nothing_committed_names_a_place_on_one_machine():
+    place = re.compile(r"""(?:^|[\s"'`(=:])/(?:work|root|home|Users)/\w""", re.MULTILINE)
+    found = []
+    for path in committed_files():
+        if path.suffix not in {".png", ".webp", ".jpg", ".safetensors", ".npz", ".zip"}:
+            match = place.search(path.read_text(encoding="utf8", errors="replace"))
+            if match:
+                found.append(f"{path.relative_to(ROOT)}: {match[0]}")
+    assert not found, "\n".join(found)
+
+
+def test_code_is_lint_free():
+    ruff = shutil.which("ruff", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if ruff is None:
+        pytest.skip("ruff is not installed")
+    result = subprocess.run([ruff, "check", "--quiet", "."], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.fixture
+def bare_python(tmp_path):
+    """An environment of its own that sees this one's packages, as Colab's does, but not maskdepth_utils."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
+    python = tmp_path / "env" / "bin" / "python"
+    command = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    purelib = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if "maskdepth" not in path.name and path.suffix != ".pth":
+            (shared / path.name).symlink_to(path)
+    (purelib / "shared.pth").write_text(f"{shared}\n")
+    return python
+
+
+# What a notebook's first cell does on Colab: it pipes the script into bash, then imports without a restart.
+FIRST_CELL = """
+import importlib.util, pathlib, subprocess, sys
+if importlib.util.find_spec("maskdepth_utils") is None:
+    subprocess.run(["bash"], stdin=open(sys.argv[1]), check=True)
+import maskdepth_utils
+print(pathlib.Path(maskdepth_utils.__file__).resolve().parents[1])
+"""
+
+
+def run_in(folder, python, *command, **environment):
+    environment = {
+        **os.environ,
+        "PYTHON": str(python),
+        "PIP_NO_BUILD_ISOLATION": "0",  # pip's odd way to say: build with the setuptools at hand, fetch none
+        **environment,
+    }
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_colab_setup_clones_and_can_run_twice(bare_python, tmp_path):
+    course, here = tmp_path / "course", tmp_path / "content"
+    here.mkdir()
+    shutil.copytree(ROOT / "maskdepth_utils", course / "maskdepth_utils")
+    for name in ("pyproject.toml", "README.md", "colab_setup.sh"):
+        shutil.copy(ROOT / name, course)
+    git = ["git", "-C", str(course), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *arguments], check=True)
+    colab = {"MASKDEPTH_ADDRESS": f"file://{course}", "COLAB_RELEASE_TAG": "test"}
+    versions = "import numpy, torch, torchvision as tv; print(*[m.__version__ for m in (numpy, torch, tv)])"
+
+    before = run_in("/", bare_python, bare_python, "-c", versions).stdout
+    script = str(ROOT / "colab_setup.sh")
+    first = run_in(here, bare_python, bare_python, "-c", FIRST_CELL, script, **colab)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert first.stdout.splitlines()[-1] == str((here / "maskdepth").resolve())
+
+    (here / "maskdepth" / "mine.txt").write_text("a reader's own file")
+    second = run_in(here, bare_python, "bash", "maskdepth/colab_setup.sh", **colab)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert second.stdout.strip().endswith(str((here / "maskdepth").resolve()))
+    assert (here / "maskdepth" / "mine.txt").exists()
+    assert run_in("/", bare_python, bare_python, "-c", versions).stdout == before
+
+
+def test_colab_setup_says_what_to_do_when_it_cannot_clone(tmp_path):
+    (tmp_path / "colab_setup.sh").write_bytes((ROOT / "colab_setup.sh").read_bytes())
+    nowhere = f"file://{tmp_path}/nothing"
+    done = run_in(tmp_path, sys.executable, "bash", "colab_setup.sh", MASKDEPTH_ADDRESS=nowhere)
+    assert done.returncode == 1
+    assert "MASKDEPTH_ADDRESS" in done.stderr
