@@ -8,9 +8,7 @@ import json
 import sys
 
 GAPS = ("none", "tripod", "handheld", "mixed")
-GAP_HELP = (
-    "what differs between photo and background: none, tripod (light, noise, shadow), handheld (also shift)"
-)
+GAP_HELP = "what differs between photo and background: none, tripod (light, noise, shadow), handheld (also shift)"
 
 
 class Formatter(argparse.HelpFormatter):
@@ -63,9 +61,7 @@ def make_parser() -> Parser:
     ):  # fmt: skip
         command = commands.add_parser(name, help=text, description=text, formatter_class=Formatter)
         add_options(command.add_argument, command.add_argument_group)
-        command.add_argument(
-            "--json", action="store_true", help="print the results as JSON, and nothing else"
-        )
+        command.add_argument("--json", action="store_true", help="print the results as JSON, and nothing else")
         command.add_argument("--threads", type=positive, help="CPU threads to use (all, if not given)")
         command.add_argument("--debug", action="store_true", help="on an error, show where it came from")
     return parser
@@ -121,9 +117,7 @@ def add_train_options(add, group) -> None:
         metavar="TERM=WEIGHT",
         help="weights of bce, ssim, dice (1 1 0)",
     )
-    add(
-        "--depth-loss", nargs="+", type=weight, metavar="TERM=WEIGHT", help="of l1, edge, ssim, log (1 1 1 0)"
-    )
+    add("--depth-loss", nargs="+", type=weight, metavar="TERM=WEIGHT", help="of l1, edge, ssim, log (1 1 1 0)")
     add("--uncertainty", action="store_true", help="learn how mask and depth loss are weighted")
     add(
         "--precision",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from .cameras import EYE_HEIGHT, FOCAL, FOV, IMAGE_SIZE, MAX_DEPTH, draw_turn, floor_mask, turned_view  # noqa: F401
@@ -67,6 +68,7 @@ class Cutout:
     shadow_y0: float
     shadow_step: float
     area: float  # square metres that the object covers in the anchor's plane
+    relief_range: tuple  # least and greatest relief on the object, metres
 
     @property
     def color(self):
@@ -213,14 +215,18 @@ def _cutout(data, name, yaw, distance):
         top, size = sum(row[frame]["height"] for row in rows[:distance]), rows[distance][frame]
         return sheet[top : top + size["height"], yaw * size["width"] : (yaw + 1) * size["width"]]
 
-    row, color = rows[distance], cell(color, "frame")
-    focal, away = head["focal"], row["distance"]
+    row, color, relief = rows[distance], cell(color, "frame"), cell(relief, "frame")
+    frame, shade, focal, away = row["frame"], row["shadow"], head["focal"], row["distance"]
+    # The frame fits the widest view; what is empty in this one need not be resampled.
+    x, y, width, height = cv2.boundingRect(color[..., 3])
+    part = np.s_[y : y + height, x : x + width]
     area = float(color[..., 3].sum(dtype=np.int64)) / 255 * (away / focal) ** 2
-    frame, shade = row["frame"], row["shadow"]
+    seen = relief[part][color[part][..., 3] > 0]
+    relief_range = (int(seen.min()) - 32768) / 1000, (int(seen.max()) - 32768) / 1000
     return Cutout(
         name, entry["kind"], float(entry["yaws"][yaw]), away, focal, tuple(entry["size"]),
-        color, cell(relief, "frame"), cell(shadow, "shadow"),
-        frame["x0"], frame["y0"], shade["x0"], shade["y0"], shade["step"], area,
+        color[part], relief[part], cell(shadow, "shadow"),
+        frame["x0"] + x, frame["y0"] + y, shade["x0"], shade["y0"], shade["step"], area, relief_range,
     )  # fmt: skip
 
 

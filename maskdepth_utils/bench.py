@@ -13,6 +13,7 @@ import time
 import torch
 
 from . import losses
+from .assets import room_names
 from .data import MaskDepthDataset, loader
 from .devices import DTYPES, choose_device, choose_precision, machine_facts
 from .models import MaskDepthNet, MaskNet
@@ -53,7 +54,7 @@ def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict
     """Samples per second of `MaskDepthDataset`, made in this process (0 workers) or in others."""
     rates = {}
     for size, gap in itertools.product(sizes, ("none", "tripod", "handheld")):
-        dataset = MaskDepthDataset("train", size=size, gap=gap)
+        dataset = MaskDepthDataset("train", size=size, gap=gap, rooms=min(100, len(room_names("train"))))
         row = rates[f"{size} px, {gap}"] = {}
         for workers in (0, 1, 2):
             batches = iter(loader(dataset, batch=batch, shuffle=True, workers=workers))
@@ -102,9 +103,7 @@ def step_function(model, size: int, batch: int, precision: str, device):
 def bench_losses(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict:
     """Milliseconds of each loss, forward and backward, for a batch of 32."""
     functions = {}
-    for name, size in itertools.product(
-        ("l1", "edge", "ssim", "bce", "dice", "mask_loss", "depth_loss"), sizes
-    ):
+    for name, size in itertools.product(("l1", "edge", "ssim", "bce", "dice", "mask_loss", "depth_loss"), sizes):
         functions[name, size] = loss_function(getattr(losses, name), size, batch, device)
     times = measure(functions, seconds / 4)
     return {

@@ -11,6 +11,7 @@ safetensors and JSON hold numbers and text only. A pickled checkpoint (`torch.sa
 is opened.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -72,7 +73,8 @@ def write_file(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
         raise CheckpointError(explain(error, path, len(content))) from error
 
 
@@ -80,9 +82,7 @@ def explain(error: OSError, path: Path, size: int) -> str:
     """The message of a failed write."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = shutil.disk_usage(existing_parent(path)).free / 1e6
-        return (
-            f"{path}: the disk is full ({size / 1e6:.0f} MB to write, {free:.0f} MB free); nothing was left"
-        )
+        return f"{path}: the disk is full ({size / 1e6:.0f} MB to write, {free:.0f} MB free); nothing was left"
     return f"{path}: cannot be written ({error.strerror or error})"
 
 
@@ -152,9 +152,7 @@ def write_run(folder, model_tensors: dict, optimizer_tensors: dict, state: dict,
         for name, content in files.items():
             write_file(beside / name, content)
         sync_folder(beside)
-        shutil.rmtree(
-            final, ignore_errors=True
-        )  # there only if it was found damaged, or is the same step again
+        shutil.rmtree(final, ignore_errors=True)  # there only if it was found damaged, or is the same step again
         os.replace(beside, final)
         sync_folder(folder)
     except (CheckpointError, OSError) as error:
@@ -182,11 +180,7 @@ def sync_folder(folder: Path) -> None:
 def describe_last(folder) -> str:
     """For messages: what one can go on from."""
     found = list_run(folder)
-    return (
-        f"The last good checkpoint is {found[0]}"
-        if found
-        else "There is no earlier checkpoint in this folder"
-    )
+    return f"The last good checkpoint is {found[0]}" if found else "There is no earlier checkpoint in this folder"
 
 
 def list_run(folder) -> list[Path]:

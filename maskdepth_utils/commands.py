@@ -149,9 +149,7 @@ def predict(options) -> dict:
         result["nearest_m"], result["farthest_m"] = (round(float(f(depth)), 2) for f in (np.min, np.max))
         if mask is not None and (mask > 0.5).any():
             result["object_m"] = round(float(np.median(depth[mask > 0.5])), 2)
-    checkpoint.write_file(
-        out / "preview.png", plots.to_png(plots.show_prediction(image, background, prediction))
-    )
+    checkpoint.write_file(out / "preview.png", plots.to_png(plots.show_prediction(image, background, prediction)))
     return result
 
 

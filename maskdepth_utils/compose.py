@@ -23,6 +23,7 @@ from .assets import Cutout, Room
 from .cameras import EYE_HEIGHT, FOCAL, IMAGE_SIZE, camera_rotation
 
 OVERLAP = 0.05  # metres that the room must be nearer to hide an object: more than the relief's error
+LOOKS = 3  # at the relief: 1 leaves a large sofa's mask at IoU 0.986 to a direct render, 3 at 0.996
 SUPERSAMPLE_BELOW = 0.75  # bilinear sampling at a smaller scale would skip pixels of the cutout
 CENTER = IMAGE_SIZE / 2 - 0.5  # the principal point, as a pixel index
 PROJECTION = np.array([[FOCAL, 0, CENTER], [0, FOCAL, CENTER], [0, 0, 1]])  # from camera frame to pixel index
@@ -106,11 +107,14 @@ def _resample(cutout, rotation, distance, window, oversample):
     """The cutout as the room's camera sees it, in the window (x0, y0, x1, y1) of pixels.
 
     Returns colour (premultiplied RGBA uint8), relief (float32 metres) and the third component of R^T p for
-    each pixel's ray p. To know which cutout pixel to fetch one must know the relief there: a first look
-    without relief finds it well enough.
+    each pixel's ray p.
+    To know which cutout pixel to fetch one must know the relief there: look it up as if it were 0, then where
+    that relief points to, and again: a fixed-point iteration.
     """
     x, y, toward = _rays(rotation, window, 1)
-    relief = _fetch(cutout.relief_code, x, y, _scale(np.float32(0), cutout, distance), cutout)
+    relief = np.float32(0)
+    for _ in range(LOOKS):
+        relief = _fetch(cutout.relief_code, x, y, _scale(relief, cutout, distance), cutout)
     scale = _scale(relief, cutout, distance)
     relief = _fetch(cutout.relief_code, x, y, scale, cutout)
     if oversample > 1:
@@ -191,8 +195,7 @@ def _object_window(cutout, rotation, distance):
     """A window of output pixels that holds the object, in the image or not."""
     height, width = cutout.relief_code.shape
     x, y = np.array([0, width, 0, width]) + cutout.x0, np.array([0, 0, height, height]) + cutout.y0
-    reach = math.hypot(*cutout.size[:2]) / 2  # no part is farther from the anchor
-    scales = [_scale(np.float32(r), cutout, distance) for r in (-reach, reach)]
+    scales = [_scale(np.float32(r), cutout, distance) for r in cutout.relief_range]
     rays = [np.stack([x / scale, y / scale, np.ones(4)]) for scale in scales]
     return _bounds(PROJECTION @ rotation @ np.concatenate(rays, 1))
 

@@ -70,9 +70,7 @@ def build(metadata: dict, source):
     try:
         return getattr(models, name)(**arguments)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{source}: {name} of this version cannot be built with {arguments} ({error})"
-        ) from error
+        raise CheckpointError(f"{source}: {name} of this version cannot be built with {arguments} ({error})") from error
 
 
 def load_network(path) -> tuple:
@@ -88,9 +86,7 @@ def load_network(path) -> tuple:
     tensors, metadata = checkpoint.read_weights(path)
     model = build(metadata, path)
     own = {name: tensor for name, tensor in tensors.items() if not name.startswith("loss.")}
-    checkpoint.load_weights(
-        model, own, path
-    )  # copies into float32 parameters, so fp16 is only the file's affair
+    checkpoint.load_weights(model, own, path)  # copies into float32 parameters, so fp16 is only the file's affair
     return model.eval(), metadata
 
 
@@ -163,9 +159,7 @@ class Predictor:
             # pixels), and a camera twice as high sees the same picture of a room twice as large.
             canonical = self.size / math.tan(math.radians(FOV / 2))
             factor = network_width / math.tan(math.radians(fov / 2)) / canonical * eye_height / EYE_HEIGHT
-            metres = resize(depth[0, 0].float().cpu().numpy()[crop], width, height) * np.float32(
-                MAX_DEPTH * factor
-            )
+            metres = resize(depth[0, 0].float().cpu().numpy()[crop], width, height) * np.float32(MAX_DEPTH * factor)
         return Prediction(mask, metres)
 
     def prepare(self, picture, width: int, height: int) -> torch.Tensor:
@@ -215,27 +209,17 @@ def read_picture(picture, name: str) -> np.ndarray:
                 picture = ImageOps.exif_transpose(opened)
                 picture.load()
         except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(
-                f"{name}: {path} is no picture that can be read, or damaged ({error})"
-            ) from error
+            raise ValueError(f"{name}: {path} is no picture that can be read, or damaged ({error})") from error
     if isinstance(picture, Image.Image):
-        if (
-            picture.mode.startswith("I") or picture.mode == "F"
-        ):  # 16 or 32 bit: how bright is white, nobody says
-            raise ValueError(
-                f"{name}: expected 8 bits per colour, found Pillow mode {picture.mode}; convert it first"
-            )
+        if picture.mode.startswith("I") or picture.mode == "F":  # 16 or 32 bit: how bright is white, nobody says
+            raise ValueError(f"{name}: expected 8 bits per colour, found Pillow mode {picture.mode}; convert it first")
         picture = np.asarray(picture.convert("RGB"))
     if not isinstance(picture, np.ndarray):
-        raise TypeError(
-            f"{name}: expected a uint8 array, a Pillow image or a path, found {type(picture).__name__}"
-        )
+        raise TypeError(f"{name}: expected a uint8 array, a Pillow image or a path, found {type(picture).__name__}")
     if picture.ndim != 3 or picture.shape[2] != 3:
         raise ValueError(f"{name}: expected shape (H, W, 3), found {picture.shape}")
     if picture.dtype != np.uint8:
         raise ValueError(f"{name}: expected uint8 values 0 to 255, found {picture.dtype}")
     if min(picture.shape[:2]) < MINIMUM_SIZE:
-        raise ValueError(
-            f"{name}: expected at least {MINIMUM_SIZE} x {MINIMUM_SIZE} pixels, found {size_of(picture)}"
-        )
+        raise ValueError(f"{name}: expected at least {MINIMUM_SIZE} x {MINIMUM_SIZE} pixels, found {size_of(picture)}")
     return picture

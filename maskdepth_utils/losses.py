@@ -80,15 +80,18 @@ def edge(a: Tensor, b: Tensor) -> Tensor:
     return horizontal.abs().mean() + vertical.abs().mean()
 
 
-def _blur(x: Tensor, dim: int) -> Tensor:
-    """Gaussian mean along one axis, where the window fits ("valid": the axis loses 10 pixels).
+def _local_means(x: Tensor) -> Tensor:
+    """Gaussian-weighted mean around each pixel, per channel, where the window fits: (N, C, H-10, W-10).
 
-    Eleven shifted, weighted copies. On a CPU this is ten times faster than a convolution with one channel,
-    and on a GPU no TF32 setting can round it. The forward and backward passes of `ssim` take 2 % of a
-    training step.
+    A Gaussian is a row times a column, so 11 + 11 products per pixel do instead of 121. Channels last, since
+    a CPU then handles all channels of a pixel at once: with the maps as separate pictures it is eight times
+    slower.
     """
-    length = x.shape[dim] - WINDOW + 1
-    return sum(weight * x.narrow(dim, i, length) for i, weight in enumerate(GAUSSIAN))
+    channels = x.shape[1]
+    row = torch.tensor(GAUSSIAN, device=x.device).expand(channels, 1, 1, WINDOW)
+    x = x.contiguous(memory_format=torch.channels_last)
+    x = F.conv2d(F.conv2d(x, row, groups=channels), row.transpose(2, 3), groups=channels)
+    return x.contiguous()
 
 
 @in_float32
@@ -105,8 +108,8 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     if min(size) < WINDOW:
         raise ValueError(f"ssim: expected at least {WINDOW} x {WINDOW} px (its window), found {size}")
     # Four local means are enough: of a, of b, of a^2 + b^2 (the variances only occur added up) and of ab.
-    means = torch.stack([a, b, a * a + b * b, a * b])
-    mean_a, mean_b, mean_squares, mean_product = _blur(_blur(means, -1), -2)
+    means = _local_means(torch.cat([a, b, a * a + b * b, a * b], dim=1))
+    mean_a, mean_b, mean_squares, mean_product = means.chunk(4, dim=1)
     product, squares = mean_a * mean_b, mean_a**2 + mean_b**2
     variances, covariance = mean_squares - squares, mean_product - product
     similarity = (2 * product + C1) * (2 * covariance + C2) / ((squares + C1) * (variances + C2))

@@ -46,9 +46,7 @@ def _binary(probability: Tensor, coverage: Tensor, threshold: float) -> tuple[Te
     _check(probability, coverage)
     low, high = float(probability.min()), float(probability.max())
     if not (0 <= low and high <= 1):
-        raise ValueError(
-            f"mask: expected probabilities in [0, 1], found {low:.3g} to {high:.3g}; a sigmoid forgotten?"
-        )
+        raise ValueError(f"mask: expected probabilities in [0, 1], found {low:.3g} to {high:.3g}; a sigmoid forgotten?")
     return probability > threshold, coverage > 0.5
 
 
@@ -62,7 +60,7 @@ def rmse(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
 
 
 def abs_rel(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
-    """Mean of |depth - target| / target, (N,): 0.05 means 5 % off. The divisor is clipped at MINIMUM_DEPTH."""
+    """Mean of |depth - target| / target, (N,): 0.05 is 5 % off. The divisor is clipped at MINIMUM_DEPTH."""
     depth, target = _floats(depth, target)
     return _mean((depth - target).abs() / target.clamp(min=MINIMUM_DEPTH), region)
 

@@ -159,7 +159,7 @@ class MaskDepthNet(nn.Module):
     ImageNet's mean and deviation itself. (One single picture of 32 px cannot be trained on: BatchNorm
     needs several values per channel.)
 
-    skips    True: each decoder block gets the encoder stage of its size. False: the 2020 network; it had none.
+    skips    True: each decoder block gets the encoder stage of its size. False: the 2020 network, without.
     stem     "7x7" (stride 2, fast) or "3x3" (full resolution, three times slower, the 2020 network's).
              MaskDepthNet(skips=False, stem="3x3") has exactly the original's 16,181,090 parameters.
     weights  None: random. "DEFAULT": torchvision's ImageNet weights for the encoder. The 7x7 stem is inflated

@@ -1,7 +1,7 @@
 """Pictures in one look: samples, predictions, training curves. Every function returns a matplotlib Figure.
 
 Colours can be told apart by colour-blind readers: viridis for depth (near is bright), and Okabe and Ito's
-blue, orange and vermilion for marks. Notebook 01 draws its first pictures by hand, then goes on with these.
+blue, yellow and vermilion for marks. Notebook 01 draws its first pictures by hand, then goes on with these.
 """
 
 import contextlib
@@ -13,9 +13,10 @@ from matplotlib.colors import to_rgb
 
 from .assets import MAX_DEPTH  # metres at 1 on the network's scale
 
-BLUE, ORANGE, VERMILION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
+BLUE, ORANGE, VERMILION, GREEN, YELLOW = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#F0E442"
 LINES = [BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9", "#000000"]
 DEPTH_COLORS = "viridis_r"
+NAMES = {"val_iou": "IoU", "val_rmse": "depth RMSE (0 to 1)", "val_loss": "loss"}
 STYLE = {
     "figure.dpi": 100, "figure.facecolor": "white", "font.size": 10, "axes.titlesize": 10,
     "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
@@ -25,15 +26,16 @@ STYLE = {
 
 
 @contextlib.contextmanager
-def panels(rows: int, columns: int, width: float = 9.0, aspect: float = 1.0):
+def panels(rows: int, columns: int, width: float = 9.0, aspect=1.0, title=0.3, legend=0.0):
     """A grid of pictures in the course's look, `width` inches wide: yields (figure, array of axes).
 
+    aspect: a row's height to a column's width; title: inches above each row; legend: inches at the foot.
     The figure is closed at the end, so that a notebook shows it once, where its cell returns it.
     """
     with plt.rc_context(STYLE):
-        height = width / columns * aspect + 0.3
+        height = width / columns * aspect + title
         figure, axes = plt.subplots(
-            rows, columns, figsize=(width, rows * height), squeeze=False, layout="constrained"
+            rows, columns, figsize=(width, rows * height + legend), squeeze=False, layout="constrained"
         )
         for axis in axes.flat:
             axis.set_axis_off()
@@ -50,6 +52,12 @@ def to_array(value) -> np.ndarray:
         if value.ndim == 3:
             value = value[0] if value.shape[0] == 1 else value.transpose(1, 2, 0)
     return np.asarray(value)
+
+
+def to_unit(image) -> np.ndarray:
+    """An RGB picture, a tensor or bytes, as an array with values from 0 to 1."""
+    picture = to_array(image)
+    return picture / 255 if picture.dtype == np.uint8 else picture
 
 
 def to_metres(depth) -> np.ndarray:
@@ -116,20 +124,17 @@ def depth_bar(figure, drawn, axes) -> None:
 
 def overlay(image, mask, color=ORANGE, opacity: float = 0.6) -> np.ndarray:
     """The image with a mask's pixels tinted: float32 (H, W, 3) in [0, 1]."""
-    picture = to_array(image)
-    picture = picture / 255 if picture.dtype == np.uint8 else picture
+    picture = to_unit(image)
     amount = to_array(mask)[..., None] * opacity
     return (picture * (1 - amount) + np.array(to_rgb(color)) * amount).astype(np.float32)
 
 
 def compare_masks(image, truth, mask) -> np.ndarray:
-    """The image in gray with the mask's hits in blue, misses in orange and false alarms in vermilion."""
-    picture = to_array(image)
-    picture = picture / 255 if picture.dtype == np.uint8 else picture
-    gray = np.repeat(picture.mean(-1, keepdims=True), 3, axis=-1) * 0.7 + 0.3
+    """The image in gray with the mask's hits in blue, misses in yellow and false alarms in vermilion."""
+    gray = np.repeat(to_unit(image).mean(-1, keepdims=True), 3, axis=-1) * 0.7 + 0.3
     truth, found = to_array(truth) > 0.5, to_array(mask) > 0.5
-    for pixels, color in ((truth & found, BLUE), (truth & ~found, ORANGE), (found & ~truth, VERMILION)):
-        gray = overlay(gray, pixels.astype(float), color, 0.75)
+    for pixels, color in ((truth & found, BLUE), (truth & ~found, YELLOW), (found & ~truth, VERMILION)):
+        gray = overlay(gray, pixels.astype(float), color, 0.85)
     return gray
 
 
@@ -150,22 +155,18 @@ def show_batch(samples, count: int = 6, titles=None):
     batch.
     """
     if isinstance(samples, dict):
-        samples = [
-            {name: values[i] for name, values in samples.items()} for i in range(len(samples["image"]))
-        ]
+        samples = [{name: values[i] for name, values in samples.items()} for i in range(len(samples["image"]))]
     samples = list(samples)[:count]
     maps = [to_metres(get(sample, "depth")) for sample in samples]
     limits = depth_limits(*maps)
-    with panels(4, len(samples)) as (figure, axes):
+    with panels(4, len(samples), aspect=0.9, title=0.08) as (figure, axes):
         for column, sample in enumerate(samples):
             draw_picture(axes[0, column], get(sample, "image"), titles[column] if titles else "")
             draw_picture(axes[1, column], get(sample, "background"))
             draw_picture(axes[2, column], overlay(get(sample, "image"), get(sample, "mask")))
             drawn = draw_depth(axes[3, column], maps[column], limits=limits)
         for row, name in enumerate(("image", "background", "mask", "depth")):
-            axes[row, 0].text(
-                -0.06, 0.5, name, rotation=90, va="center", ha="right", transform=axes[row, 0].transAxes
-            )
+            axes[row, 0].text(-0.06, 0.5, name, rotation=90, va="center", ha="right", transform=axes[row, 0].transAxes)
         depth_bar(figure, drawn, list(axes[3]))
     return figure
 
@@ -180,8 +181,8 @@ def show_predictions(samples, predictions, titles=None):
         samples, predictions = [samples], [predictions]
     read = [read_prediction(prediction) for prediction in predictions]
     has_depth = any(depth is not None for _, depth in read)
-    columns = 3 + 3 * has_depth
-    with panels(len(samples), columns, width=10.0 if has_depth else 7.0) as (figure, axes):
+    columns, width = (6, 10.0) if has_depth else (3, 7.0)
+    with panels(len(samples), columns, width, 0.88 if has_depth else 1.0, legend=0.3) as (figure, axes):
         for row, sample, (mask, depth) in zip(axes, samples, read, strict=True):
             draw_picture(row[0], get(sample, "image"))
             draw_picture(row[1], get(sample, "background"))
@@ -202,17 +203,10 @@ def show_predictions(samples, predictions, titles=None):
             axis.text(0, -0.03, title, va="top", fontsize=9, transform=axis.transAxes)
         handles = [
             plt.Line2D([], [], marker="s", linestyle="", color=color, label=label)
-            for color, label in ((BLUE, "found"), (ORANGE, "missed"), (VERMILION, "false alarm"))
+            for color, label in ((BLUE, "mask: found"), (YELLOW, "missed"), (VERMILION, "false alarm"))
         ]
         if any(mask is not None for mask, _ in read):
-            figure.legend(
-                handles=handles,
-                loc="outside lower left",
-                ncols=3,
-                fontsize=9,
-                title="mask:",
-                alignment="left",
-            )
+            figure.legend(handles=handles, loc="outside lower left", ncols=3, fontsize=9)
     return figure
 
 
@@ -262,10 +256,8 @@ def plot_history(history, names=("loss", "val_iou", "val_rmse")):
                     text = f"{label} {'held out' if key.startswith('val_') else 'training'}".strip()
                     if points:
                         axis.plot(*np.transpose(points), style, color=color, markersize=4, label=text)
-            axis.set_title(name.removeprefix("val_").replace("_", " "))
+            axis.set_title(NAMES.get(name, name.replace("_", " ")))
             axis.set_xlabel("samples seen")
-            axis.xaxis.set_major_formatter(
-                lambda value, _: f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
-            )
+            axis.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value >= 1000 else f"{value:g}")
             axis.legend(fontsize=8)
     return figure

@@ -55,9 +55,7 @@ def lock(folder: Path):
         with FileLock(folder / "lock", timeout=0):
             yield
     except Timeout:
-        raise TrainingError(
-            f"{folder}: another run is training in this folder; choose another one with out="
-        ) from None
+        raise TrainingError(f"{folder}: another run is training in this folder; choose another one with out=") from None
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise TrainingError(f"{folder}: not a folder one can write to ({error.strerror})") from error
 
@@ -72,9 +70,7 @@ def describe(thing):
     if hasattr(thing, "__getitem__") and not isinstance(thing, str):
         facts = {"class": type(thing).__name__, "length": len(thing)}
         for name, value in getattr(thing, "__dict__", {}).items():
-            is_path = isinstance(value, str) and (
-                "/" in value or "\\" in value
-            )  # where data lies is no setting
+            is_path = isinstance(value, str) and ("/" in value or "\\" in value)  # where data lies is no setting
             if isinstance(value, PLAIN) and not name.startswith("_") and not is_path:
                 facts[name] = value
         return facts | ({"dataset": describe(thing.dataset)} if isinstance(thing, Subset) else {})
@@ -155,9 +151,7 @@ class Run:
                 "Use its settings, another folder (out=), or start over with resume=False, which deletes it"
             )
         for prefix, module in self.modules.items():
-            own = {
-                name.removeprefix(prefix): t for name, t in model_tensors.items() if own_name(name, prefix)
-            }
+            own = {name.removeprefix(prefix): t for name, t in model_tensors.items() if own_name(name, prefix)}
             checkpoint.load_weights(module, own, self.folder)
         checkpoint.tensors_to_optimizer(self.optimizer, optimizer_tensors, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
@@ -167,9 +161,7 @@ class Run:
 
     def save(self, **facts) -> Path:
         """Write a checkpoint; `facts` go into the weights' metadata."""
-        tensors = {
-            prefix + name: t for prefix, m in self.modules.items() for name, t in m.state_dict().items()
-        }
+        tensors = {prefix + name: t for prefix, m in self.modules.items() for name, t in m.state_dict().items()}
         optimizer_tensors, self.state["optimizer"] = checkpoint.optimizer_to_tensors(self.optimizer)
         self.state["scaler"] = self.scaler.state_dict()
         self.state["window"] = {name: float(value) for name, value in self.state["window"].items()}
@@ -199,9 +191,7 @@ class Run:
             if name not in ("step", "samples"):
                 self.board.add_scalar(f"{group}/{name.removeprefix('val_')}", value, record["step"])
         if picture is not None:
-            self.board.add_image(
-                "val/image_background_mask_predicted_depth_predicted", picture, record["step"]
-            )
+            self.board.add_image("val/image_background_mask_predicted_depth_predicted", picture, record["step"])
 
 
 def own_name(name: str, prefix: str) -> bool:

@@ -77,9 +77,9 @@ def mean_std(arrays):
 
 def planes(image):
     """(H, W, 3) values from 0 to 255 -> float32 tensor (3, H, W) from 0 to 1."""
-    return torch.from_numpy(
-        np.multiply(image.transpose(2, 0, 1), np.float32(1 / 255), dtype=np.float32, order="C")
-    )
+    split = np.empty((3, *image.shape[:2]), image.dtype)
+    cv2.split(image, list(split))  # four times as fast as transposing
+    return torch.from_numpy(np.multiply(split, np.float32(1 / 255), dtype=np.float32))
 
 
 def one_thread_in_workers():

@@ -70,9 +70,7 @@ def validate(model, loader, loss, weighting, device, dtype) -> tuple:
             figures["val_iou"] = iou(logits.float().sigmoid(), batch["mask"]).mean()
         if depth is not None:
             figures["val_rmse"] = rmse(depth.float(), batch["depth"]).mean()
-        picture = (
-            draw(batch, logits, depth) if picture is None else picture
-        )  # of the first batch: the same every time
+        picture = draw(batch, logits, depth) if picture is None else picture  # of the first batch: the same every time
         count += len(batch["image"])
         for name, value in figures.items():
             sums[name] = sums.get(name, 0.0) + value.item() * len(batch["image"])
@@ -135,9 +133,7 @@ def fit(
     modules = {"": model, "loss.": nn.ModuleList(learning)}
     parameters = [parameter for module in modules.values() for parameter in module.parameters()]
     optimizer = make_optimizer(optimizer, parameters, lr, momentum, weight_decay)
-    scaler = torch.amp.GradScaler(
-        device.type, enabled=precision == "fp16"
-    )  # fp16 would round small gradients to 0
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")  # fp16 would round small gradients to 0
     config = {
         "network": checkpoint.network_facts(model), "dataset": describe(dataset), "batch": batch,
         "loss": describe(loss), "weighting": describe(weighting), "optimizer": describe(optimizer),
@@ -145,9 +141,7 @@ def fit(
         "schedule": describe(schedule), "seed": seed, "log_every": log_every,
     }  # fmt: skip
     if schedule != "constant":
-        config["steps"] = (
-            steps  # a constant learning rate can be prolonged; a schedule with another end is another one
-        )
+        config["steps"] = steps  # a constant learning rate can be prolonged; a schedule with another end is another one
 
     run = Run(out, resume, config, machine_facts(device, precision), modules, optimizer, scaler, say)
     gpus = [torch.cuda.current_device()] if device.type == "cuda" else []

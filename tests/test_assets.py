@@ -85,10 +85,14 @@ def test_a_cutout_has_colour_relief_and_shadow(data):
     assert (cutout.yaw, cutout.distance, cutout.size, cutout.kind) == (45.0, 2.5, (0.8, 0.5, 1.1), "cabinet")
     assert cutout.color.shape == (*cutout.relief.shape, 4) and cutout.color.dtype == np.uint8
     assert np.all(cutout.premultiplied[..., :3] <= cutout.premultiplied[..., 3:])
-    sheet = np.asarray(Image.open(data / "objects/train_000_cabinet_color.webp"))
-    height, width = cutout.relief.shape
     full = cutout.color[..., 3] == 255
-    np.testing.assert_array_equal(cutout.color[full], sheet[:height, width : 2 * width][full])
+    sheet = np.asarray(Image.open(data / "objects/train_000_cabinet_color.webp"))
+    frame = json.loads((data / "objects/objects.json").read_text())["objects"][0]["distances"][0]["frame"]
+    top, left = int(cutout.y0) - frame["y0"], int(cutout.x0) - frame["x0"] + frame["width"]
+    height, width = cutout.relief.shape
+    cell = sheet[top : top + height, left : left + width]
+    np.testing.assert_array_equal(cutout.color[full], cell[full])
+    assert np.all(cutout.color[..., 3].any(0)) and np.all(cutout.color[..., 3].any(1))  # cut to the object
     # a cabinet turned by 45 degrees: its nearest edge stands out by about (0.4 + 0.25) / sqrt(2) m
     assert -0.5 < cutout.relief[full].min() < -0.4
     assert cutout.shadow.min() < 130 and cutout.shadow.max() > 240

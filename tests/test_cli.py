@@ -80,8 +80,8 @@ def test_train_saves_goes_on_and_writes_a_network(data, tmp_path, capsys):
 
 def test_train_takes_its_options(data, tmp_path, capsys):
     run(
-        f"train --out {tmp_path} --samples 4 --mask-loss bce=1 ssim=0 --depth-loss l1=2 --uncertainty --optimizer adamw "
-        f"--schedule one-cycle --lr 0.001 --gap none --no-skips --precision float32 {TINY}",
+        f"train --out {tmp_path} --samples 4 --mask-loss bce=1 ssim=0 --depth-loss l1=2 --uncertainty "
+        f"--optimizer adamw --schedule one-cycle --lr 0.001 --gap none --no-skips --precision float32 {TINY}",
         capsys,
     )
     config = json.loads((checkpoint.list_run(tmp_path)[0] / "state.json").read_text())["config"]
@@ -91,11 +91,12 @@ def test_train_takes_its_options(data, tmp_path, capsys):
 
 
 def test_evaluate_beside_the_baselines(network, capsys):
-    text, _ = run(f"evaluate --checkpoint {network} --count 4 --size 80 --json", capsys)
+    text, _ = run(f"evaluate --checkpoint {network} --count 4 --size 80 --rooms 3 --json", capsys)
     result = json.loads(text)
     assert result["images"] == 4 and result["gap"] == "tripod"
     assert set(result["results"]) == {
-        "MaskDepthNet", "difference threshold", "one constant depth", "mean depth per pixel", "empty room's depth (oracle)",
+        "MaskDepthNet", "difference threshold", "one constant depth", "mean depth per pixel",
+        "empty room's depth (oracle)",
     }  # fmt: skip
     figures = result["results"]
     assert {"iou", "rmse", "abs_rel", "delta1"} <= figures["MaskDepthNet"].keys()
@@ -146,8 +147,8 @@ def test_bench_measures(data, capsys, monkeypatch):
 
 
 def test_errors_are_one_line_and_exit_code_2(network, own_data, tmp_path, capsys):
-    Photo = np.zeros((64, 64, 3), np.uint8)
-    for name, picture in (("a.png", Photo), ("b.png", Photo[:50])):
+    photo = np.zeros((64, 64, 3), np.uint8)
+    for name, picture in (("a.png", photo), ("b.png", photo[:50])):
         cv2.imwrite(str(tmp_path / name), picture)
     (tmp_path / "file").write_text("")
     a, b, out = tmp_path / "a.png", tmp_path / "b.png", tmp_path / "out"

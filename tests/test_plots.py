@@ -79,7 +79,7 @@ def test_overlay_and_comparison_mark_the_right_pixels():
     np.testing.assert_allclose(tinted[0, 0], 0.5)
     found = sample["mask"].roll(10, dims=-1)
     marked = plots.compare_masks(sample["image"], sample["mask"], found)
-    colors = {"hit": (15, 25, plots.BLUE), "miss": (15, 15, plots.ORANGE), "false": (15, 35, plots.VERMILION)}
+    colors = {"hit": (15, 25, plots.BLUE), "miss": (15, 15, plots.YELLOW), "false": (15, 35, plots.VERMILION)}
     for row, column, color in colors.values():
         distance = {c: np.abs(marked[row, column] - plots.to_rgb(c)).sum() for _, _, c in colors.values()}
         assert min(distance, key=distance.get) == color
@@ -90,6 +90,6 @@ def test_history():
     records[30] |= {"val_loss": 0.2, "val_iou": 0.5}
     records[-1] |= {"val_loss": 0.1, "val_iou": 0.8}
     figure = check(plots.plot_history(records))
-    assert [axis.get_title(loc="left") for axis in figure.axes] == ["loss", "iou"]
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["loss", "IoU"]
     assert len(figure.axes[0].lines) == 2  # training and held out
     check(plots.plot_history({"lr 0.01": records, "lr 0.1": records[:20]}, names=["loss"]))
