@@ -1,6 +1,4 @@
-"""The command line: `python -m maskdepth_utils train | evaluate | predict | export | bench`, each with
---help.
-"""
+"""The command line: `python -m maskdepth_utils train | evaluate | predict | export | bench`, each with --help."""
 
 import argparse
 import contextlib

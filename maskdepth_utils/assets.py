@@ -1,7 +1,7 @@
 """Find, check and open what data/ holds: rooms, object cutouts and whole scenes.
 
-Pictures are kept decoded in memory, in the few bytes they need (8-bit colour, 16-bit millimetres): about 65
-MB for 100 rooms with 5 views each, and as much again for 100 objects. Notebook 01 opens the files by hand.
+What was read stays in memory, in as few bytes as it needs (8-bit colour, 16-bit millimetres): 64 MB for 100
+rooms with 5 views each, 77 MB for 100 objects. Notebook 01 opens the files by hand.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,7 @@ VIEWS = 5  # views of a training room: the rendered one and four turned ones
 
 @dataclass(frozen=True)
 class Room:
-    """An empty room as its camera sees it. Room axes: origin on the floor below the eye, X right, Z forward,
-    metres."""
+    """An empty room as its camera sees it. Room axes in metres: origin on the floor below the eye, X right, Z ahead."""
 
     name: str
     split: str
@@ -166,67 +165,65 @@ def _room_view(data, name, view):
 
 # ---------------------------------------------------------------- objects
 def load_cutout(name, yaw, distance, data=None):
-    """View `yaw` (0 to 7) of the object `name`, rendered from the distance number `distance` (0 = nearest) ->
-    Cutout."""
-    return _cutout(str(data or data_dir()), name, int(yaw), int(distance))
+    """View `yaw` (0 to 7) of the object `name`, from the distance number `distance` (0 = nearest) -> Cutout."""
+    views = _cutouts(str(data or data_dir()), name)
+    if not (0 <= distance < len(views) and 0 <= yaw < len(views[0])):
+        has = f"{name} has yaw 0 to {len(views[0]) - 1} and distance 0 to {len(views) - 1}"
+        raise ValueError(f"{has}, got yaw {yaw} and distance {distance}")
+    return views[distance][yaw]
 
 
 def cutout_distances(name, data=None):
     """The distances from which the object was rendered, metres, nearest first."""
-    return _distances(str(data or data_dir()), name)
-
-
-@lru_cache(maxsize=512)
-def _distances(data, name):
-    return tuple(row["distance"] for row in find_entry("objects", name, data)[1]["distances"])
+    return tuple(views[0].distance for views in _cutouts(str(data or data_dir()), name))
 
 
 @lru_cache(maxsize=200)
-def _sheets(data, name):
-    """An object's three sheets of views, decoded once: premultiplied colour, relief, shadow."""
-    _, entry = find_entry("objects", name, data)
+def _cutouts(data, name):
+    """All views of an object, [distance][yaw], from its three sheets."""
+    head, entry = find_entry("objects", name, data)
     rows, count, folder = entry["distances"], len(entry["yaws"]), Path(data) / "objects"
 
-    def extent(frame):
-        return sum(row[frame]["height"] for row in rows), count * max(row[frame]["width"] for row in rows)
+    def sheet(ending, mode, frame):
+        height, width = sum(row[frame]["height"] for row in rows), max(row[frame]["width"] for row in rows)
+        return open_picture(folder / f"{name}_{ending}", mode, (height, count * width))
 
-    color = open_picture(folder / f"{name}_color.webp", "RGBA", extent("frame"))
-    relief = open_picture(folder / f"{name}_relief.png", "I;16", extent("frame"))
-    shadow = open_picture(folder / f"{name}_shadow.png", "L", extent("shadow"))
-    # Resampling mixes neighbouring pixels: weighted by alpha, colours from outside the object cannot leave a
-    # fringe.
+    color = sheet("color.webp", "RGBA", "frame")
+    # Resampling mixes neighbouring pixels: weighted by alpha, colours from outside the object leave no fringe.
     alpha = color[..., 3:].astype(np.uint16)
     color = np.concatenate([(color[..., :3] * alpha + 127) // 255, alpha], -1).astype(np.uint8)
-    return _frozen(color), _frozen(relief), _frozen(shadow)
+    relief, shadow = sheet("relief.png", "I;16", "frame"), sheet("shadow.png", "L", "shadow")
+    views, top, shadow_top = [], 0, 0
+    for row in rows:
+        size, shade = row["frame"], row["shadow"]
+        cells = [
+            (
+                color[top : top + size["height"], k * size["width"] : (k + 1) * size["width"]],
+                relief[top : top + size["height"], k * size["width"] : (k + 1) * size["width"]],
+                shadow[shadow_top : shadow_top + shade["height"], k * shade["width"] : (k + 1) * shade["width"]],
+            )
+            for k in range(count)
+        ]
+        views.append([_view(head, entry, row, yaw, *cell) for yaw, cell in zip(entry["yaws"], cells, strict=True)])
+        top, shadow_top = top + size["height"], shadow_top + shade["height"]
+    return views
 
 
-@lru_cache(maxsize=4096)
-def _cutout(data, name, yaw, distance):
-    head, entry = find_entry("objects", name, data)
-    rows = entry["distances"]
-    if not (0 <= yaw < len(entry["yaws"]) and 0 <= distance < len(rows)):
-        raise ValueError(
-            f"{name} has yaw 0 to {len(entry['yaws']) - 1} and distance 0 to {len(rows) - 1}, "
-            f"got yaw {yaw} and distance {distance}"
-        )
-    color, relief, shadow = _sheets(data, name)
-
-    def cell(sheet, frame):
-        top, size = sum(row[frame]["height"] for row in rows[:distance]), rows[distance][frame]
-        return sheet[top : top + size["height"], yaw * size["width"] : (yaw + 1) * size["width"]]
-
-    row, color, relief = rows[distance], cell(color, "frame"), cell(relief, "frame")
-    frame, shade, focal, away = row["frame"], row["shadow"], head["focal"], row["distance"]
-    # The frame fits the widest view; what is empty in this one need not be resampled.
-    x, y, width, height = cv2.boundingRect(color[..., 3])
-    part = np.s_[y : y + height, x : x + width]
-    area = float(color[..., 3].sum(dtype=np.int64)) / 255 * (away / focal) ** 2
-    seen = relief[part][color[part][..., 3] > 0]
-    relief_range = (int(seen.min()) - 32768) / 1000, (int(seen.max()) - 32768) / 1000
+def _view(head, entry, row, yaw, color, relief, shadow):
+    # The frame fits the widest view: keep what this one fills.
+    x, y, width, height = cv2.boundingRect(np.ascontiguousarray(color[..., 3]))
+    color, relief = color[y : y + height, x : x + width].copy(), relief[y : y + height, x : x + width].copy()
+    if width == 0:
+        raise AssetError(f"{entry['name']}_color.webp is damaged: the view at {yaw} degrees is empty. Restore it.")
+    seen = relief[color[..., 3] > 0]
+    frame, shade, away, focal = row["frame"], row["shadow"], row["distance"], head["focal"]
     return Cutout(
-        name, entry["kind"], float(entry["yaws"][yaw]), away, focal, tuple(entry["size"]),
-        color[part], relief[part], cell(shadow, "shadow"),
-        frame["x0"] + x, frame["y0"] + y, shade["x0"], shade["y0"], shade["step"], area, relief_range,
+        name=entry["name"], kind=entry["kind"], yaw=float(yaw), distance=away, focal=focal,
+        size=tuple(entry["size"]), premultiplied=_frozen(color), relief_code=_frozen(relief),
+        shadow=_frozen(shadow.copy()), x0=frame["x0"] + x, y0=frame["y0"] + y,
+        shadow_x0=shade["x0"], shadow_y0=shade["y0"], shadow_step=shade["step"],
+        area=float(color[..., 3].sum(dtype=np.int64)) / 255 * (away / focal) ** 2,
+        relief_range=((int(seen.min()) - 32768) / 1000, (int(seen.max()) - 32768) / 1000),
     )  # fmt: skip
 
 

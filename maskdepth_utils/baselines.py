@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .metrics import Means, iou
+from .metrics import Means
 
 
 class DifferenceThreshold:
@@ -48,20 +48,30 @@ class DifferenceThreshold:
         """
         if thresholds is None:
             thresholds = [(step + 0.5) / 255 for step in range(100)]
-        means = Means()
+        means, levels = Means(), torch.tensor(sorted(thresholds))
         for sample in loader:
-            apart = self.difference(sample["image"], sample["background"])
-            # iou's own threshold does the work: the difference is in [0, 1], like a probability
-            means.add(**{str(threshold): iou(apart, sample["mask"], threshold) for threshold in thresholds})
+            # How many thresholds each pixel exceeds, counted from the top: the masks of all thresholds at once.
+            exceeded = torch.bucketize(self.difference(sample["image"], sample["background"]), levels).flatten(1)
+            true = (sample["mask"] > 0.5).flatten(1).float()
+            predicted, both = (count_above(exceeded, weight, len(levels)) for weight in (torch.ones_like(true), true))
+            either = predicted + true.sum(1, keepdim=True) - both
+            scores = torch.where(either > 0, both / either.clamp(min=1), 1.0)  # as metrics.iou
+            means.add(**{str(number): column for number, column in enumerate(scores.T)})
         scores = means.mean()
         if not scores:
             raise ValueError("expected a loader with at least one sample, found none")
-        self.curve = [(threshold, scores[str(threshold)]) for threshold in thresholds]
+        self.curve = [(threshold, scores[str(number)]) for number, threshold in enumerate(sorted(thresholds))]
         self.threshold = max(self.curve, key=lambda point: point[1])[0]
         return self
 
     def __repr__(self):
         return f"DifferenceThreshold({self.threshold:.4f}, channels={self.channels!r}, smooth={self.smooth})"
+
+
+def count_above(exceeded: Tensor, weight: Tensor, count: int) -> Tensor:
+    """Pixels above each of `count` thresholds, (N, count), of exceeded (N, pixels): how many. Each counts `weight`."""
+    histogram = torch.zeros(len(exceeded), count + 1).scatter_add_(1, exceeded, weight)
+    return histogram.flip(1).cumsum(1).flip(1)[:, 1:]
 
 
 class ConstantDepth:

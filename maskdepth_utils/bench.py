@@ -1,5 +1,4 @@
-"""Speed on this machine: making samples, training steps, losses. The command `bench`, and notebook 06's first
-tables.
+"""Speed on this machine: making samples, training steps, losses. The command `bench`.
 
 Rates of one run can be compared with each other: what is measured takes turns in short rounds, and the median
 round counts, so that another program's activity hits everything alike. Rates of two runs or machines cannot.
@@ -50,21 +49,21 @@ def measure(functions: dict, seconds: float) -> dict:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict:
+def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32, workers=(0, 1, 2)) -> dict:
     """Samples per second of `MaskDepthDataset`, made in this process (0 workers) or in others."""
     rates = {}
     for size, gap in itertools.product(sizes, ("none", "tripod", "handheld")):
         dataset = MaskDepthDataset("train", size=size, gap=gap, rooms=min(100, len(room_names("train"))))
         row = rates[f"{size} px, {gap}"] = {}
-        for workers in (0, 1, 2):
-            batches = iter(loader(dataset, batch=batch, shuffle=True, workers=workers))
-            for _ in range(1 + 2 * workers):  # what the workers had made in advance
+        for number in workers:
+            batches = iter(loader(dataset, batch=batch, shuffle=True, workers=number))
+            for _ in range(1 + 2 * number):  # what the workers had made in advance
                 next(batches)
             count, start = 0, time.perf_counter()
             while time.perf_counter() - start < seconds:
                 next(batches)
                 count += batch
-            row[f"{workers} workers, samples/s"] = count / (time.perf_counter() - start)
+            row[f"{number} workers, samples/s"] = count / (time.perf_counter() - start)
     return rates
 
 
@@ -82,9 +81,7 @@ def bench_step(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict
 
 
 def step_function(model, size: int, batch: int, precision: str, device):
-    """A function that does one training step. (fp16 without its scaler: the same work but for a
-    multiplication.)
-    """
+    """A function that does one training step. (fp16 without its scaler: the same work but for a multiplication.)"""
     samples = random_samples(batch, size, device)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)  # so small that the network stays what it is
 

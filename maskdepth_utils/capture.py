@@ -51,9 +51,7 @@ def shoot(image, background, level, draws: Draws):
 def move(image, draws: Draws):
     """Rotate about the centre and shift, by fractions of a pixel: uint8 (H, W, 3) -> the same."""
     size = image.shape[1], image.shape[0]
-    matrix = cv2.getRotationMatrix2D(
-        ((size[0] - 1) / 2, (size[1] - 1) / 2), draws.uniform(-ROTATION, ROTATION), 1.0
-    )
+    matrix = cv2.getRotationMatrix2D(((size[0] - 1) / 2, (size[1] - 1) / 2), draws.uniform(-ROTATION, ROTATION), 1.0)
     matrix[:, 2] += draws.uniform(-SHIFT, SHIFT) * size[0], draws.uniform(-SHIFT, SHIFT) * size[0]
     moved = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     # Bilinear sampling blurs, which would tell the two shots apart; this gives the sharpness back, faster
@@ -80,9 +78,7 @@ def expose(image, draws: Draws):
 
 def jpeg(image, quality):
     """The image after JPEG compression with `quality` (1 to 100)."""
-    _, code = cv2.imencode(
-        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, int(quality)]
-    )
+    _, code = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     return cv2.cvtColor(cv2.imdecode(code, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 

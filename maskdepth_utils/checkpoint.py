@@ -27,10 +27,11 @@ from safetensors import SafetensorError, safe_open
 KEEP = 2
 
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 class CheckpointError(RuntimeError):
-    """A checkpoint that is missing, damaged, of another network, or cannot be written: which file, why, what
-    to do.
-    """
+    """A checkpoint that is missing, damaged, of another network, or cannot be written: which file, why, what to do."""
 
 
 def network_facts(model) -> dict:
@@ -80,7 +81,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 def explain(error: OSError, path: Path, size: int) -> str:
     """The message of a failed write."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in DISK_FULL:
         free = shutil.disk_usage(existing_parent(path)).free / 1e6
         return f"{path}: the disk is full ({size / 1e6:.0f} MB to write, {free:.0f} MB free); nothing was left"
     return f"{path}: cannot be written ({error.strerror or error})"
@@ -92,17 +93,13 @@ def existing_parent(path) -> Path:
 
 
 def tensors_to_bytes(tensors: dict, metadata: dict | None = None) -> bytes:
-    """safetensors bytes of {name: tensor}. The format stores rows in order, so channels-last tensors are
-    copied first.
-    """
+    """safetensors bytes of {name: tensor}; channels-last tensors are copied, as the format has no such order."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     return safetensors.torch.save(plain, {"maskdepth": json.dumps(metadata or {})})
 
 
 def read_weights(path) -> tuple[dict, dict]:
-    """Read a .safetensors file: ({name: tensor}, its metadata). Raises CheckpointError if it is missing or
-    damaged.
-    """
+    """Read a .safetensors file: ({name: tensor}, its metadata). Raises CheckpointError if it is missing or damaged."""
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
@@ -195,8 +192,7 @@ def newest_step(folder) -> int:
 
 
 def read_run(folder) -> tuple[dict, dict, dict] | None:
-    """The newest whole checkpoint of a run: (state, model tensors, optimizer tensors); None if there is none
-    yet.
+    """The newest whole checkpoint of a run: (state, model tensors, optimizer tensors); None if there is none.
 
     A damaged one is passed over, with a printed note, for the one before it. Raises CheckpointError if all
     are damaged.

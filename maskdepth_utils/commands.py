@@ -1,6 +1,4 @@
-"""What the command line's train, evaluate, predict and export do. Each takes parsed options and returns its
-results.
-"""
+"""What the command line's train, evaluate, predict and export do. Each takes parsed options and returns its results."""
 
 import functools
 from pathlib import Path
@@ -124,6 +122,8 @@ def evaluate(options) -> dict:
             results[label] = metrics.evaluate(baseline, batches(dataset, count))
         oracle = batches(dataset, count, WithRoomDepth)
         results["empty room's depth (oracle)"] = metrics.evaluate(baselines.EmptyRoomDepth(), oracle)
+    for row in results.values():
+        row.pop("images")  # the same in each, and said once
     about = {
         "samples": "scenes" if options.scenes else options.split,
         "gap": options.gap,

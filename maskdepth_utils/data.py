@@ -25,8 +25,7 @@ FLIPS, PLACES = 2, 20
 
 
 class MaskDepthDataset(Dataset):
-    """Composites of every object in every room: (room, object, flip, place), each place in another view and
-    light.
+    """Composites of every object in every room, mirrored or not, at 20 places: (room, object, flip, place).
 
     split: "train", "val" or "test", which share neither rooms nor objects. size: 160, or 80 (the same
     samples, each 2x2 pixels averaged). gap: what differs between the two shots, one of "none", "tripod",
@@ -46,22 +45,19 @@ class MaskDepthDataset(Dataset):
         self.rooms, self.objects = room_names(split, self.data), object_names(split, self.data)
         if split == "train":
             if not 1 <= rooms <= len(self.rooms):
-                raise ValueError(
-                    f"rooms must be 1 to {len(self.rooms)}, the training rooms in {self.data}, got {rooms}"
-                )
+                have = f"the training rooms in {self.data}"
+                raise ValueError(f"rooms must be 1 to {len(self.rooms)}, {have}, got {rooms}")
             self.rooms = self.rooms[:rooms]
         if not self.rooms or not self.objects:
-            raise AssetError(
-                f"{self.data} lists {len(self.rooms)} rooms and {len(self.objects)} objects for {split!r}"
-            )
+            found = f"{len(self.rooms)} rooms and {len(self.objects)} objects"
+            raise AssetError(f"{self.data} lists {found} for {split!r}")
         self.views = VIEWS if split == "train" else 1
 
     def __len__(self):
         return len(self.rooms) * len(self.objects) * FLIPS * PLACES
 
     def locate(self, index):
-        """Sample index -> (room number, object number, flip, place number); each combination has exactly one
-        index.
+        """Sample index -> (room number, object number, flip, place number). Each has exactly one index.
 
         With R rooms and O objects, R consecutive indices (from a multiple of R) show each room once, with
         ever other objects; R x O consecutive indices show each pair once; flips and places are mixed from the
@@ -72,8 +68,7 @@ class MaskDepthDataset(Dataset):
         step, column = divmod(pair, rooms)
         room = column * _stride(rooms) % rooms
         object_ = (column * _stride(objects) + step) % objects
-        # A hash of the pair shifts its sequence of flips and places against the other pairs' (Knuth's
-        # multiplicative hash).
+        # Knuth's multiplicative hash shifts each pair's sequence of flips and places against the others'.
         flip, place_ = divmod((turn + (pair * 2654435761 % 2**32 >> 12)) % (FLIPS * PLACES), PLACES)
         return room, object_, bool(flip), place_
 
@@ -86,25 +81,15 @@ class MaskDepthDataset(Dataset):
         gap = draw_level(self.gap, gap_draws.fork("level"))
         room = load_room(self.rooms[room_number], place_number % self.views, self.data)
         gain = _gain(room, draws.fork("light"))
-        # An object may fit nowhere in a room: a wide desk, say, or a plant too small to be seen. The next one
-        # takes its place.
+        # Should an object fit nowhere in a room (too wide, too small to be seen), the next one takes its place.
         for shift in range(len(self.objects)):
             name = self.objects[(object_number + shift) % len(self.objects)]
-            found = place(
-                room,
-                name,
-                draws.fork(f"place {shift}"),
-                self.data,
-                flip=flip,
-                shadow=gap != "none",
-                gain=gain,
-            )
+            look = {"flip": flip, "shadow": gap != "none", "gain": gain}
+            found = place(room, name, draws.fork(f"place {shift}"), self.data, **look)
             if found:
                 break
         else:
-            raise AssetError(
-                f"No object of {self.split!r} fits into {room.name}: check its entry in rooms.json"
-            )
+            raise AssetError(f"No object of {self.split!r} fits into {room.name}: see its entry in rooms.json")
         placement, composite = found
         image, background = shoot(composite.image, composite.background, gap, gap_draws)
         cutout = load_cutout(name, placement.yaw, 0, self.data)
@@ -128,8 +113,7 @@ class MaskDepthDataset(Dataset):
 
 
 class SceneDataset(Dataset):
-    """The path-traced scenes, with true shadows and bounced light: how far does a network get that learned on
-    composites?
+    """The path-traced scenes, with true shadows and bounced light: a test for what learned on composites.
 
     Samples as MaskDepthDataset's. gap "none" leaves the pictures as they were rendered.
     """
@@ -146,20 +130,13 @@ class SceneDataset(Dataset):
     def shot(self, index) -> Shot:
         """Scene `index` as uint8 pictures, coverage and metres."""
         index = checked_index(index, len(self))
-        scene, draws = (
-            assets.load_scene(self.names[index], self.data),
-            Draws(self.seed, "scenes", index).fork("gap"),
-        )
+        scene = assets.load_scene(self.names[index], self.data)
+        draws = Draws(self.seed, "scenes", index).fork("gap")
         gap = draw_level(self.gap, draws.fork("level"))
         image, background = shoot(scene.image, scene.background, gap, draws)
         keys = ("room", "object", "kind", "distance", "azimuth", "yaw")
-        about = {
-            "index": index,
-            "scene": scene.name,
-            "flip": False,
-            **{key: getattr(scene, key) for key in keys},
-            "gap": gap,
-        }
+        about = {key: getattr(scene, key) for key in keys}
+        about = {"index": index, "scene": scene.name, "flip": False, **about, "gap": gap}
         return Shot(image, background, scene.mask, scene.depth, about)
 
     def __getitem__(self, index):
@@ -167,16 +144,15 @@ class SceneDataset(Dataset):
         return to_sample(self.shot(index), self.size)
 
     def describe(self, index):
-        """What scene `index` shows: scene, room, object, kind, distance (m), azimuth and yaw (degrees),
-        gap."""
+        """What scene `index` shows: scene, room, object, kind, distance (m), azimuth, yaw (degrees) and gap."""
         return self.shot(index).about
 
 
 def loader(dataset, batch=64, shuffle=False, workers=0, seed=0, drop_last=False):
-    """A DataLoader of `dataset` in batches. workers: processes that make samples beside the training (0:
-    none).
+    """A DataLoader of `dataset` in batches.
 
-    The batches' contents depend on `seed` and on nothing else.
+    workers: processes that make samples beside the training (0: none). Which samples share a batch depends on
+    `seed` and on how often the loader was started, not on the workers.
     """
     return DataLoader(
         dataset, batch_size=batch, shuffle=shuffle, num_workers=workers, drop_last=drop_last,
@@ -186,14 +162,12 @@ def loader(dataset, batch=64, shuffle=False, workers=0, seed=0, drop_last=False)
 
 
 def _gain(room, draws):
-    """Factor for an object's colours: cutouts are lit evenly, so they are drawn towards the room's own
-    brightness."""
-    return float(np.clip((room.brightness / 0.66) ** 0.5 * math.exp(draws.normal(0, 0.1)), 0.6, 1.4))
+    """Factor for an object's colours: as bright as the room is beside the usual 0.66, and a little random."""
+    return float(np.clip(room.brightness / 0.66 * math.exp(draws.normal(0, 0.12)), 0.5, 1.5))
 
 
 def _stride(count):
-    """A step about 0.62 count that visits all of 0 .. count - 1: neighbours in the list are not neighbours in
-    the order."""
+    """A step of about 0.62 count that visits all of 0 .. count - 1, so that neighbours in the list come apart."""
     step = max(1, round(0.618 * count))
     while math.gcd(step, count) > 1:
         step += 1

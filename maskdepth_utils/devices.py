@@ -45,9 +45,7 @@ def machine_facts(device: torch.device, precision: str) -> dict:
 
 
 def start_worker(number: int) -> None:
-    """In a loader's worker: leave Ctrl-C to the main process, which still wants the batches that are under
-    way.
-    """
+    """In a loader's worker: leave Ctrl-C to the main process, which still wants the batches that are under way."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)  # the workers are the parallelism
@@ -55,8 +53,10 @@ def start_worker(number: int) -> None:
 
 
 def make_loader(dataset, batches, workers: int, device: torch.device) -> DataLoader:
-    """A loader of the given batches of indices. Its generator is its own: drawing from the global one, as
-    loaders do, would make random numbers depend on how often a run was resumed.
+    """A loader of the given batches of indices.
+
+    Its generator is its own: drawing from the global one, as loaders do, would make random numbers
+    depend on how often a run was resumed.
     """
     return DataLoader(
         dataset, batch_sampler=batches, num_workers=workers, worker_init_fn=start_worker,

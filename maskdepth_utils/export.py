@@ -84,9 +84,7 @@ def _write(archives, shot, size, quality):
     about = shot.about
     image, background, mask, depth = (resized(array, size) for array in shot[:4])
     stem = f"{about['index']:07d}"
-    shared = (
-        about.get("scene") or f"{about['room']}_view{about.get('view', 0)}{'_flip' if about['flip'] else ''}"
-    )
+    shared = about.get("scene") or f"{about['room']}_view{about.get('view', 0)}{'_flip' if about['flip'] else ''}"
     names = {
         "image": f"{stem}.jpg",
         "background": f"{shared if about['gap'] == 'none' else stem}.jpg",
@@ -116,9 +114,7 @@ def _check_space(folder, parts, total):
     written = sum(part.stat().st_size for part in parts if part.exists())
     needed, free = written / TRIAL * total, shutil.disk_usage(folder).free + written
     if needed > free:
-        raise _no_space(
-            folder, f"{total} samples need about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free"
-        )
+        raise _no_space(folder, f"{total} samples need about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free")
 
 
 def _no_space(folder, why):

@@ -1,5 +1,4 @@
-"""Files in data/: where they are, what their lists say, and opening them with a clear message when one is
-missing or damaged."""
+"""Files in data/: where they are, what their lists say, and a clear message when one is missing or damaged."""
 
 import json
 import os
@@ -15,8 +14,7 @@ class AssetError(RuntimeError):
 
 
 def data_dir():
-    """The folder that holds rooms/, objects/ and scenes/: the environment's MASKDEPTH_DATA, else data/ beside
-    the package."""
+    """The folder of rooms/, objects/ and scenes/: the environment's MASKDEPTH_DATA, else data/ beside the package."""
     named = os.environ.get("MASKDEPTH_DATA")
     path = Path(named) if named else Path(__file__).resolve().parent.parent / "data"
     if (path / "rooms").is_dir() or (path / "objects").is_dir() or (path / "scenes").is_dir():
@@ -36,9 +34,7 @@ def _manifest(path, modified, key):
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         return content, {one["name"]: one for one in content[key]}
     except (ValueError, KeyError, TypeError) as error:
-        raise AssetError(
-            f"{path} is damaged ({error}). Restore it, for instance: git checkout {path}"
-        ) from error
+        raise AssetError(f"{path} is damaged ({error}). Restore it, for instance: git checkout {path}") from error
 
 
 def entries(kind, data):
@@ -70,9 +66,7 @@ def open_picture(path, mode, shape=None):
             if mode == "I;16":
                 array = np.asarray(picture).astype(np.uint16) if found.startswith("I") else None
             else:
-                array = np.asarray(
-                    picture.convert(mode) if {found, mode} <= {"RGB", "RGBA", "P"} else picture
-                )
+                array = np.asarray(picture.convert(mode) if {found, mode} <= {"RGB", "RGBA", "P"} else picture)
     except FileNotFoundError:
         raise AssetError(f"{path} is missing. Restore it, for instance: git checkout {path}") from None
     except (OSError, SyntaxError, ValueError) as error:
@@ -81,9 +75,7 @@ def open_picture(path, mode, shape=None):
             f"{path} ({size} bytes) cannot be decoded: {error}. Restore it, for instance: git checkout {path}"
         ) from error
     if array is None or array.ndim != (2 if mode in ("L", "I;16") else 3):
-        raise AssetError(
-            f"{path} has pixels of type {found}, expected {mode}. Restore it: git checkout {path}"
-        )
+        raise AssetError(f"{path} has pixels of type {found}, expected {mode}. Restore it: git checkout {path}")
     if shape is not None and array.shape[:2] != tuple(shape):
         raise AssetError(
             f"{path} is {array.shape[1]}x{array.shape[0]} pixels, expected {shape[1]}x{shape[0]}. "

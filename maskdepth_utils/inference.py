@@ -1,5 +1,4 @@
-"""The trained network on your own two pictures: `load_pretrained().predict(image, background)`. Used in
-notebook 05.
+"""The trained network on your own two pictures. Used in notebook 05.
 
 predictor = load_pretrained()
 prediction = predictor.predict("photo.jpg", "empty.jpg")
@@ -28,17 +27,14 @@ TALLEST = 2
 
 
 class Prediction(NamedTuple):
-    """mask: float32 (H, W), probability in [0, 1]; depth: float32 (H, W), metres. None where a network
-    predicts no such.
-    """
+    """mask: float32 (H, W), probability; depth: float32 (H, W), metres; None for what is not predicted."""
 
     mask: np.ndarray | None
     depth: np.ndarray | None
 
 
 def save_pretrained(model, path, *, size: int = 160, arguments: dict | None = None, **facts) -> None:
-    """Write a network for `load_pretrained`: fp16 weights, and in the file's metadata what it takes to
-    rebuild it.
+    """Write a network for `load_pretrained`: fp16 weights, and in the metadata how to rebuild it.
 
     size: the picture width in pixels that it was trained at; arguments: how it was built, if the network does
     not say so itself (`model.arguments`); facts: anything worth knowing about the training, as JSON can hold
@@ -59,9 +55,7 @@ def save_pretrained(model, path, *, size: int = 160, arguments: dict | None = No
 
 
 def build(metadata: dict, source):
-    """The network that a checkpoint's metadata names, freshly made. Raises CheckpointError if it is none of
-    ours.
-    """
+    """The network that a checkpoint's metadata names, freshly made. Raises CheckpointError if it is none of ours."""
     name, arguments = metadata.get("network"), metadata.get("arguments", {})
     if name not in ("MaskNet", "MaskDepthNet"):
         raise CheckpointError(
@@ -74,9 +68,7 @@ def build(metadata: dict, source):
 
 
 def load_network(path) -> tuple:
-    """(network, metadata) from a file of `save_pretrained`, or from the folder of a training run: its newest
-    checkpoint.
-    """
+    """(network, metadata) from a file of `save_pretrained`, or the newest checkpoint in a run's folder."""
     path = Path(path)
     if path.is_dir():
         found = checkpoint.list_run(path)
@@ -91,8 +83,7 @@ def load_network(path) -> tuple:
 
 
 def load_pretrained(path=None, device="auto") -> "Predictor":
-    """The shipped network, or the one in `path` (a .safetensors file or the folder of a training run), ready
-    to predict.
+    """The shipped network, or the one in `path` (a .safetensors file, or a training run's folder).
 
     Raises CheckpointError if the file is missing, damaged or of another network; assets.AssetError without
     data/.
@@ -197,9 +188,7 @@ def size_of(picture) -> str:
 
 
 def read_picture(picture, name: str) -> np.ndarray:
-    """An array, Pillow image or path as uint8 (H, W, 3); `name` is what messages call it. Raises as
-    `Predictor.predict`.
-    """
+    """An array, Pillow image or path as uint8 (H, W, 3); `name` is for messages. Raises as `predict`."""
     if isinstance(picture, str | Path):
         path = Path(picture)
         if not path.is_file():

@@ -130,8 +130,11 @@ class UpProjection(nn.Module):
 
 
 class Branch(nn.Module):
-    """One decoder: conv1x1, four up-projections that each halve the channels, and a conv5x5 to one
-    channel."""
+    """One decoder: conv1x1, four up-projections that each halve the channels, and a conv5x5 to one channel.
+
+    With skips the two pictures themselves join in last, at full resolution: thin legs are gone from every stage, and
+    what gives them away is the difference between the pictures.
+    """
 
     def __init__(self, stage_channels: list[int], channels: list[int], skips: bool):
         super().__init__()
@@ -140,13 +143,20 @@ class Branch(nn.Module):
         )
         steps = zip(channels[:-1], channels[1:], reversed(stage_channels[:-1]), strict=True)
         self.ups = nn.ModuleList(UpProjection(a, b, skip if skips else 0) for a, b, skip in steps)
-        self.head = nn.Conv2d(channels[-1], 1, 5, padding=2)
+        last = channels[-1]
+        if skips:
+            self.detail = nn.Sequential(conv(6, last, 3), nn.BatchNorm2d(last), nn.ReLU(inplace=True))
+            self.mix = nn.Sequential(conv(last, last, 3), nn.BatchNorm2d(last), nn.ReLU(inplace=True))
+        self.skips = skips
+        self.head = nn.Conv2d(last, 1, 5, padding=2)
 
-    def forward(self, deepest: Tensor, stages: list[Tensor], size) -> Tensor:
+    def forward(self, deepest: Tensor, stages: list[Tensor], pair: Tensor) -> Tensor:
         x = self.entry(deepest)
         for up, stage in zip(self.ups, reversed(stages), strict=True):
             x = up(x, stage)
-        x = resize(x, size)  # here and not after the head: 16 channels say more about an edge than one
+        x = resize(x, pair.shape[-2:])  # here and not after the head: 16 channels say more about an edge than one
+        if self.skips:
+            x = self.mix(x + self.detail(pair))
         with torch.autocast(x.device.type, enabled=False):  # bf16 has 8 bits: 4 cm steps at 8 m of depth
             return self.head(x.to(self.head.weight.dtype))
 
@@ -198,7 +208,7 @@ class MaskDepthNet(nn.Module):
         check_pair(image, background)
         pair = (torch.cat([image, background], dim=1) - self.mean) / self.std
         *stages, deepest = self.encoder(pair)
-        maps = {task: branch(deepest, stages, image.shape[-2:]) for task, branch in self.branches.items()}
+        maps = {task: branch(deepest, stages, pair) for task, branch in self.branches.items()}
         depth = maps["depth"].sigmoid() if "depth" in maps else None
         return MaskDepth(mask_logits=maps.get("mask"), depth=depth)
 

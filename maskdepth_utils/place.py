@@ -16,6 +16,7 @@ from .compose import Composite, compose, nearest_distance
 
 MIN_DISTANCE = 1.6  # metres
 MIN_COVER = 0.01  # share of the image's pixels that the visible part of the object must cover
+MAX_COVER = 0.7  # beyond that the picture shows little but the object
 MIN_INSIDE = 0.6  # share of the object that must lie inside the image
 MIN_VISIBLE = 0.5  # share of that which nothing may hide
 CLEARANCE = 0.03  # metres kept free around the footprint
@@ -46,12 +47,10 @@ def footprint(room: Room, size, yaw, distance, azimuth):
 
 
 def is_free(room: Room, corners):
-    """Whether the rectangle with these corners lies in the room's box and apart from all obstacles, by
-    `CLEARANCE`."""
+    """Whether the rectangle with these corners lies in the room and apart from all obstacles, by `CLEARANCE`."""
     x0, x1, z0, z1 = room.box
     if not all(
-        x0 <= x - CLEARANCE and x + CLEARANCE <= x1 and z0 <= z - CLEARANCE and z + CLEARANCE <= z1
-        for x, z in corners
+        x0 <= x - CLEARANCE and x + CLEARANCE <= x1 and z0 <= z - CLEARANCE and z + CLEARANCE <= z1 for x, z in corners
     ):
         return False
     return not any(_overlap(corners, obstacle) for obstacle in room.obstacles)
@@ -111,6 +110,8 @@ def _is_seen(composite: Composite):
     """Whether enough of the object is in the picture, at 160 pixels and at 80."""
     if composite.inside < MIN_INSIDE or composite.visible < MIN_VISIBLE:
         return False
+    if np.count_nonzero(composite.mask > 0.5) > MAX_COVER * composite.mask.size:
+        return False
     small = cv2.resize(composite.mask, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     return all(np.count_nonzero(mask > 0.5) >= MIN_COVER * mask.size for mask in (composite.mask, small))
 
@@ -151,8 +152,8 @@ def place(room: Room, object_name, draws, data=None, **options):
     """Stand the object somewhere valid in the room -> (Placement, Composite), or None if it fits nowhere.
 
     Valid: footprint inside the room and clear of its obstacles, by 3 cm; floor anchor inside the image; at
-    least 60 % of the object inside the image, at least half of that unhidden, and at least 1 % of the pixels
-    on it. options (flip, shadow, gain) go to `compose`; they change no geometry, and so not the place either.
+    least 60 % of the object inside the image, at least half of that unhidden, and 1 to 70 % of the pixels on
+    it. options (flip, shadow, gain) go to `compose`; they change no geometry, and so not the place either.
     """
     first_yaw = draws.integer(8)
     for search in (candidates(room, object_name, draws, data), grid(room, object_name, first_yaw, data)):

@@ -71,9 +71,7 @@ def get(sample, name):
 
 
 def read_prediction(prediction) -> tuple:
-    """(mask probability, metres) as arrays, either None, of a `Prediction` or of a network's (mask_logits,
-    depth).
-    """
+    """(mask probability, metres) as arrays, either None, of a `Prediction` or of a network's (mask_logits, depth)."""
     if hasattr(prediction, "mask_logits") or hasattr(prediction, "detach"):
         logits = getattr(prediction, "mask_logits", prediction)
         mask = None if logits is None else to_array(unbatch(logits).sigmoid())
@@ -97,9 +95,7 @@ def draw_picture(axis, picture, title: str = "") -> None:
 
 
 def draw_depth(axis, metres, title: str = "", limits=None):
-    """Depth in metres; returns what `depth_bar` needs. limits: (nearest, farthest), the same for pictures to
-    compare.
-    """
+    """Depth in metres; returns what `depth_bar` needs. limits: (nearest, farthest), to compare pictures."""
     low, high = limits or depth_limits(metres)
     drawn = axis.imshow(metres, cmap=DEPTH_COLORS, vmin=low, vmax=high)
     axis.set_title(title)
@@ -151,9 +147,7 @@ def show_sample(sample, title: str = ""):
 
 
 def show_batch(samples, count: int = 6, titles=None):
-    """Columns of samples: image, background, mask drawn on the image, depth. samples: a list of samples, or a
-    batch.
-    """
+    """Columns of samples: image, background, mask drawn on the image, depth. samples: a list of samples, or a batch."""
     if isinstance(samples, dict):
         samples = [{name: values[i] for name, values in samples.items()} for i in range(len(samples["image"]))]
     samples = list(samples)[:count]
@@ -172,8 +166,7 @@ def show_batch(samples, count: int = 6, titles=None):
 
 
 def show_predictions(samples, predictions, titles=None):
-    """A row per sample: image, background, the predicted mask against the true one, true and predicted depth,
-    its error.
+    """A row per sample: image, background, predicted against true mask, true and predicted depth, error.
 
     samples: one sample or a list; predictions: for each, a `Prediction`, or what the network gave for it.
     """
@@ -200,7 +193,7 @@ def show_predictions(samples, predictions, titles=None):
         for axis, name in zip(axes[0], names, strict=False):
             axis.set_title(name)
         for axis, title in zip(axes[:, 0], titles or [], strict=False):
-            axis.text(0, -0.03, title, va="top", fontsize=9, transform=axis.transAxes)
+            axis.text(0, -0.03, title, va="top", fontsize=9, transform=axis.transAxes).set_in_layout(False)
         handles = [
             plt.Line2D([], [], marker="s", linestyle="", color=color, label=label)
             for color, label in ((BLUE, "mask: found"), (YELLOW, "missed"), (VERMILION, "false alarm"))
@@ -214,10 +207,8 @@ def show_prediction(image, background, prediction):
     """What was predicted for a photo whose truth nobody knows: photo, background, mask, depth."""
     mask, depth = read_prediction(prediction)
     height, width = to_array(image).shape[:2]
-    with panels(1, 2 + (mask is not None) + (depth is not None), width=10.0, aspect=height / width) as (
-        figure,
-        axes,
-    ):
+    columns = 2 + (mask is not None) + (depth is not None)
+    with panels(1, columns, width=10.0, aspect=height / width) as (figure, axes):
         draw_picture(axes[0, 0], image, "image")
         draw_picture(axes[0, 1], background, "background")
         if mask is not None:
@@ -235,8 +226,7 @@ def to_png(figure) -> bytes:
 
 
 def plot_history(history, names=("loss", "val_iou", "val_rmse")):
-    """Training curves of what `fit` returned: one panel a figure, against samples seen; held-out values as
-    dots.
+    """Training curves of what `fit` returned: a panel per figure, over samples seen; held-out values dotted.
 
     names: which of a record's figures; for each, its held-out twin (val_...) is drawn into the same panel.
     history: a list of records, or {label: list} to compare runs.

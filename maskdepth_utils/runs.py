@@ -1,9 +1,6 @@
-"""What surrounds a training run: its folder, settings, devices, workers and Ctrl-C. `training.fit` is the
-loop inside.
-"""
+"""What surrounds a training run: its folder, settings, Ctrl-C, progress. `training.fit` is the loop inside."""
 
 import contextlib
-import errno
 import functools
 import shutil
 import signal
@@ -26,15 +23,14 @@ class TrainingError(RuntimeError):
 
 @contextlib.contextmanager
 def stop_signals():
-    """Within it Ctrl-C (SIGINT) and SIGTERM only set stop["reason"], read between two steps. A second Ctrl-C
-    interrupts.
-    """
+    """Ctrl-C (SIGINT) and SIGTERM only set stop["reason"], to be read between two steps. A second one interrupts."""
     stop = {"reason": None}
 
     def remember(number, frame):
         if stop["reason"]:
             raise KeyboardInterrupt
         stop["reason"] = "Stopped by Ctrl-C" if number == signal.SIGINT else "Stopped by the system (SIGTERM)"
+        print("\nFinishing this step and saving (Ctrl-C again: at once, without saving)", file=sys.stderr)
 
     before = {}
     with contextlib.suppress(ValueError):  # only the main thread may; elsewhere signals keep their meaning
@@ -63,10 +59,7 @@ def lock(folder: Path):
 def describe(thing):
     """A dataset, loss or schedule in words and numbers, so that a run can be compared with its checkpoint."""
     if isinstance(thing, functools.partial):
-        return {
-            "function": describe(thing.func),
-            **{name: str(value) for name, value in thing.keywords.items()},
-        }
+        return {"function": describe(thing.func)} | {name: str(value) for name, value in thing.keywords.items()}
     if hasattr(thing, "__getitem__") and not isinstance(thing, str):
         facts = {"class": type(thing).__name__, "length": len(thing)}
         for name, value in getattr(thing, "__dict__", {}).items():
@@ -100,13 +93,7 @@ class Run:
         self.folder = None if out is None else Path(out)
         self.modules, self.optimizer, self.scaler, self.say = modules, optimizer, scaler, say
         # As JSON would give it back, so that it can be compared with what a checkpoint says.
-        self.state = {
-            "step": 0,
-            "history": [],
-            "window": {},
-            "config": checkpoint.plain(config),
-            "machine": machine,
-        }
+        self.state = {"step": 0, "history": [], "window": {}, "config": checkpoint.plain(config), "machine": machine}
         self.resume, self.board, self.saved = resume, None, time.monotonic()
 
     def __enter__(self):
@@ -129,17 +116,12 @@ class Run:
             if self.board is not None:
                 self.board.close()
         self.stack.close()
-        if isinstance(error, OSError) and error.errno in (
-            errno.ENOSPC,
-            errno.EDQUOT,
-        ):  # from TensorBoard's files
+        if isinstance(error, OSError) and error.errno in checkpoint.DISK_FULL:  # from TensorBoard's files
             message = checkpoint.explain(error, self.folder / "tensorboard", 0)
             raise checkpoint.CheckpointError(f"{message}. {checkpoint.describe_last(self.folder)}") from error
 
     def restore(self) -> None:
-        """Take everything from the folder's checkpoint if there is one. TrainingError if it is of other
-        settings.
-        """
+        """Take everything from the folder's checkpoint if there is one. TrainingError if it is of other settings."""
         found = checkpoint.read_run(self.folder)
         if found is None:
             return
@@ -172,17 +154,13 @@ class Run:
         return path
 
     def open_board(self) -> None:
-        """TensorBoard. What a session that was killed wrote after its checkpoint is hidden: it will be
-        written again.
-        """
+        """TensorBoard. What a killed session wrote after its checkpoint is hidden: it will come again."""
         from torch.utils.tensorboard import SummaryWriter  # here, because importing it takes a second or two
 
         self.board = SummaryWriter(self.folder / "tensorboard", purge_step=self.state["step"], flush_secs=20)
 
     def log(self, record: dict, picture=None) -> None:
-        """Add a record to the history, and its figures (train/, val/, speed/) and a picture (3, H, W) to
-        TensorBoard.
-        """
+        """Add a record to the history, and it and a picture (3, H, W) to TensorBoard."""
         self.state["history"].append(record)
         if self.board is None:
             return
@@ -195,21 +173,16 @@ class Run:
 
 
 def own_name(name: str, prefix: str) -> bool:
-    """Whether a saved tensor is of the module saved under this prefix ("" is the network, "loss." a loss that
-    learns).
-    """
+    """Whether a saved tensor is of the module under this prefix: "" is the network, "loss." a loss that learns."""
     return name.startswith("loss.") == (prefix == "loss.")
 
 
 def progress_bar(progress: bool, steps: int, start: int) -> tqdm:
-    """A bar in a terminal or notebook; in a log file, where each update would be a line, one line every half
-    minute.
-    """
+    """A bar in a terminal or notebook; in a log file, where each update would be a line, one line every half minute."""
     live = sys.stdout.isatty() or "ipykernel" in sys.modules
     return tqdm(
         total=steps, initial=start, unit="step", file=sys.stdout, disable=not progress,
-        mininterval=0.5 if live else 30,
-        leave=True, dynamic_ncols=live,
+        mininterval=0.5 if live else 30, dynamic_ncols=live,
     )  # fmt: skip
 
 

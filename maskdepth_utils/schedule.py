@@ -33,8 +33,7 @@ def batch_list(length: int, count: int, batch: int) -> list:
 def schedule_factor(schedule, progress: float) -> float:
     """What the learning rate is multiplied by at `progress` (0 at the first step, 1 at the end).
 
-    "constant": 1. "one-cycle" (Smith 2018): up from 1/25 over the first 15 %, then down a cosine to 0. Or
-    your own function.
+    "constant": 1. "one-cycle" (Smith 2018): up from 1/25 over the first 15 %, then down a cosine to 0. Or your own.
     """
     if callable(schedule):
         return schedule(progress)
@@ -48,9 +47,7 @@ def schedule_factor(schedule, progress: float) -> float:
 
 
 def make_optimizer(name: str, parameters: list, lr: float, momentum: float, weight_decay: float):
-    """ "sgd": the write-up's, which names no momentum. "adamw": steps scaled to each parameter's own
-    gradients.
-    """
+    """ "sgd": the write-up's, which names no momentum. "adamw": steps scaled by each parameter's own gradients."""
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
     if name == "adamw":

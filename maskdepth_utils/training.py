@@ -22,12 +22,10 @@ from .schedule import batch_indices, batch_list, make_optimizer, schedule_factor
 
 
 def mask_and_depth_loss(output, batch: dict, mask: dict | None = None, depth: dict | None = None) -> dict:
-    """The default loss: {"mask": BCE + SSIM, "depth": L1 + edges + SSIM}, the write-up's last choice of
-    terms.
+    """The default loss: {"mask": BCE + SSIM, "depth": L1 + edges + SSIM}, the terms that the write-up ended with.
 
     mask, depth: other weights for `mask_loss` and `depth_loss`, such as {"bce": 1, "ssim": 0}. A network with
-    one output only (`MaskNet`, or `MaskDepthNet(tasks=...)`) gets that output's part. `fit` adds the parts
-    up.
+    one output only (`MaskNet`, or `MaskDepthNet(tasks=...)`) gets that output's part. `fit` adds them up.
     """
     predicted_logits, predicted_depth = split(output)
     terms = {}
@@ -39,9 +37,7 @@ def mask_and_depth_loss(output, batch: dict, mask: dict | None = None, depth: di
 
 
 def split(output) -> tuple:
-    """A network's output as (mask_logits, depth), None for what it does not predict: MaskNet returns logits
-    alone.
-    """
+    """A network's output as (mask_logits, depth), None for what it does not predict: MaskNet returns logits alone."""
     return (output, None) if isinstance(output, torch.Tensor) else tuple(output)
 
 
@@ -57,9 +53,7 @@ def forward(model, batch: dict, loss, weighting, device, dtype) -> tuple:
 
 @torch.no_grad()
 def validate(model, loader, loss, weighting, device, dtype) -> tuple:
-    """Held-out figures: means of the loss, its terms, IoU and depth RMSE (scale 0 to 1); and a picture of
-    four samples.
-    """
+    """Held-out means of the loss, its terms, IoU and depth RMSE (0 to 1); and a picture of four samples."""
     sums, count, picture = {}, 0, None
     model.eval()
     for batch in loader:
@@ -79,9 +73,7 @@ def validate(model, loader, loss, weighting, device, dtype) -> tuple:
 
 
 def draw(batch: dict, logits, depth, count: int = 4) -> torch.Tensor:
-    """For TensorBoard, (3, count x H, columns x W): image, background, mask, its prediction, depth, its
-    prediction.
-    """
+    """For TensorBoard, (3, count x H, columns x W): image, background, mask, its prediction, depth, its prediction."""
     columns = [batch["image"], batch["background"]]
     columns += [] if logits is None else [batch["mask"], logits.sigmoid()]
     columns += [] if depth is None else [batch["depth"], depth]
@@ -215,9 +207,7 @@ def summarise(state: dict, batch: int, lr: float) -> dict:
 
 
 def check_finite(state: dict) -> None:
-    """Raise TrainingError if a loss of the last steps was inf or nan: the weights are then lost and must not
-    be saved.
-    """
+    """Raise TrainingError if a loss of the last steps was inf or nan: such weights must not be saved."""
     value = float(state["window"].get("loss", 0.0))
     if not math.isfinite(value):
         raise TrainingError(

@@ -76,9 +76,7 @@ class ZipDataset(Dataset):
             table["depth"] = [depth_of[name] for name in table["image"]]
         for field in FIELDS:
             if field not in table:
-                raise AssetError(
-                    f"{labels} in {self.folder} has no column {field!r}; it has {', '.join(table)}"
-                )
+                raise AssetError(f"{labels} in {self.folder} has no column {field!r}; it has {', '.join(table)}")
         # Positions instead of names: 400,000 names in every worker would fill the memory.
         self.positions = {field: self.sources[field].find(table[field]) for field in FIELDS}
 
@@ -88,15 +86,11 @@ class ZipDataset(Dataset):
     def __getitem__(self, index):
         one_thread_in_workers()
         index = checked_index(index, len(self))
-        image, background = (
-            self._picture(field, index, cv2.IMREAD_COLOR) for field in ("image", "background")
-        )
+        image, background = (self._picture(field, index, cv2.IMREAD_COLOR) for field in ("image", "background"))
         mask = self._picture("mask", index, cv2.IMREAD_GRAYSCALE) * np.float32(1 / 255)
         depth = self._picture("depth", index, cv2.IMREAD_ANYDEPTH)  # one channel, 8 or 16 bits as stored
         depth = depth * np.float32(0.001 / MAX_DEPTH if depth.dtype == np.uint16 else 1 / 255)
-        image, background, mask, depth = (
-            resized(array, self.size) for array in (image, background, mask, depth)
-        )
+        image, background, mask, depth = (resized(array, self.size) for array in (image, background, mask, depth))
         return {
             "image": planes(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)),
             "background": planes(cv2.cvtColor(background, cv2.COLOR_BGR2RGB)),
@@ -132,12 +126,9 @@ class ZipDataset(Dataset):
         uneven = next((i for i, row in enumerate(rows) if len(row) != width or width > len(columns)), None)
         if uneven is not None:
             raise AssetError(
-                f"{name} in {self.folder}: row {uneven + 1} has {len(rows[uneven])} columns, "
-                f"expected {len(columns)}"
+                f"{name} in {self.folder}: row {uneven + 1} has {len(rows[uneven])} columns, expected {len(columns)}"
             )
-        return {
-            column: list(values) for column, values in zip(columns, zip(*rows, strict=True), strict=False)
-        }
+        return {column: list(values) for column, values in zip(columns, zip(*rows, strict=True), strict=False)}
 
 
 def open_source(path):
@@ -192,9 +183,7 @@ class ZipSource(_Source):
         with zipfile.ZipFile(path) as archive:
             members = [m for m in archive.infolist() if not m.is_dir()]
         self._known([m.filename for m in members])
-        self._where = np.array(
-            [(m.header_offset, m.compress_size, m.compress_type, m.CRC) for m in members], np.int64
-        )
+        self._where = np.array([(m.header_offset, m.compress_size, m.compress_type, m.CRC) for m in members], np.int64)
 
     def __getstate__(self):
         return {**self.__dict__, "_file": None, "_process": None}  # for workers that are started, not forked

@@ -17,9 +17,7 @@ from maskdepth_utils.draws import Draws
 
 
 def test_the_camera_is_the_one_the_course_describes():
-    assert (
-        assets.IMAGE_SIZE == 160 and assets.FOV == 60 and assets.EYE_HEIGHT == 1.5 and assets.MAX_DEPTH == 10
-    )
+    assert assets.IMAGE_SIZE == 160 and assets.FOV == 60 and assets.EYE_HEIGHT == 1.5 and assets.MAX_DEPTH == 10
     assert assets.FOCAL == pytest.approx(138.564, abs=1e-3)
 
 

@@ -21,7 +21,7 @@ def gray(image):
 
 
 def shift_between(a, b):
-    """Sub-pixel shift (x, y) from a to b by least squares on the gradient (Lucas and Kanade 1981), whatever the light."""
+    """Sub-pixel shift (x, y) from a to b by least squares on the gradient (Lucas and Kanade 1981)."""
     a, b = ((gray(image) - gray(image).mean()) / gray(image).std() for image in (a, b))
     dy, dx = np.gradient((a + b) / 2)
     inner = np.s_[5:-5, 5:-5]
@@ -65,9 +65,7 @@ def test_moving_keeps_the_sharpness(picture):
 
 
 def test_two_shots_differ_in_light_colour_and_noise(picture):
-    means = np.array(
-        [expose(picture, Draws(0, "t", i)).mean((0, 1)) / picture.mean((0, 1)) for i in range(60)]
-    )
+    means = np.array([expose(picture, Draws(0, "t", i)).mean((0, 1)) / picture.mean((0, 1)) for i in range(60)])
     assert 0.03 < means.mean(1).std() < 0.12 and means.min() > 0.75 and means.max() < 1.3  # exposure
     assert 0.01 < (means / means.mean(1, keepdims=True)).std() < 0.05  # white balance
 
@@ -84,9 +82,7 @@ def test_noise_lies_between_its_bounds_and_grows_with_the_light():
 def test_jpeg_loses_more_at_lower_quality(picture):
     loss = [np.abs(jpeg(picture, quality).astype(int) - picture).mean() for quality in (95, 60, 20)]
     assert 0 < loss[0] < loss[1] < loss[2]
-    np.testing.assert_allclose(
-        jpeg(picture, 95).mean((0, 1)), picture.mean((0, 1)), atol=1
-    )  # channels in order
+    np.testing.assert_allclose(jpeg(picture, 95).mean((0, 1)), picture.mean((0, 1)), atol=1)  # channels in order
 
 
 def test_mixed_draws_each_level():

@@ -136,7 +136,7 @@ def test_export_can_be_read_back(data, tmp_path, capsys):
 def test_bench_measures(data, capsys, monkeypatch):
     from maskdepth_utils import bench
 
-    monkeypatch.setattr(bench.bench_data, "__defaults__", ((80,), 2))
+    monkeypatch.setattr(bench.bench_data, "__defaults__", ((80,), 2, (0, 1)))
     monkeypatch.setattr(bench.bench_losses, "__defaults__", ((32,), 2))
     text, _ = run("bench data losses --seconds 0.02 --json", capsys)
     result = json.loads(text)
@@ -168,7 +168,7 @@ def test_errors_are_one_line_and_exit_code_2(network, own_data, tmp_path, capsys
         (f"predict {a} {a} -o {tmp_path / 'file'} --checkpoint {network}", "cannot be written"),
         (f"evaluate --checkpoint {a}", "a.png: damaged, or no safetensors file"),
         ("bench flight", "bench: expected data, step, losses; found flight"),
-        (f"export -o {out} --start 999999999", "--start: expected a sample of 0 to"),
+        (f"export -o {out} --rooms 3 --start 999999999", "--start: expected a sample of 0 to"),
     ]:
         text, error = run(command, capsys, code=2)
         assert message in error and error.startswith("error: ") and error.count("\n") == 1, error

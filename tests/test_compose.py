@@ -49,9 +49,7 @@ def test_the_anchors_plane_is_exact(data):
     """The front of a flat shelf seen from the front, at 2.5 m: edges to a tenth of a pixel, depth to the
     millimetre."""
     made = stand("room_test_000", "test_000_shelf", 0, 2.5, 0.0)
-    _, mask, depth = tiny.direct(
-        tiny.ROOMS["room_test_000"], tiny.OBJECTS["test_000_shelf"][1], 0.0, 2.5, 0.0
-    )
+    _, mask, depth = tiny.direct(tiny.ROOMS["room_test_000"], tiny.OBJECTS["test_000_shelf"][1], 0.0, 2.5, 0.0)
     assert abs(made.mask.sum() - mask.sum()) < 0.01 * mask.sum()
     both = (made.mask > 0.9) & (mask > 0.9)
     assert np.median(np.abs(made.depth - depth)[both]) < 0.001
@@ -99,9 +97,7 @@ def test_what_is_nearer_hides_the_object(data):
     behind = stand("room_train_000", "train_000_cabinet", 0, 5.2, azimuth)
     before = stand("room_train_000", "train_000_cabinet", 0, 2.6, azimuth)
     assert behind.visible < 0.8 and before.visible == pytest.approx(1)
-    _, mask, _ = tiny.direct(
-        tiny.ROOMS["room_train_000"], tiny.OBJECTS["train_000_cabinet"][1], 0.0, 5.2, azimuth
-    )
+    _, mask, _ = tiny.direct(tiny.ROOMS["room_train_000"], tiny.OBJECTS["train_000_cabinet"][1], 0.0, 5.2, azimuth)
     assert np.mean((behind.mask > 0.5) != (mask > 0.5)) < 0.003
 
 
@@ -144,9 +140,7 @@ def test_a_footprint_is_where_the_object_stands(data):
     # turned by 90 degrees it is as wide as it was deep; panned to the right it stands to the right
     wide = np.ptp(footprint(room, (0.8, 0.5, 1.1), 90.0, 3.0, 0.0), axis=0)
     np.testing.assert_allclose(wide, [0.5, 0.8], atol=1e-9)
-    assert (
-        np.mean(footprint(dataclasses.replace(room, pan=10.0), (0.8, 0.5, 1.1), 0.0, 3.0, 0.0), axis=0)[0] > 0
-    )
+    assert np.mean(footprint(dataclasses.replace(room, pan=10.0), (0.8, 0.5, 1.1), 0.0, 3.0, 0.0), axis=0)[0] > 0
 
 
 def test_the_footprint_turns_the_same_way_as_the_picture(data):
@@ -204,9 +198,7 @@ def test_an_object_that_fits_in_one_corner_only_is_found(data):
     """Nearly all floor is taken: random draws fail, the grid of places does not."""
     room = dataclasses.replace(load_room("room_train_001"), obstacles=((-3, 2, -1, 2.6), (-3, 2, 3.6, 5)))
     placement, made = place(room, "train_002_chair", Draws(0, "train", 0))
-    assert is_free(
-        room, footprint(room, (0.48, 0.48, 0.95), 45.0 * placement.yaw, *dataclasses.astuple(placement)[1:])
-    )
+    assert is_free(room, footprint(room, (0.48, 0.48, 0.95), 45.0 * placement.yaw, *dataclasses.astuple(placement)[1:]))
     assert np.mean(made.mask > 0.5) >= 0.01
 
 

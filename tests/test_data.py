@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from maskdepth_utils import data as module
-from maskdepth_utils.assets import AssetError, load_room
+from maskdepth_utils.assets import AssetError, load_cutout, load_room
 from maskdepth_utils.capture import LEVELS
 from maskdepth_utils.data import MaskDepthDataset, SceneDataset, loader, mean_std
 from maskdepth_utils.draws import NORMAL_TABLE, Draws
+from maskdepth_utils.place import footprint, is_free
 
 FIRST_DRAWS, FIRST_BYTES = [0.39454441109932903, 23, -0.973079148862], [181, 35, 191, 125, 206, 220, 0, 101]
 SHAPES = {"image": 3, "background": 3, "mask": 1, "depth": 1}
@@ -152,9 +153,7 @@ def test_without_a_gap_only_the_object_differs(data):
 def test_the_gap_changes_neither_place_nor_truth(data):
     samples = [MaskDepthDataset(gap=gap, rooms=4)[7] for gap in LEVELS]
     for sample in samples[1:]:
-        assert torch.equal(sample["mask"], samples[0]["mask"]) and torch.equal(
-            sample["depth"], samples[0]["depth"]
-        )
+        assert torch.equal(sample["mask"], samples[0]["mask"]) and torch.equal(sample["depth"], samples[0]["depth"])
     assert not torch.equal(samples[0]["image"], samples[1]["image"])
 
 
@@ -176,13 +175,9 @@ def test_depth_is_the_rooms_where_there_is_no_object(dataset):
 
 def test_describe_tells_what_the_sample_shows(dataset, data):
     about = [dataset.describe(i) for i in range(60)]
-    assert {a["room"] for a in about} == set(dataset.rooms) and {a["object"] for a in about} == set(
-        dataset.objects
-    )
+    assert {a["room"] for a in about} == set(dataset.rooms) and {a["object"] for a in about} == set(dataset.objects)
     assert {a["flip"] for a in about} == {True, False} and {a["view"] for a in about} == set(range(5))
-    assert {a["kind"] for a in about} == {"cabinet", "desk", "chair"} and {a["gap"] for a in about} == {
-        "handheld"
-    }
+    assert {a["kind"] for a in about} == {"cabinet", "desk", "chair"} and {a["gap"] for a in about} == {"handheld"}
     assert all(1.6 <= a["distance"] < 9 and -30 < a["azimuth"] < 30 and a["inside"] >= 0.6 for a in about)
     assert {MaskDepthDataset(gap="mixed", rooms=4).describe(i)["gap"] for i in range(20)} == set(LEVELS[:3])
 
@@ -234,17 +229,12 @@ def test_another_seed_makes_other_samples(data):
 
 
 def batches(dataset, workers, **options):
-    return [
-        batch
-        for batch in loader(torch.utils.data.Subset(dataset, range(24)), batch=8, workers=workers, **options)
-    ]
+    return [batch for batch in loader(torch.utils.data.Subset(dataset, range(24)), batch=8, workers=workers, **options)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_make_the_same_samples(dataset, workers):
-    for mine, theirs in zip(
-        batches(dataset, 0, shuffle=True), batches(dataset, workers, shuffle=True), strict=True
-    ):
+    for mine, theirs in zip(batches(dataset, 0, shuffle=True), batches(dataset, workers, shuffle=True), strict=True):
         for key in SHAPES:
             assert torch.equal(mine[key], theirs[key]), key
 
@@ -270,12 +260,46 @@ def test_another_process_makes_the_same_sample(dataset):
     )
     root = Path(__file__).parents[1]
     hashes = {
-        subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout
-        for _ in range(2)
+        subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout for _ in range(2)
     }
-    assert hashes == {
-        hashlib.sha256(b"".join(v.numpy().tobytes() for v in dataset[42].values())).hexdigest() + "\n"
-    }
+    assert hashes == {hashlib.sha256(b"".join(v.numpy().tobytes() for v in dataset[42].values())).hexdigest() + "\n"}
+
+
+# ---------------------------------------------------------------- the data that ships
+def test_the_shipped_data_makes_400_000_training_samples(monkeypatch):
+    monkeypatch.delenv("MASKDEPTH_DATA", raising=False)
+    sizes = {split: len(MaskDepthDataset(split)) for split in ("train", "val", "test")}
+    assert sizes == {"train": 400_000, "val": 32_000, "test": 72_000}
+    assert len(MaskDepthDataset(rooms=400)) == 1_600_000
+
+
+def test_the_shipped_splits_share_neither_rooms_nor_objects(monkeypatch):
+    monkeypatch.delenv("MASKDEPTH_DATA", raising=False)
+    splits = [MaskDepthDataset(split, rooms=400) for split in ("train", "val", "test")]
+    for names in ([d.rooms for d in splits], [d.objects for d in splits]):
+        assert len(set().union(*names)) == sum(map(len, names))
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_shipped_samples_show_their_object_on_the_floor(split, monkeypatch):
+    monkeypatch.delenv("MASKDEPTH_DATA", raising=False)
+    dataset = MaskDepthDataset(split, gap="none")
+    asked = 0
+    for index in range(0, len(dataset), len(dataset) // 100 + 1):
+        shot = dataset.shot(index)
+        about, room = shot.about, load_room(shot.about["room"], shot.about["view"])
+        assert np.mean(shot.mask > 0.5) >= 0.01 and about["inside"] >= 0.6 and about["visible"] >= 0.5
+        cutout = next(c for yaw in range(8) if (c := load_cutout(about["object"], yaw, 0)).yaw == about["yaw"])
+        assert is_free(room, footprint(room, cutout.size, cutout.yaw, about["distance"], about["azimuth"]))
+        # its depth is that of an object of this size at this distance
+        depth, reach = shot.depth[shot.mask > 0.9], np.hypot(*cutout.size[:2]) / 2 + 0.02
+        if depth.size:
+            pitch, distance = np.radians(room.pitch), about["distance"]
+            side = distance * np.cos(np.radians(about["azimuth"])) * np.cos(pitch)
+            low, high = side + min(0, 1.5 - cutout.size[2]) * np.sin(pitch), side + 1.5 * np.sin(pitch)
+            assert low - reach < depth.min() and depth.max() < high + reach
+        asked += about["object"] == dataset.objects[dataset.locate(index)[1]]
+    assert asked > 90  # hardly any had to be replaced
 
 
 # ---------------------------------------------------------------- scenes, statistics, bad input

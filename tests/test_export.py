@@ -39,9 +39,7 @@ def test_what_is_exported_comes_back(dataset, exported):
     assert len(back) == 12
     for i in range(12):
         sample, again = dataset[i], back[i]
-        assert {k: (v.shape, v.dtype) for k, v in sample.items()} == {
-            k: (v.shape, v.dtype) for k, v in again.items()
-        }
+        assert {k: (v.shape, v.dtype) for k, v in sample.items()} == {k: (v.shape, v.dtype) for k, v in again.items()}
         assert (sample["image"] - again["image"]).abs().mean() < 0.02  # JPEG
         assert (sample["background"] - again["background"]).abs().mean() < 0.02
         torch.testing.assert_close(sample["mask"], again["mask"], atol=1e-6 + 0.5 / 255, rtol=0)
@@ -120,9 +118,7 @@ def test_a_full_disk_is_reported_and_nothing_is_left(dataset, tmp_path, monkeypa
         return real(self, *args)
 
     monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
-    with pytest.raises(
-        OSError, match=r"Not enough disk space in .*out: it was full after 5 of 12 samples"
-    ) as raised:
+    with pytest.raises(OSError, match=r"Not enough disk space in .*out: it was full after 5 of 12 samples") as raised:
         export(dataset, tmp_path / "out", range(12), progress=False)
     assert raised.value.errno == errno.ENOSPC and names(tmp_path / "out") == set()
 

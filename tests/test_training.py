@@ -25,9 +25,7 @@ TIMES = {"data_seconds", "step_seconds", "images_per_second"}
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Tiny pictures gain nothing from threads, and wait long for each other where other programs keep the
-    cores busy.
-    """
+    """Tiny pictures gain nothing from threads, which wait long for each other on busy cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -35,9 +33,7 @@ def one_thread():
 
 
 class Squares:
-    """A tiny data set: a bright square on noise, its mask, and a slope for depth. Sample i is the same every
-    time.
-    """
+    """A tiny data set: a bright square on noise, its mask, and a slope for depth. Sample i is the same every time."""
 
     def __init__(self, length=40, size=32, interrupt_at=None):
         self.length, self.size, self._interrupt_at = length, size, interrupt_at
@@ -213,7 +209,7 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path, options):
         return options | ({"weighting": options["weighting"]()} if "weighting" in options else {})
 
     expected_model = build()
-    expected = small_fit(expected_model, tmp_path / "once", **make())
+    expected = small_fit(expected_model, tmp_path / "once", **make() | {"workers": 0})
 
     for stop in range(20):
         model = build()
@@ -287,9 +283,7 @@ small_fit(new_net(), {out!r}, save_minutes=0, momentum=0.9)
 
 @pytest.mark.parametrize("when", [2, 13, 15])
 def test_killed_in_writing_a_checkpoint(tmp_path, when):
-    """SIGKILL within the first and the fifth checkpoint: the next start goes on from the last whole one,
-    exactly.
-    """
+    """SIGKILL within the first and the fifth checkpoint: the next start goes on from the last whole one, exactly."""
     path = [os.path.dirname(__file__), os.path.dirname(os.path.dirname(training.__file__))]
     code = KILLED.format(path=path, when=when, out=str(tmp_path / "run"))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

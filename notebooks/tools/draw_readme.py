@@ -1,8 +1,8 @@
 """Draw README.md's picture, data/results/readme.png: what the shipped network makes of a test picture.
 
-    python notebooks/tools/draw_readme.py                # a typical scene: of middling IoU among those with objects of good size
-    python notebooks/tools/draw_readme.py --index 7      # another scene
-    python notebooks/tools/draw_readme.py --composites   # a composite instead
+    python notebooks/tools/draw_readme.py               # a typical scene: of median IoU, with an object of good size
+    python notebooks/tools/draw_readme.py --index 7     # another scene
+    python notebooks/tools/draw_readme.py --composites  # a composite instead
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Measure the shipped network for README.md's table of results, and write that table.
 
-    python notebooks/tools/write_results.py --measure   # some minutes: stores data/results/evaluation.json, then writes
+    python notebooks/tools/write_results.py --measure   # some minutes: stores data/results/evaluation.json and writes
     python notebooks/tools/write_results.py             # writes the table from the stored figures
     python notebooks/tools/write_results.py --check     # exit 1 if the table or the figures are out of date
 
@@ -102,17 +102,19 @@ def table(stored):
 
 
 def explanation(counts, where, seconds, commit):
+    """What the reader must know to read the table, and where it comes from."""
     return [
-        "Rooms and objects that the network never saw, " + " or ".join(map(str, counts)) + " pictures a row, 160 px; IoU: higher "
-        "is better, RMSE (scale 0 to 1, which is 0 to 10 m): lower. Between photo and background nothing differs but the object "
-        "(`none`), or light, noise and a shadow do too (`tripod`), or the camera has moved a little as well (`handheld`). Beside "
-        "the network what costs nothing: a threshold on the difference of the two pictures; one constant depth; the training "
-        "rooms' mean depth at each pixel. The 2020 figures: an overlap that ends at 0.5, and a depth error that one gray would "
-        "have beaten.",
+        f"Rooms and objects that the network never saw, {' or '.join(map(str, counts))} pictures a row, 160 px. "
+        "IoU: higher is better; RMSE (scale 0 to 1, which is 0 to 10 m): lower. Between photo and background "
+        "nothing differs but the object (`none`), or light, noise and a shadow do too (`tripod`), or the camera has "
+        "moved a little as well (`handheld`). Beside the network stands what costs nothing: a threshold on the "
+        "difference of the two pictures; one constant depth; the training rooms' mean depth at each pixel. The 2020 "
+        "figures: an overlap that ends at 0.5, and a depth error that one gray would have beaten.",
         "",
-        f"Measured in {seconds / 60:.0f} min on {where['device']} ({where['processor']}), commit {commit}; commands and all "
-        "figures: [data/results/evaluation.json](data/results/evaluation.json). Notebook 05 shows what stands behind them.",
-    ]  # fmt: skip
+        f"Measured in {seconds / 60:.0f} min on {where['device']} ({where['processor']}), commit {commit}. "
+        "Commands and all figures: [data/results/evaluation.json](data/results/evaluation.json); what stands "
+        "behind them: notebook 05.",
+    ]
 
 
 def with_table(readme, stored):
