@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from maskdepth_utils import checkpoint
+from maskdepth_utils import checkpoint, commands
 from maskdepth_utils.__main__ import main
+from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.inference import save_pretrained
 from maskdepth_utils.models import MaskDepthNet
 
@@ -103,6 +104,19 @@ def test_evaluate_beside_the_baselines(network, capsys):
     assert figures["empty room's depth (oracle)"]["rmse"] < figures["one constant depth"]["rmse"]
     text, _ = run(f"evaluate --checkpoint {network} --count 2 --scenes --gap none --no-baselines", capsys)
     assert re.search(r"results +iou +dice", text) and re.search(r"MaskDepthNet +\d", text) and "scenes" in text
+
+
+@pytest.mark.parametrize("scenes, gap", [("--scenes", "tripod"), ("", "none")])
+def test_scenes_get_a_threshold_that_knows_shadows(network, capsys, monkeypatch, scenes, gap):
+    made = []
+
+    def dataset(split, **options):
+        made.append((split, options["gap"]))
+        return MaskDepthDataset(split, **options)
+
+    monkeypatch.setattr(commands, "MaskDepthDataset", dataset)
+    run(f"evaluate --checkpoint {network} --count 2 --size 80 --rooms 3 --gap none {scenes}", capsys)
+    assert ("val", gap) in made
 
 
 def test_predict_writes_pictures_in_metres(network, tmp_path, capsys):
