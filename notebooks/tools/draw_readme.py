@@ -36,7 +36,7 @@ def draw(shot, prediction):
     """Photo over background, then predicted over true mask and depth."""
     limits = plots.depth_limits(shot.depth)
     smooth = {"image.interpolation": "bicubic"}  # each pixel is enlarged
-    with plots.panels(2, 3, width=8.0) as (figure, axes), matplotlib.rc_context(smooth):
+    with plots.panels(2, 3, width=8.0, aspect=0.92, title=0.2) as (figure, axes), matplotlib.rc_context(smooth):
         plots.draw_picture(axes[0, 0], shot.image, "photo")
         plots.draw_picture(axes[1, 0], shot.background, "background")
         plots.draw_picture(axes[0, 1], prediction.mask, "predicted mask")
