@@ -22,9 +22,9 @@ STORED = {
 
 
 def test_the_table_lands_between_its_marks_and_nothing_else_changes():
-    before = f"# Title\n\n{write_results.START}\nold\n{write_results.END}\n\nafter\n"
+    before = f"# Title\n\n{write_results.START}\nstale figures\n{write_results.END}\n\nafter\n"
     once = write_results.with_table(before, STORED)
-    assert once.startswith("# Title\n\n") and once.endswith("\n\nafter\n") and "old" not in once
+    assert once.startswith("# Title\n\n") and once.endswith("\n\nafter\n") and "stale figures" not in once
     assert "| composites | **0.900** | 0.700 | **0.050** | 0.200 | 0.100 | 0.100 | 0.950 |" in once
     assert write_results.with_table(once, STORED) == once
 

@@ -26,7 +26,7 @@ ROOT = NOTEBOOKS.parent
 STORED = ROOT / "data" / "results" / "evaluation.json"
 NETWORK = ROOT / "data" / "checkpoints" / "maskdepthnet.safetensors"
 START, END = "<!-- results -->", "<!-- /results -->"
-COUNT = 1000
+COUNT = 400
 ROWS = {
     "composites, `none`": f"--gap none --count {COUNT}",
     "composites, `tripod`": f"--gap tripod --count {COUNT}",
