@@ -36,7 +36,7 @@ def test_small_enough_to_clone():
 @pytest.mark.parametrize("path", find_notebooks(), ids=name)
 def test_runs_from_any_folder(path, tmp_path):
     if path.stem == "03_mask_depth_net":
-        pytest.skip("a draft: in `fast` it did not come to an end within 5 minutes; to be mended before it leaves DRAFTS")
+        pytest.skip("a draft: in `fast` it did not end within 5 minutes; to be mended first")
     (tmp_path / "elsewhere").mkdir()
     result = run(path, "fast", tmp_path, cwd=tmp_path / "elsewhere")
     assert result["error"] is None, result["error"]
