@@ -22,6 +22,9 @@ from .zips import ZipDataset  # noqa: F401
 
 SIZES = (160, 80)
 FLIPS, PLACES = 2, 20
+# An object is as bright as its cutout times the room's brightness over this, with a spread (of the logarithm):
+# measured on path-traced training objects in training rooms by data/render/render_scenes.py --light.
+USUAL_BRIGHTNESS, LIGHT_SPREAD = 0.67, 0.19
 
 
 class MaskDepthDataset(Dataset):
@@ -162,8 +165,8 @@ def loader(dataset, batch=64, shuffle=False, workers=0, seed=0, drop_last=False)
 
 
 def _gain(room, draws):
-    """Factor for an object's colours: as bright as the room is beside the usual 0.66, and a little random."""
-    return float(np.clip(room.brightness / 0.66 * math.exp(draws.normal(0, 0.12)), 0.5, 1.5))
+    """Factor for an object's colours: it follows the room's brightness, as far as path-traced objects do."""
+    return float(np.clip(room.brightness / USUAL_BRIGHTNESS * math.exp(draws.normal(0, LIGHT_SPREAD)), 0.5, 1.5))
 
 
 def _stride(count):

@@ -176,7 +176,8 @@ class MaskDepthNet(nn.Module):
              to six channels, a 3x3 stem stays random. RuntimeError if they cannot be had.
     tasks    ("mask", "depth") or one of them; the other output is then None. To go on with both after
              training depth alone: `both.load_state_dict(depth_only.state_dict(), strict=False)`.
-    width    scales all channel counts: 0.25 makes a net of 1 M parameters that trains in seconds on a CPU.
+    width    scales all channel counts (a branch's not below the 16 it ends with): 0.25 makes a net of 1 M
+             parameters that trains in seconds on a CPU.
     """
 
     def __init__(self, skips=True, stem="7x7", weights: str | None = None, tasks=TASKS, width=1.0):
@@ -192,7 +193,7 @@ class MaskDepthNet(nn.Module):
         # A checkpoint keeps these, to build the same network again; it brings its own weights.
         self.arguments = {"skips": skips, "stem": stem, "tasks": list(tasks), "width": width}
         encoder_channels = [max(8, int(c * width)) for c in (64, 128, 256, 512)]
-        branch_channels = [max(8, int(c * width)) for c in (256, 128, 64, 32, 16)]
+        branch_channels = [max(16, int(c * width)) for c in (256, 128, 64, 32, 16)]
         stage_channels = encoder_channels[:1] + encoder_channels  # the stem has as many as the first stage
         self.encoder = Encoder(stem, encoder_channels)
         branches = {task: Branch(stage_channels, branch_channels, skips) for task in TASKS if task in tasks}

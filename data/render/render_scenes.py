@@ -2,11 +2,13 @@
 
 A test object stands in a test room, with true shadows, bounced light and reflections; beside it the empty room,
 rendered anew. `--poses` instead writes tests/fixtures/poses.npz: exact masks and depths of objects at poses that the
-composer must reproduce.
+composer must reproduce. `--light` instead measures, on training rooms and objects, how bright an object is in a room:
+USUAL_BRIGHTNESS and LIGHT_SPREAD of maskdepth_utils/data.py.
 """
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -28,7 +30,7 @@ from common import (
 from meshes import FURNITURE, Model, turn
 from render_rooms import exposure, find_room
 
-SIZE, SAMPLES, COUNT, POSES = 160, 64, 100, 48
+SIZE, SAMPLES, COUNT, POSES, LIGHTS = 160, 64, 100, 48, 48
 
 
 def catalogue_of_splits(split):
@@ -98,7 +100,7 @@ def truth(room, empty, model, yaw, distance, azimuth):
 def candidates(kind, count, splits):
     """Yields (index, room, its scene, model, entry, yaw, distance, azimuth), the same every time."""
     pairs = {s: catalogue_of_splits(s) for s in splits}
-    rooms = {"val": 40, "test": 60}
+    rooms = {"train": 400, "val": 40, "test": 60}
     for i in range(count):
         split = splits[i % len(splits)]
         r = generator(kind, i)
@@ -171,14 +173,44 @@ def write_poses(path):
     path.with_suffix(".part.npz").replace(path)
 
 
+def measure_light():
+    """Print how bright objects are in rooms: a path-traced object is as bright as its cutout times
+    the room's brightness / K; the median K over training rooms and objects, and the spread of log K."""
+    sys.path.insert(0, str(DATA.parent))  # the package itself; it need not be installed here
+    from maskdepth_utils.assets import cutout_distances, load_cutout, load_room
+    from maskdepth_utils.compose import compose, nearest_distance
+
+    found = []
+    for i, room_name, room, empty, model, entry, (yaw, distance, azimuth), coverage, _ in candidates(
+        "pose", LIGHTS, ["train"]
+    ):
+        camera = sensor(SIZE, SIZE, FOCAL, room.pitch, room.pan, SAMPLES)
+        bare, _ = path_trace(empty, camera, SAMPLES, seed=3000 + i)
+        furnished = room.scene(model.shapes(yaw, distance, azimuth + room.pan))
+        full, _ = path_trace(furnished, camera, SAMPLES, seed=4000 + i)
+        expose = exposure(room_name, np.pad(bare, ((16, 16), (40, 40), (0, 0)), mode="edge"))
+        row = nearest_distance(cutout_distances(entry["name"]), distance)
+        cutout = load_cutout(entry["name"], entry["yaws"].index(yaw), row)
+        pasted = compose(load_room(room_name), cutout, distance, azimuth, shadow=False)
+        both = (pasted.mask > 0.5) & (coverage > 0.5)
+        if both.any():
+            found.append(load_room(room_name).brightness * pasted.image[both].mean() / expose(full)[both].mean())
+            print(i, room_name, entry["name"], f"K {found[-1]:.3f}", flush=True)
+    spread = np.std(np.log(found))
+    print(f"{len(found)} pairs: median K {np.median(found):.3f}, standard deviation of log K {spread:.3f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--furniture", default=str(FURNITURE), help="folder with the .sh3f libraries")
     parser.add_argument("--out", default=str(DATA / "scenes"))
     parser.add_argument("--poses", action="store_true", help="write tests/fixtures/poses.npz instead")
+    parser.add_argument("--light", action="store_true", help="measure how bright objects are in training rooms instead")
     args = parser.parse_args()
     candidates.furniture = args.furniture
-    if args.poses:
+    if args.light:
+        measure_light()
+    elif args.poses:
         write_poses(DATA.parent / "tests" / "fixtures" / "poses.npz")
     else:
         render_scenes(Path(args.out))
