@@ -10,6 +10,7 @@ limits a depth metric to some pixels; an image without any of them scores NaN, w
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 MINIMUM_DEPTH = 0.01  # relative metrics clip depths here: 10 cm on the scale 0 to 1, nearer than any data
@@ -30,6 +31,38 @@ def dice(probability: Tensor, coverage: Tensor, threshold: float = 0.5) -> Tenso
     `iou`."""
     overlap = iou(probability, coverage, threshold)
     return 2 * overlap / (1 + overlap)
+
+
+def boundary_f(probability: Tensor, coverage: Tensor, tolerance: int = 2) -> Tensor:
+    """Boundary F-score (Csurka et al. 2013), (N,) in [0, 1]: does the outline run where it should?
+
+    Precision is the share of the predicted outline's pixels that have a true one within `tolerance` pixels
+    (rows and columns each), recall the share of the true outline's that have a predicted one; F is their
+    harmonic mean. IoU hardly notices a lost chair leg, this does. The outline: object pixels that touch a
+    pixel of the background, diagonally too. Both masks empty: 1. Only one of them: 0.
+    """
+    outlines = [mask & ~_shrink(mask) for mask in _binary(probability, coverage, 0.5)]
+    predicted, true = outlines
+    counts = [outline.sum(dim=(1, 2, 3)).float() for outline in outlines]
+    near = [(predicted & _grow(true, tolerance)), (true & _grow(predicted, tolerance))]
+    precision, recall = (x.sum(dim=(1, 2, 3)) / n.clamp(min=1) for x, n in zip(near, counts, strict=True))
+    score = 2 * precision * recall / (precision + recall).clamp(min=1e-9)
+    return torch.where((counts[0] == 0) & (counts[1] == 0), 1.0, score)
+
+
+def edge_band(coverage: Tensor, pixels: int = 3) -> Tensor:
+    """Where an object's outline is at most `pixels` away, on either side: bool (N, 1, H, W)."""
+    mask = coverage > 0.5
+    return _grow(mask, pixels) & ~_shrink(mask, pixels)
+
+
+def _grow(mask: Tensor, pixels: int = 1) -> Tensor:
+    return F.max_pool2d(mask.float(), 2 * pixels + 1, stride=1, padding=pixels) > 0
+
+
+def _shrink(mask: Tensor, pixels: int = 1) -> Tensor:
+    """What lies outside the picture takes nothing away: an object that is cut off has no outline there."""
+    return ~_grow(~mask, pixels)
 
 
 def soft_overlap_2020(probability: Tensor, coverage: Tensor) -> Tensor:
@@ -126,19 +159,22 @@ class Means:
 def measure(sample: dict, mask: Tensor | None, depth: Tensor | None) -> dict[str, Tensor]:
     """All figures of one batch, each (N,); without mask or depth, without theirs.
 
-    iou, dice; rmse (scale 0 to 1), rmse_metres, abs_rel, log10, delta1 (below 1.25), delta2, delta3, and
-    rmse_object, on the object's pixels only.
+    Mask: iou, dice, boundary_f. Depth: rmse (scale 0 to 1), rmse_metres, abs_rel, log10, delta1 (below 1.25),
+    delta2, delta3 on the whole image; the same with `_object` on the object's pixels only, and with `_edge`
+    within 3 pixels of its outline.
     """
     figures = {}
     if mask is not None:
         truth = sample["mask"].to(mask.device)
-        figures |= {"iou": iou(mask, truth), "dice": dice(mask, truth)}
+        figures |= {"iou": iou(mask, truth), "dice": dice(mask, truth), "boundary_f": boundary_f(mask, truth)}
     if depth is not None:
-        truth, region = sample["depth"].to(depth.device), sample["mask"].to(depth.device) > 0.5
-        error = rmse(depth, truth)
-        figures |= {"rmse": error, "rmse_metres": 10 * error, "rmse_object": rmse(depth, truth, region)}
-        figures |= {"abs_rel": abs_rel(depth, truth), "log10": log10(depth, truth)}
-        figures |= {f"delta{i}": delta(depth, truth, 1.25**i) for i in (1, 2, 3)}
+        truth, coverage = sample["depth"].to(depth.device), sample["mask"].to(depth.device)
+        regions = {"": None, "_object": coverage > 0.5, "_edge": edge_band(coverage)}
+        for name, region in regions.items():
+            error = rmse(depth, truth, region)
+            figures |= {f"rmse{name}": error, f"rmse_metres{name}": 10 * error}
+            figures |= {f"abs_rel{name}": abs_rel(depth, truth, region), f"log10{name}": log10(depth, truth, region)}
+            figures |= {f"delta{i}{name}": delta(depth, truth, 1.25**i, region) for i in (1, 2, 3)}
     return figures
 
 

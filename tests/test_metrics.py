@@ -2,15 +2,20 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torchmetrics.functional as reference
+from scipy import ndimage
+from skimage.segmentation import find_boundaries
 
 from maskdepth_utils.metrics import (
     Means,
     abs_rel,
+    boundary_f,
     delta,
     dice,
+    edge_band,
     evaluate,
     iou,
     log10,
@@ -70,6 +75,47 @@ def test_the_originals_overlap_gives_half_for_a_perfect_mask():
     p, y, _, _ = samples()
     expected = (p * y).sum((1, 2, 3)) / (p + y).sum((1, 2, 3))
     torch.testing.assert_close(soft_overlap_2020(p, y), expected)
+
+
+def blobs(count=6, size=40):
+    """Random smooth masks, some of them cut off by the picture's border."""
+    noise = np.random.default_rng(0).normal(size=(2 * count, size, size))
+    smooth = torch.from_numpy(np.stack([ndimage.gaussian_filter(x, 3) for x in noise]))[:, None].float()
+    masks = (smooth > 0.03).float()
+    return masks[:count], masks[count:]
+
+
+def outline(mask):
+    return find_boundaries(mask, connectivity=2, mode="inner")
+
+
+@pytest.mark.parametrize("tolerance", [1, 2, 4])
+def test_boundary_f_is_what_distances_between_outlines_say(tolerance):
+    predicted, true = blobs()
+    for i, got in enumerate(boundary_f(predicted, true, tolerance).tolist()):
+        a, b = outline(predicted[i, 0].numpy() > 0), outline(true[i, 0].numpy() > 0)
+        to_a, to_b = (ndimage.distance_transform_cdt(~x, metric="chessboard") for x in (a, b))
+        precision, recall = (to_b[a] <= tolerance).mean(), (to_a[b] <= tolerance).mean()
+        assert got == pytest.approx(2 * precision * recall / (precision + recall))
+        assert 0.05 < got < 1
+
+
+def test_boundary_f_at_its_ends():
+    assert boundary_f(square(8), square(8)).tolist() == [1]
+    assert boundary_f(square(8), square(8, at=6)).tolist() == [1]  # two pixels off are allowed ...
+    assert boundary_f(square(8), square(8, at=6), tolerance=1)[0] < 0.6  # ... or one
+    assert boundary_f(square(8), square(8, at=20)).tolist() == [0]
+    nothing = torch.zeros_like(square(8))
+    assert boundary_f(nothing, nothing).tolist() == [1]
+    assert boundary_f(nothing, square(8)).tolist() == boundary_f(square(8), nothing).tolist() == [0]
+
+
+def test_edge_band_is_what_distances_to_the_outline_say():
+    for mask in blobs()[0]:
+        inside = mask[0].numpy() > 0
+        depth_in, distance_out = (ndimage.distance_transform_cdt(x, metric="chessboard") for x in (inside, ~inside))
+        expected = np.where(inside, depth_in, distance_out) <= 3
+        np.testing.assert_array_equal(edge_band(mask[None])[0, 0], expected)
 
 
 def test_depth_metrics_are_their_references():
@@ -159,7 +205,7 @@ def test_evaluate_averages_over_images_not_batches():
 
 def test_evaluate_with_one_output_only():
     result = evaluate(lambda image, background: (image[:, :1], None), batches())
-    assert set(result) == {"images", "iou", "dice"}
+    assert set(result) == {"images", "iou", "dice", "boundary_f"}
     result = evaluate(lambda image, background: (None, image[:, :1]), batches())
     assert "iou" not in result and "rmse" in result
 
@@ -171,7 +217,7 @@ def test_networks_are_evaluated_in_eval_mode():
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert 0 <= result["iou"] <= 1 and result["rmse"] > 0
-    assert set(evaluate(network_predict(MaskNet(width=4)), batches())) == {"images", "iou", "dice"}
+    assert set(evaluate(network_predict(MaskNet(width=4)), batches())) == {"images", "iou", "dice", "boundary_f"}
     with torch.autocast("cpu", torch.bfloat16):
         assert evaluate(network_predict(network), batches())["rmse"] == pytest.approx(result["rmse"], rel=0.1)
 
