@@ -142,7 +142,15 @@ def add_predict_options(add, group) -> None:
         metavar="BACKGROUND",
         help="the same place without the object; a picture of the same size",
     )
-    add("-o", "--out", metavar="DIR", required=True, help="for mask.png, depth.png (16 bit, mm), preview.png")
+    add(
+        "-o",
+        "--out",
+        metavar="DIR",
+        required=True,
+        help="for mask.png, cutout.png (the object alone), "
+        "depth.png (16 bit, mm), depth_preview.png and preview.png (all of it)",
+    )
+    add("--align", action="store_true", help="first lay the background over the photo, if the camera has moved")
     add("--fov", type=float, default=60.0, help="the camera's horizontal field of view, degrees")
     add("--eye-height", type=float, default=1.5, help="the camera's height above the floor, metres")
     add("--checkpoint", metavar="PATH", help="a file or a run's folder (the shipped network, if not given)")

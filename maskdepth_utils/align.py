@@ -1,13 +1,15 @@
 """Lay a background that was shot from a slightly other place over the photo. Used in notebook 05.
 
 Between two shots by hand the camera moves a little, and every edge in the room becomes a difference between the
-pictures. What remains the same is most of the room: it tells how the camera moved, if one does not listen to the object.
+pictures. What remains the same is most of the room: it tells how the camera moved, if one does not ask the object.
 """
 
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+
+from .photos import size_of
 
 WORK_WIDTH = 640  # pixels; enough to find a shift to a tenth of a pixel of the network's 160
 # What a hand's slip can be; anything beyond is a wrong match.
@@ -26,19 +28,23 @@ class Alignment(NamedTuple):
 
 
 def align(image: np.ndarray, background: np.ndarray) -> Alignment:
-    """Register `background` on `image`, uint8 (H, W, 3) of equal size; both as `inference.read_picture` gives them.
+    """Register `background` on `image`, uint8 (H, W, 3) of equal size; both as `photos.read_picture` gives them.
 
-    Two ways to a first guess, since each fails where the other does not: matched ORB features with RANSAC (any
-    shift, but plain walls have no features), and none at all. Enhanced correlation (ECC, Evangelidis and Psarakis
-    2008) then refines each on the pixels that agree. The better one is taken if it beats leaving things as they
-    are. Where the shifted background shows nothing, the photo itself fills in: no difference, no object.
+    Three first guesses, since each fails where another does not: matched ORB features with RANSAC (any motion,
+    but plain walls have no features), phase correlation (shifts only), and no motion. Enhanced correlation (ECC,
+    Evangelidis and Psarakis 2008) refines each on the pixels that agree. The best one is taken if it beats
+    leaving things as they are. Where the shifted background shows nothing, the photo itself fills in: no difference, no object.
     """
     if image.shape != background.shape:
-        raise ValueError(f"align: expected pictures of equal size, found {image.shape} and {background.shape}")
+        raise ValueError(
+            "image and background: expected equal sizes, "
+            f"found {size_of(image)} and {size_of(background)} (width x height)"
+        )
     scale = min(1.0, WORK_WIDTH / max(image.shape[:2]))
     photo, empty = (_gray(picture, scale) for picture in (image, background))
     before = _misfit(photo, empty, np.eye(2, 3))
-    found = [_refine(photo, empty, guess) for guess in (np.eye(2, 3), _match(photo, empty)) if guess is not None]
+    guesses = np.eye(2, 3), _shift(photo, empty), _match(photo, empty)
+    found = [_refine(photo, empty, guess) for guess in guesses if guess is not None]
     found = [matrix for matrix in found if matrix is not None and _plausible(matrix, photo.shape)]
     best = min(found, key=lambda matrix: _misfit(photo, empty, matrix), default=np.eye(2, 3))
     after = _misfit(photo, empty, best)
@@ -79,6 +85,13 @@ def _misfit(photo, empty, matrix):
     """Mean absolute difference of the 70 % of pixels that agree best: the object is not asked."""
     difference = np.abs(photo - _warp(empty, matrix))[_seen(matrix, photo.shape)]
     return float(np.sort(difference)[: int(0.7 * difference.size)].mean()) if difference.size else np.inf
+
+
+def _shift(photo, empty):
+    """A shift (2, 3) by phase correlation: the motion that most frequencies agree on."""
+    window = cv2.createHanningWindow(photo.shape[::-1], cv2.CV_32F)
+    (dx, dy), _ = cv2.phaseCorrelate(photo.copy(), empty.copy(), window)  # OpenCV 5 changes what it is given
+    return np.array([[1, 0, dx], [0, 1, dy]])
 
 
 def _match(photo, empty):

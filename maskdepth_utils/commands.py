@@ -9,10 +9,12 @@ import torch
 from torch.utils.data import Dataset, Subset
 
 from . import baselines, checkpoint, data, metrics, models
+from .align import align
 from .assets import load_room
 from .data import MaskDepthDataset, SceneDataset, loader, to_sample
-from .inference import load_network, load_pretrained, read_picture, save_pretrained
+from .inference import load_network, load_pretrained, save_pretrained
 from .losses import UncertaintyWeighting
+from .photos import color_depth, cut_out, read_picture
 from .training import fit, mask_and_depth_loss
 
 BASELINE_SAMPLES = 400  # for fitting a baseline: each has one number, or one per pixel
@@ -140,14 +142,20 @@ def predict(options) -> dict:
 
     predictor = load_pretrained(options.checkpoint)
     image, background = read_picture(options.image, "image"), read_picture(options.background, "background")
-    mask, depth = prediction = predictor.predict(image, background, options.fov, options.eye_height)
     out = Path(options.out)
     result = {"out": str(out), "width": image.shape[1], "height": image.shape[0]}
+    if options.align:
+        aligned = align(image, background)
+        background = aligned.background
+        result["aligned"] = aligned.reason
+    mask, depth = prediction = predictor.predict(image, background, options.fov, options.eye_height)
     if mask is not None:
         write_png(out / "mask.png", np.rint(mask * 255).astype(np.uint8))
+        write_png(out / "cutout.png", cut_out(image, mask))
         result["object_share"] = round(float((mask > 0.5).mean()), 4)
     if depth is not None:
         write_png(out / "depth.png", np.clip(np.rint(depth * 1000), 0, 65535).astype(np.uint16))
+        write_png(out / "depth_preview.png", color_depth(depth))
         result["nearest_m"], result["farthest_m"] = (round(float(f(depth)), 2) for f in (np.min, np.max))
         if mask is not None and (mask > 0.5).any():
             result["object_m"] = round(float(np.median(depth[mask > 0.5])), 2)
@@ -166,7 +174,9 @@ def export(options) -> dict:
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:
-    """Write a gray picture, 8 or 16 bit, whole or not at all."""
+    """Write a gray (8 or 16 bit), RGB or RGBA picture, whole or not at all."""
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
     checkpoint.write_file(path, cv2.imencode(".png", picture)[1].tobytes())
 
 

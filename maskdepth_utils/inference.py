@@ -13,15 +13,15 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from . import checkpoint, models
 from .assets import EYE_HEIGHT, FOV, MAX_DEPTH, data_dir
 from .checkpoint import CheckpointError
 from .devices import choose_device
+from .models import MINIMUM_SIZE
+from .photos import read_picture, refine_mask, size_of
 from .training import split
 
-MINIMUM_SIZE = models.MINIMUM_SIZE
 # the network sees pictures up to this many times as tall as wide at full scale; cost grows with the height
 TALLEST = 2
 
@@ -111,13 +111,16 @@ class Predictor:
         self.metadata = metadata
         self.size = metadata.get("size", 160)
 
-    def predict(self, image, background, fov: float = FOV, eye_height: float = EYE_HEIGHT) -> Prediction:
+    def predict(
+        self, image, background, fov: float = FOV, eye_height: float = EYE_HEIGHT, refine: bool = True
+    ) -> Prediction:
         """Mask and depth of `image`, given the same place without the object in `background`.
 
         image, background   uint8 arrays (H, W, 3) in RGB, Pillow images, or paths; equal sizes of at least
-                            32 x 32 pixels. Paths are turned upright as their EXIF data says.
+                            32 x 32 pixels. Photos are turned upright as their EXIF data says.
         fov                 horizontal field of view of the camera, degrees
         eye_height          of the camera above the floor, metres
+        refine              let the mask of a larger photo follow its edges (see photos.refine_mask)
 
         A picture shows no absolute scale: with another camera than you say, depth is wrong by a factor.
         Returns Prediction(mask, depth) at the pictures' own size. Raises ValueError or TypeError for unfit
@@ -145,6 +148,8 @@ class Predictor:
             # edge is sharper.
             logits = resize(logits[0, 0].float().cpu().numpy()[crop], width, height)
             mask = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+            if refine:
+                mask = refine_mask(mask, image, background, width / network_width)
         if depth is not None:
             # At the network's scale, things f times larger look f times nearer (f: focal length in network
             # pixels), and a camera twice as high sees the same picture of a room twice as large.
@@ -180,35 +185,3 @@ def resize(picture, width: int, height: int):
         return picture
     shrinks = width * height < picture.shape[0] * picture.shape[1]
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-
-
-def size_of(picture) -> str:
-    """160 x 120 (width x height), as people say it."""
-    return f"{picture.shape[1]} x {picture.shape[0]}"
-
-
-def read_picture(picture, name: str) -> np.ndarray:
-    """An array, Pillow image or path as uint8 (H, W, 3); `name` is for messages. Raises as `predict`."""
-    if isinstance(picture, str | Path):
-        path = Path(picture)
-        if not path.is_file():
-            raise FileNotFoundError(f"{name}: no such file: {path}")
-        try:
-            with Image.open(path) as opened:
-                picture = ImageOps.exif_transpose(opened)
-                picture.load()
-        except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{name}: {path} is no picture that can be read, or damaged ({error})") from error
-    if isinstance(picture, Image.Image):
-        if picture.mode.startswith("I") or picture.mode == "F":  # 16 or 32 bit: how bright is white, nobody says
-            raise ValueError(f"{name}: expected 8 bits per colour, found Pillow mode {picture.mode}; convert it first")
-        picture = np.asarray(picture.convert("RGB"))
-    if not isinstance(picture, np.ndarray):
-        raise TypeError(f"{name}: expected a uint8 array, a Pillow image or a path, found {type(picture).__name__}")
-    if picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(f"{name}: expected shape (H, W, 3), found {picture.shape}")
-    if picture.dtype != np.uint8:
-        raise ValueError(f"{name}: expected uint8 values 0 to 255, found {picture.dtype}")
-    if min(picture.shape[:2]) < MINIMUM_SIZE:
-        raise ValueError(f"{name}: expected at least {MINIMUM_SIZE} x {MINIMUM_SIZE} pixels, found {size_of(picture)}")
-    return picture

@@ -130,9 +130,9 @@ def test_unfit_pictures_are_refused(ruler, tmp_path):
         (tmp_path / "text.png", ValueError, "text.png is no picture that can be read"),
         (tmp_path / "half.png", ValueError, "half.png is no picture that can be read, or damaged"),
         (
-            Image.new("I;16", (96, 64)),
+            Image.new("F", (96, 64)),
             ValueError,
-            "image: expected 8 bits per colour, found Pillow mode I;16",
+            "image: expected 8 or 16 bits per colour, found Pillow mode F",
         ),
     ]:
         with pytest.raises(error, match=message):

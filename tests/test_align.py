@@ -1,0 +1,87 @@
+"""A background shot from a slightly other place is laid over the photo; a right one is left alone."""
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from maskdepth_utils.align import align
+from maskdepth_utils.data import SceneDataset
+
+SIZE = 320
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    """A few scenes in real light: (image, background) uint8 (320, 320, 3), with true shadows between them."""
+    shots = [SceneDataset(160, "none").shot(i) for i in range(12)]
+    large = [cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) for shot in shots for picture in shot[:2]]
+    return list(zip(large[::2], large[1::2]))
+
+
+def motion(degrees, dx, dy):
+    """Rotation about the middle, then a shift in widths: (2, 3), from the photo's pixels to the background's."""
+    turn = np.array([[math.cos(degrees), -math.sin(degrees)], [math.sin(degrees), math.cos(degrees)]])
+    middle = np.full(2, (SIZE - 1) / 2)
+    return np.c_[turn, middle - turn @ middle + SIZE * np.array([dx, dy])]
+
+
+def slips(count):
+    """Random shifts up to 5 % of the width in each direction and turns up to 3 degrees."""
+    random = np.random.default_rng(1)
+    for _ in range(count):
+        yield motion(math.radians(random.uniform(-3, 3)), *random.uniform(-0.05, 0.05, 2))
+
+
+CORNERS = np.array([[30, 30, 1], [290, 30, 1], [160, 160, 1], [30, 290, 1], [290, 290, 1]], float).T
+
+
+def test_shifts_and_turns_are_found(scenes):
+    errors = []
+    for (image, background), slip in zip(scenes, slips(len(scenes))):
+        shifted = cv2.warpAffine(background, slip, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE)
+        shifted = np.uint8(np.clip(shifted * 0.93 + 4, 0, 255))  # the exposure has changed as well
+        found = align(image, shifted)
+        errors.append(np.abs(found.matrix @ CORNERS - slip @ CORNERS).max() / SIZE)
+        assert found.applied and "moved by" in found.reason
+        assert found.background.shape == image.shape and found.background.dtype == np.uint8
+    print(f"\nworst corner's error in widths: median {np.median(errors):.4f}, worst {max(errors):.4f}")
+    assert np.median(errors) < 1 / 320 and max(errors) < 3 / 160  # half a pixel of the network's, and three
+
+
+def test_the_aligned_background_agrees_with_the_true_one(scenes):
+    inner = np.s_[30:-30, 30:-30]
+    for (image, background), slip in zip(scenes[:4], slips(4)):
+        shifted = cv2.warpAffine(background, slip, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE)
+        before, after = (
+            np.abs(picture[inner].astype(float) - background[inner]).mean()
+            for picture in (shifted, align(image, shifted).background)
+        )
+        assert after < 0.4 * before
+
+
+def test_what_fits_already_is_left_as_it_is(scenes):
+    for image, background in scenes:
+        found = align(image, background)
+        assert not found.applied and found.background is background and "left as it was" in found.reason
+        np.testing.assert_array_equal(found.matrix, np.eye(2, 3))
+
+
+def test_another_room_or_a_blank_wall_is_left_as_it_is(scenes):
+    (image, _), (_, other) = scenes[0], scenes[1]
+    assert not align(image, other).applied
+    blank = np.full((SIZE, SIZE, 3), 200, np.uint8)
+    assert not align(blank, blank).applied
+
+
+def test_what_the_shifted_background_does_not_show_comes_from_the_photo(scenes):
+    image, background = scenes[0]
+    slip = motion(0, 0.05, 0)  # 16 px
+    found = align(image, cv2.warpAffine(background, slip, (SIZE, SIZE)))
+    np.testing.assert_array_equal(found.background[8:-8, -8:], image[8:-8, -8:])
+
+
+def test_unequal_sizes_are_refused():
+    with pytest.raises(ValueError, match="expected equal sizes, found 40 x 50 and 50 x 40"):
+        align(np.zeros((50, 40, 3), np.uint8), np.zeros((40, 50, 3), np.uint8))
