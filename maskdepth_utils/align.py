@@ -33,7 +33,8 @@ def align(image: np.ndarray, background: np.ndarray) -> Alignment:
     Three first guesses, since each fails where another does not: matched ORB features with RANSAC (any motion,
     but plain walls have no features), phase correlation (shifts only), and no motion. Enhanced correlation (ECC,
     Evangelidis and Psarakis 2008) refines each on the pixels that agree. The best one is taken if it beats
-    leaving things as they are. Where the shifted background shows nothing, the photo itself fills in: no difference, no object.
+    leaving things as they are. Where the shifted background shows nothing, the photo itself fills in: no
+    difference, no object.
     """
     if image.shape != background.shape:
         raise ValueError(
