@@ -157,7 +157,9 @@ def add_predict_options(add, group) -> None:
 
 
 def add_export_options(add, group) -> None:
-    add("-o", "--out", metavar="DIR", required=True, help="folder for the zip files")
+    add("-o", "--out", metavar="DIR", help="folder for the zip files")
+    add("--onnx", metavar="FILE", help="instead of samples: write a network as an ONNX file, for other runtimes")
+    add("--checkpoint", metavar="PATH", help="with --onnx: which network (the shipped one, if not given)")
     add_sample_options(add, gap="none", split="train")
     add("--start", type=int, default=0, help="first sample")
     add("--count", type=positive, default=1000, help="how many samples")
@@ -173,14 +175,14 @@ def main(arguments=None) -> int:
     """Run a command; returns the exit code: 0, 2 after an error in the input, 130 after an interruption."""
     options = make_parser().parse_args(arguments)
     try:
-        from . import bench, commands  # here: they load PyTorch, and --help should come at once
+        from . import bench, commands, evaluation  # here: they load PyTorch, and --help should come at once
 
         if options.threads:
             commands.set_threads(options.threads)
         # With --json the standard output is for the result alone.
         with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
-            function = bench.bench if options.command == "bench" else getattr(commands, options.command)
-            result = function(options)
+            module = {"bench": bench, "evaluate": evaluation}.get(options.command, commands)
+            result = getattr(module, options.command)(options)
         print(json.dumps(result, indent=1) if options.json else commands.to_text(result))
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)

@@ -6,18 +6,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Subset
 
-from . import baselines, checkpoint, data, metrics, models
+from . import checkpoint, data, models
 from .align import align
-from .assets import load_room
-from .data import MaskDepthDataset, SceneDataset, loader, to_sample
+from .data import MaskDepthDataset
 from .inference import load_network, load_pretrained, save_pretrained
 from .losses import UncertaintyWeighting
 from .photos import color_depth, cut_out, read_picture
 from .training import fit, mask_and_depth_loss
-
-BASELINE_SAMPLES = 400  # for fitting a baseline: each has one number, or one per pixel
 
 
 def set_threads(count: int) -> None:
@@ -76,66 +72,6 @@ def new_network(options):
     return models.MaskDepthNet(skips=not options.no_skips, stem=options.stem, weights=weights, **arguments)
 
 
-class WithRoomDepth(Dataset):
-    """A dataset's samples with the empty room's own depth ("background_depth"), for the oracle among the
-    baselines.
-    """
-
-    def __init__(self, dataset):
-        self.dataset = dataset
-
-    def __len__(self):
-        return len(self.dataset)
-
-    def __getitem__(self, index):
-        shot = self.dataset.shot(index)
-        depth = load_room(shot.about["room"], shot.about.get("view", 0)).depth
-        room = shot._replace(depth=np.ascontiguousarray(depth[:, ::-1]) if shot.about["flip"] else depth)
-        sample = to_sample(shot, self.dataset.size)
-        return sample | {"background_depth": to_sample(room, self.dataset.size)["depth"]}
-
-
-def evaluate(options) -> dict:
-    """Mean figures of a network and of the baselines on the same held-out samples."""
-    predictor = load_pretrained(options.checkpoint)
-    common = {"size": options.size, "gap": options.gap, "seed": options.seed}
-    if options.scenes:
-        dataset = SceneDataset(**common)
-    else:
-        dataset = MaskDepthDataset(options.split, rooms=options.rooms, **common)
-    count = min(options.count, len(dataset))
-
-    def batches(samples, count, wrap=lambda dataset: dataset):
-        # Any stretch of the indices is a good mixture of rooms, objects and places: the first ones will do.
-        part = Subset(wrap(samples), range(min(count, len(samples))))
-        return loader(part, batch=options.batch, workers=options.workers)
-
-    network = metrics.network_predict(predictor.model, predictor.device)
-    name = predictor.metadata["network"]
-    results = {name: metrics.evaluate(network, batches(dataset, count))}
-    if not options.no_baselines:
-        # Scenes have true shadows under any gap: a threshold tuned on composites without would have no chance.
-        gap = "tripod" if options.scenes and options.gap == "none" else options.gap
-        tune = batches(MaskDepthDataset("val", **common | {"gap": gap}), BASELINE_SAMPLES)
-        learn = batches(MaskDepthDataset("train", rooms=options.rooms, **common), BASELINE_SAMPLES)
-        for label, baseline in {
-            "difference threshold": baselines.DifferenceThreshold().fit(tune),
-            "one constant depth": baselines.ConstantDepth().fit(learn),
-            "mean depth per pixel": baselines.MeanDepth().fit(learn),
-        }.items():
-            results[label] = metrics.evaluate(baseline, batches(dataset, count))
-        oracle = batches(dataset, count, WithRoomDepth)
-        results["empty room's depth (oracle)"] = metrics.evaluate(baselines.EmptyRoomDepth(), oracle)
-    for row in results.values():
-        row.pop("images")  # the same in each, and said once
-    about = {
-        "samples": "scenes" if options.scenes else options.split,
-        "gap": options.gap,
-        "size": options.size,
-    }
-    return about | {"images": count, "results": results}
-
-
 def predict(options) -> dict:
     """Predict one photo's mask and depth, and write them as pictures."""
     from . import plots
@@ -164,7 +100,13 @@ def predict(options) -> dict:
 
 
 def export(options) -> dict:
-    """Write a stretch of a dataset's samples as zip files."""
+    """Write a stretch of a dataset's samples as zip files, or a network as an ONNX file."""
+    if options.onnx:
+        from .onnx_file import write_onnx
+
+        return write_onnx(load_pretrained(options.checkpoint, device="cpu"), options.onnx)
+    if not options.out:
+        raise ValueError("export: expected --out DIR for samples, or --onnx FILE for a network; found neither")
     dataset = MaskDepthDataset(options.split, options.size, options.gap, options.seed, options.rooms)
     stop = min(options.start + options.count, len(dataset))
     if not 0 <= options.start < stop:

@@ -9,6 +9,7 @@ above 0.5. Depths: in [0, 1] (metres / 10), unless you give both in metres. `reg
 limits a depth metric to some pixels; an image without any of them scores NaN, which `Means` leaves out.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -219,3 +220,20 @@ def network_predict(model, device=None):
         return None if logits is None else logits.float().sigmoid(), depth
 
     return predict
+
+
+def interval(values, groups, repeats: int = 1000, seed: int = 0) -> tuple[float, float]:
+    """95 % bootstrap interval of a mean over images, drawing whole groups of them with replacement (notebook 05).
+
+    values: a figure per image; groups: for each image what it shares with others, such as its room's name.
+    Images of one room are alike: drawing single ones would promise more than is known. NaN values are left out.
+    """
+    values, groups = np.asarray(values, float), np.asarray(groups)
+    if values.shape != groups.shape or values.ndim != 1:
+        raise ValueError(f"interval: expected as many groups as values, found {groups.shape} and {values.shape}")
+    known = ~np.isnan(values)
+    _, number = np.unique(groups[known], return_inverse=True)
+    sums, sizes = np.bincount(number, values[known]), np.bincount(number)
+    drawn = np.random.default_rng(seed).integers(len(sums), size=(repeats, len(sums)))
+    low, high = np.percentile(sums[drawn].sum(1) / sizes[drawn].sum(1), [2.5, 97.5])
+    return float(low), float(high)

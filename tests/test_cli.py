@@ -102,6 +102,16 @@ def test_evaluate_beside_the_baselines(network, capsys):
     figures = result["results"]
     assert {"iou", "rmse", "abs_rel", "delta1"} <= figures["MaskDepthNet"].keys()
     assert figures["empty room's depth (oracle)"]["rmse"] < figures["one constant depth"]["rmse"]
+    assert (
+        figures["empty room's depth (oracle)"]["rmse"] < result["on_the_object"]["empty room's depth (oracle)"]["rmse"]
+    )
+    assert set(result["near_its_outline"]) == set(result["on_the_object"]) == set(figures) - {"difference threshold"}
+    ours, interval = figures["MaskDepthNet"], result["intervals"]
+    assert all(interval[name]["low"] <= ours[name] <= interval[name]["high"] for name in ("iou", "rmse", "delta1"))
+    for groups in ("by_size", "by_distance", "by_kind"):
+        rows = result[groups].values()
+        assert sum(row["images"] for row in rows) == 4
+        assert sum(row["images"] * row["iou"] for row in rows) == pytest.approx(4 * ours["iou"])
     text, _ = run(f"evaluate --checkpoint {network} --count 2 --scenes --gap none --no-baselines", capsys)
     assert re.search(r"results +iou +dice", text) and re.search(r"MaskDepthNet +\d", text) and "scenes" in text
 
@@ -132,6 +142,12 @@ def test_predict_writes_pictures_in_metres(network, tmp_path, capsys):
     assert depth.min() / 1000 == pytest.approx(result["nearest_m"], abs=0.01)
     assert result["object_share"] == pytest.approx((mask > 127).mean(), abs=0.01)
     assert cv2.imread(str(out / "preview.png")).shape[1] > 1000
+    assert cv2.imread(str(out / "depth_preview.png")).shape == (160, 160, 3)
+    cut = cv2.imread(str(out / "cutout.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(cut[..., 3], mask)
+    np.testing.assert_array_equal(cut[..., :3], cv2.imread(str(image)))
+    text, _ = run(f"predict {image} {background} -o {out} --checkpoint {network} --align --json", capsys)
+    assert "left as it was" in json.loads(text)["aligned"]
     text, _ = run(f"predict {image} {background} -o {out} --checkpoint {network} --eye-height 3 --json", capsys)
     assert json.loads(text)["nearest_m"] == pytest.approx(2 * result["nearest_m"], abs=0.02)
 
@@ -145,6 +161,20 @@ def test_export_can_be_read_back(data, tmp_path, capsys):
     assert len(ZipDataset(tmp_path / "zips", size=80)) == 3
     _, error = run(f"export -o {tmp_path / 'zips'} --split test --count 3", capsys, code=2)
     assert "already has" in error
+
+
+def test_export_onnx_writes_what_onnxruntime_runs(network, tmp_path, capsys):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    path = tmp_path / "net.onnx"
+    text, _ = run(f"export --onnx {path} --checkpoint {network} --json", capsys)
+    assert json.loads(text)["largest_difference"] < 1e-3
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for count, height, width in ((1, 64, 64), (3, 96, 160)):
+        pictures = np.zeros((count, 3, height, width), np.float32)
+        mask, depth = session.run(["mask", "depth"], {"image": pictures, "background": pictures})
+        assert mask.shape == depth.shape == (count, 1, height, width)
+    _, error = run("export --count 3", capsys, code=2)
+    assert "expected --out DIR for samples, or --onnx FILE" in error
 
 
 def test_bench_measures(data, capsys, monkeypatch):

@@ -17,6 +17,7 @@ from maskdepth_utils.metrics import (
     dice,
     edge_band,
     evaluate,
+    interval,
     iou,
     log10,
     measure,
@@ -167,6 +168,21 @@ def test_half_precision_is_computed_in_float32():
     depth, target = depth.bfloat16(), target.bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(rmse(depth, target), rmse(depth.float(), target.float()))
+
+
+def test_an_interval_draws_whole_groups():
+    random = np.random.default_rng(0)
+    rooms = np.repeat(np.arange(40), 10)
+    values = 0.5 + random.normal(0, 0.1, 40)[rooms] + random.normal(0, 0.01, 400)
+    low, high = interval(values, rooms)
+    assert low < values.mean() < high
+    # The mean of 40 rooms that differ by 0.1 is known to 0.1 / sqrt(40) = 0.016, however many pictures each has.
+    assert high - low == pytest.approx(2 * 1.96 * values.reshape(40, 10).mean(1).std() / 40**0.5, rel=0.15)
+    single = interval(values, np.arange(400))
+    assert single[1] - single[0] < 0.5 * (high - low)
+    assert interval(np.append(values, np.nan), np.append(rooms, 99)) == (low, high)
+    with pytest.raises(ValueError, match="as many groups as values"):
+        interval(values, rooms[:-1])
 
 
 def test_means_average_images_and_leave_out_nan():

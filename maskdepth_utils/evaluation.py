@@ -1,0 +1,119 @@
+"""`python -m maskdepth_utils evaluate`: a network beside the baselines, on held-out samples. Used in notebook 05."""
+
+import numpy as np
+from torch.utils.data import Dataset, Subset
+
+from . import baselines, metrics
+from .assets import load_room
+from .data import MaskDepthDataset, SceneDataset, loader, to_sample
+from .inference import load_pretrained
+
+BASELINE_SAMPLES = 400  # for fitting a baseline: each has one number, or one per pixel
+# The tables of one evaluation, and how `metrics.measure` marks their figures.
+REGIONS = {"results": "", "on_the_object": "_object", "near_its_outline": "_edge"}
+SHARES = {"below 2 %": 0.02, "2 to 5 %": 0.05, "5 to 15 %": 0.15, "above 15 %": 2.0}  # of the picture
+DISTANCES = {"below 2.5 m": 2.5, "2.5 to 4 m": 4.0, "above 4 m": 100.0}
+GROUP_FIGURES = ("iou", "boundary_f", "rmse", "rmse_object")
+
+
+class WithRoomDepth(Dataset):
+    """A dataset's samples with the empty room's own depth ("background_depth"), for the oracle among the
+    baselines.
+    """
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        shot = self.dataset.shot(index)
+        depth = load_room(shot.about["room"], shot.about.get("view", 0)).depth
+        room = shot._replace(depth=np.ascontiguousarray(depth[:, ::-1]) if shot.about["flip"] else depth)
+        sample = to_sample(shot, self.dataset.size)
+        return sample | {"background_depth": to_sample(room, self.dataset.size)["depth"]}
+
+
+def evaluate(options) -> dict:
+    """Mean figures of a network and of the baselines on the same held-out samples."""
+    predictor = load_pretrained(options.checkpoint)
+    common = {"size": options.size, "gap": options.gap, "seed": options.seed}
+    if options.scenes:
+        dataset = SceneDataset(**common)
+    else:
+        dataset = MaskDepthDataset(options.split, rooms=options.rooms, **common)
+    count = min(options.count, len(dataset))
+
+    def batches(samples, count, wrap=lambda dataset: dataset):
+        # Any stretch of the indices is a good mixture of rooms, objects and places: the first ones will do.
+        part = Subset(wrap(samples), range(min(count, len(samples))))
+        return loader(part, batch=options.batch, workers=options.workers)
+
+    def scores(predict, wrap=lambda dataset: dataset):
+        figures = metrics.evaluate(predict, batches(dataset, count, wrap), per_image=True)
+        return {name: np.array(values) for name, values in figures.items() if name != "images"}
+
+    network = predictor.metadata["network"]
+    rows = {network: scores(metrics.network_predict(predictor.model, predictor.device))}
+    if not options.no_baselines:
+        # Scenes have true shadows under any gap: a threshold tuned on composites without would have no chance.
+        gap = "tripod" if options.scenes and options.gap == "none" else options.gap
+        tune = batches(MaskDepthDataset("val", **common | {"gap": gap}), BASELINE_SAMPLES)
+        learn = batches(MaskDepthDataset("train", rooms=options.rooms, **common), BASELINE_SAMPLES)
+        rows["difference threshold"] = scores(baselines.DifferenceThreshold().fit(tune))
+        rows["one constant depth"] = scores(baselines.ConstantDepth().fit(learn))
+        rows["mean depth per pixel"] = scores(baselines.MeanDepth().fit(learn))
+        rows["empty room's depth (oracle)"] = scores(baselines.EmptyRoomDepth(), WithRoomDepth)
+    means = {name: {figure: float(np.nanmean(v)) for figure, v in row.items()} for name, row in rows.items()}
+    about = {
+        "samples": "scenes" if options.scenes else options.split,
+        "gap": options.gap,
+        "size": options.size,
+        "images": count,
+    }
+    return about | by_region(means) | by_kind(rows[network], dataset, count)
+
+
+def by_region(means: dict) -> dict:
+    """{row: figures} as a table each for the whole image, the object's pixels and those within 3 of its outline."""
+    tables = {}
+    suffixes = tuple(suffix for suffix in REGIONS.values() if suffix)
+    for title, suffix in REGIONS.items():
+        tables[title] = {}
+        for name, row in means.items():
+            figures = {f.removesuffix(suffix): v for f, v in row.items() if f.endswith(suffix or f)}
+            figures = figures if suffix else {f: v for f, v in figures.items() if not f.endswith(suffixes)}
+            if figures:
+                tables[title][name] = figures
+    return {title: rows for title, rows in tables.items() if rows}
+
+
+def by_kind(figures: dict, dataset, count: int) -> dict:
+    """One network's figures per image, as 95 % intervals of their means, and as means by the object's size, distance
+    and kind."""
+    shots = [dataset.shot(i) for i in range(count)]
+    about = [shot.about for shot in shots]
+    share = np.array([(shot.mask > 0.5).mean() for shot in shots])
+    distance = np.array([one["distance"] for one in about])
+    # A mask is mostly a matter of the object, depth of the room (notebook 05).
+    drawn = {name: "object" if name in ("iou", "dice", "boundary_f") else "room" for name in figures}
+    intervals = {
+        name: dict(zip(("low", "high"), metrics.interval(values, [one[drawn[name]] for one in about])))
+        for name, values in figures.items()
+    }
+    groups = {
+        "by_size": np.array(list(SHARES))[np.searchsorted(list(SHARES.values()), share, side="right")],
+        "by_distance": np.array(list(DISTANCES))[np.searchsorted(list(DISTANCES.values()), distance, side="right")],
+        "by_kind": np.array([one["kind"] for one in about]),
+    }
+    orders = {"by_size": SHARES, "by_distance": DISTANCES}
+    tables = {"intervals": intervals}
+    for title, labels in groups.items():
+        tables[title] = {
+            label: {"images": int((labels == label).sum())}
+            | {f: float(np.nanmean(figures[f][labels == label])) for f in GROUP_FIGURES if f in figures}
+            for label in orders.get(title, sorted(set(labels)))
+            if (labels == label).any()
+        }
+    return tables
