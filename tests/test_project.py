@@ -21,7 +21,7 @@ def requirements():
     """Every requirement in pyproject.toml, by a pattern since Python 3.10 reads no TOML."""
     section = PYPROJECT.split("[project.urls]")[0]
     lists = re.findall(r"(?ms)^(?:requires|dependencies|course|onnx|test|compare|dev) = \[(.*?)\]$", section)
-    assert len(lists) == 5
+    assert len(lists) == 7
     return [Requirement(line) for text in lists for line in re.findall(r'"([^"]+)"', text)]
 
 

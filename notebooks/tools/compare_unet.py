@@ -1,0 +1,117 @@
+"""Our network beside a well-known library's: segmentation_models_pytorch's Unet with a ResNet18 encoder.
+
+    pip install segmentation-models-pytorch onnxruntime onnxscript
+    python notebooks/tools/compare_unet.py          # an hour or two on a CPU; can be stopped and started
+
+Both begin at random and see the same samples in the same order, with the same losses, optimizer and schedule: those
+of recipe.json's last stage, for a quarter of its samples in all. Then both are evaluated on the same test samples and
+timed in turns in one run. Everything goes to data/results/compare_unet.json.
+"""
+
+import argparse
+import functools
+import json
+import time
+
+import onnxruntime
+import segmentation_models_pytorch as smp
+import torch
+from notebook_files import NOTEBOOKS
+from torch import nn
+from torch.utils.data import Subset
+from train_network import CHECKPOINTS, RESULTS, stages
+from write_results import commit, machine
+
+from maskdepth_utils import checkpoint, metrics
+from maskdepth_utils.__main__ import make_parser
+from maskdepth_utils.bench import measure, step_function
+from maskdepth_utils.commands import new_network, to_text
+from maskdepth_utils.data import MaskDepthDataset, loader
+from maskdepth_utils.devices import choose_device, choose_precision
+from maskdepth_utils.models import MaskDepth, count_parameters
+from maskdepth_utils.onnx_file import Deployed
+from maskdepth_utils.training import fit, mask_and_depth_loss
+
+SIZE, TESTED = 160, 400
+
+
+class Unet(nn.Module):
+    """smp's Unet-ResNet18 with our interface: six channels in, mask logits and depth in [0, 1] out."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = smp.Unet("resnet18", encoder_weights=None, in_channels=6, classes=2)
+
+    def forward(self, image, background):
+        both = self.net(torch.cat([image, background], dim=1) * 2 - 1).float()
+        return MaskDepth(both[:, :1], both[:, 1:].sigmoid())
+
+
+def train(name: str, model, options, samples: int) -> dict:
+    """Train (or go on); returns the test figures and the images per second."""
+    losses = {"mask": dict(options.mask_loss or []), "depth": dict(options.depth_loss or [])}
+    history = fit(
+        model, MaskDepthDataset("train", SIZE, options.gap, rooms=options.rooms), samples=samples, batch=options.batch,
+        loss=functools.partial(mask_and_depth_loss, **{task: terms for task, terms in losses.items() if terms}),
+        lr=options.lr, weight_decay=options.weight_decay, optimizer=options.optimizer, schedule=options.schedule,
+        workers=options.workers, seed=options.seed, out=NOTEBOOKS.parent / "build" / "runs" / f"compare-{name}",
+        val=(MaskDepthDataset("val", SIZE, "tripod"), 500), val_samples=64,
+    )  # fmt: skip
+    test = loader(Subset(MaskDepthDataset("test", SIZE, "tripod"), range(TESTED)), batch=16)
+    speeds = sorted(record["images_per_second"] for record in history if "images_per_second" in record)
+    facts = {"parameters": count_parameters(model), "training images/s": speeds[len(speeds) // 2]}
+    return facts | metrics.evaluate(metrics.network_predict(model), test)
+
+
+def inference(models: dict) -> dict:
+    """Milliseconds for one 160 x 160 prediction: torch in float32 and as fast as it can, and onnxruntime."""
+    pair, functions = tuple(torch.rand(1, 3, SIZE, SIZE) for _ in range(2)), {}
+    fastest = choose_precision("auto", choose_device("cpu"))
+    for name, model in models.items():
+        model = model.cpu().eval().to(memory_format=torch.channels_last)
+        functions[name, "torch float32, ms"] = functools.partial(predict, model, pair, False)
+        functions[name, f"torch {fastest}, ms"] = functools.partial(predict, model, pair, fastest == "bf16")
+        program = torch.onnx.export(Deployed(model), pair, dynamo=True, verbose=False)
+        session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+        feed = dict(zip((one.name for one in session.get_inputs()), (x.numpy() for x in pair)))
+        functions[name, "onnxruntime, ms"] = functools.partial(session.run, None, feed)
+    times = measure(functions, 10.0)
+    return {name: {how: 1000 * times[n, how] for n, how in times if n == name} for name in models}
+
+
+@torch.no_grad()
+def predict(model, pair, bf16: bool):
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        return model(*pair)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, help="how many (a quarter of the recipe's, if not given)")
+    samples = parser.parse_args().samples
+    recipe = json.loads((CHECKPOINTS / "recipe.json").read_text(encoding="utf8"))["maskdepthnet"]
+    parsed = [make_parser().parse_args(["train", *stage["options"]]) for stage in stages("maskdepthnet", recipe)]
+    samples, options, started = samples or sum(one.samples for one in parsed) // 4, parsed[-1], time.monotonic()
+    torch.manual_seed(0)
+    models = {"MaskDepthNet": new_network(options), "smp Unet-ResNet18": Unet()}
+    rows = {name: train(name.split()[0], model, options, samples) for name, model in models.items()}
+    device, precision = choose_device(), choose_precision("auto", choose_device())
+    steps = {name: step_function(model, SIZE, options.batch, precision, device) for name, model in models.items()}
+    for name, seconds in measure(steps, 20.0).items():
+        rows[name]["training step alone, images/s"] = options.batch / seconds
+    for name, times in inference(models).items():
+        rows[name] |= times
+    report = {
+        "commit": commit(),
+        "machine": machine(),
+        "samples": samples,
+        "gap of the test": "tripod",
+        "results": rows,
+    }
+    report |= {"command": "python notebooks/tools/compare_unet.py", "seconds": round(time.monotonic() - started)}
+    print(to_text({"results": rows}))
+    checkpoint.write_file(RESULTS / "compare_unet.json", (json.dumps(report, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Train a shipped network again, all its stages, as data/checkpoints/recipe.json says.
+
+    python notebooks/tools/train_network.py maskdepthnet      # hours; stop and start it as you like
+    python notebooks/tools/train_network.py masknet
+
+Each stage is one `python -m maskdepth_utils train`, with its own folder under build/runs, and begins with the
+weights of the one before. The last one writes data/checkpoints/NAME.safetensors; data/results/training_NAME.json
+then gets the commands, commit, machine, hours and the curves of the log.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+
+from notebook_files import NOTEBOOKS
+from write_results import commit, machine
+
+from maskdepth_utils import checkpoint
+
+ROOT = NOTEBOOKS.parent
+CHECKPOINTS, RESULTS = ROOT / "data" / "checkpoints", ROOT / "data" / "results"
+CURVES = ("samples", "loss", "mask", "depth", "val_loss", "val_iou", "val_rmse")
+
+
+def stages(name: str, recipe: dict) -> list[dict]:
+    """Each stage's run folder and its command's options, relative to the project's folder."""
+    made, before = [], None
+    for number, options in enumerate(recipe["stages"], start=1):
+        out = f"build/runs/{name}-{number}"
+        options = [*shlex.split(recipe.get("common", "")), *shlex.split(options), "--out", out]
+        options += ["--init", before] if before else []
+        options += ["--save-to", f"data/checkpoints/{name}.safetensors"] if number == len(recipe["stages"]) else []
+        made.append({"out": out, "options": options})
+        before = out
+    return made
+
+
+def summarise(out: str) -> dict:
+    """What a finished stage's log says: hours, images per second, and the held-out curves."""
+    state, _, _ = checkpoint.read_run(ROOT / out)
+    history = state["history"]
+    timed = [record for record in history if "step_seconds" in record]
+    steps = [b["step"] - a["step"] for a, b in zip([{"step": 0}, *timed], timed)]
+    seconds = sum(n * (record["data_seconds"] + record["step_seconds"]) for n, record in zip(steps, timed))
+    points = [record for record in history if "val_loss" in record]
+    curves = {name: [round(point[name], 5) for point in points if name in point] for name in CURVES}
+    return {
+        "samples": history[-1]["samples"],
+        "training_hours": round(seconds / 3600, 2),
+        "images_per_second": round(history[-1]["samples"] / seconds, 1),
+        "machine": state["machine"],
+        "curves": {name: values for name, values in curves.items() if values},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    recipes = json.loads((CHECKPOINTS / "recipe.json").read_text(encoding="utf8"))
+    parser.add_argument("name", choices=sorted(recipes), help="which network")
+    parser.add_argument("--max-minutes", type=float, help="stop the stage that is at work after so long; run it again")
+    args = parser.parse_args()
+    report = {"network": args.name, "commit": commit(), "machine": machine(), "stages": []}
+    for stage in stages(args.name, recipes[args.name]):
+        command = [sys.executable, "-m", "maskdepth_utils", "train", *stage["options"]]
+        limit = [] if args.max_minutes is None else ["--max-minutes", str(args.max_minutes)]
+        done = subprocess.run([*command, *limit], cwd=ROOT)
+        if done.returncode:
+            sys.exit(done.returncode)
+        total = int(checkpoint.read_run(ROOT / stage["out"])[0]["config"]["steps"])
+        if checkpoint.newest_step(ROOT / stage["out"]) < total:
+            print(f"{stage['out']} is not finished: run this again to go on")
+            return
+        text = "python -m maskdepth_utils train " + shlex.join(stage["options"])
+        report["stages"].append({"command": text, **summarise(stage["out"])})
+    path = RESULTS / f"training_{args.name}.json"
+    checkpoint.write_file(path, (json.dumps(report, indent=1) + "\n").encode())
+    print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
