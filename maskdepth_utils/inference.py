@@ -6,6 +6,7 @@ prediction.mask     # float32 (H, W), probability that a pixel is on the object
 prediction.depth    # float32 (H, W), metres along the optical axis
 """
 
+import hashlib
 import math
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from .models import MINIMUM_SIZE
 from .photos import read_picture, refine_mask, size_of
 from .training import split
 
+SHIPPED = ("maskdepthnet", "masknet")
 # the network sees pictures up to this many times as tall as wide at full scale; cost grows with the height
 TALLEST = 2
 
@@ -85,18 +87,32 @@ def load_network(path) -> tuple:
 def load_pretrained(path=None, device="auto") -> "Predictor":
     """The shipped network, or the one in `path` (a .safetensors file, or a training run's folder).
 
-    Raises CheckpointError if the file is missing, damaged or of another network; assets.AssetError without
-    data/.
+    path "masknet" is the shipped `MaskNet` of notebook 02, which predicts masks only. Shipped files are
+    compared with data/checkpoints/SHA256SUMS. Raises CheckpointError if the file is missing, damaged or of
+    another network; assets.AssetError without data/.
     """
-    if path is None:
-        path = data_dir() / "checkpoints" / "maskdepthnet.safetensors"
-        if not path.is_file():
-            raise CheckpointError(
-                f"{path}: the shipped network is missing. Get it again (git checkout data/checkpoints) "
-                "or name a checkpoint of your own: load_pretrained(path)"
-            )
+    if path is None or path in SHIPPED:
+        path = shipped_network(path or SHIPPED[0])
     model, metadata = load_network(path)
     return Predictor(model, metadata, device)
+
+
+def shipped_network(name: str) -> Path:
+    """The path of a shipped network's file, its checksum verified. Raises as `load_pretrained`."""
+    path = data_dir() / "checkpoints" / f"{name}.safetensors"
+    restore = "Get it again (git checkout data/checkpoints) or name a checkpoint of your own: load_pretrained(path)"
+    if not path.is_file():
+        raise CheckpointError(f"{path}: the shipped network is missing. {restore}")
+    sums = path.with_name("SHA256SUMS")
+    listed = dict(reversed(line.split()) for line in sums.read_text().splitlines()) if sums.is_file() else {}
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if listed.get(path.name) != found:
+        expected = listed.get(path.name, "none listed")
+        raise CheckpointError(
+            f"{path}: not the file that was shipped: its sha256 is {found[:16]}..., and {sums.name} says "
+            f"{expected[:16]}. {restore}"
+        )
+    return path
 
 
 class Predictor:

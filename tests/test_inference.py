@@ -1,6 +1,8 @@
 """What a user of `load_pretrained` and `Predictor.predict` relies on: sizes, units, cameras, messages."""
 
 import copy
+import hashlib
+import shutil
 
 import numpy as np
 import pytest
@@ -220,6 +222,26 @@ def test_a_missing_damaged_or_foreign_checkpoint_is_said(saved, tmp_path, monkey
     monkeypatch.setenv("MASKDEPTH_DATA", str(tmp_path))
     with pytest.raises(RuntimeError, match="checkpoint|rooms"):
         load_pretrained()
+
+
+def test_shipped_networks_are_the_files_that_were_shipped(saved, own_data):
+    model, path = saved
+    folder = own_data / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    with pytest.raises(CheckpointError, match="masknet.safetensors: the shipped network is missing"):
+        load_pretrained("masknet")
+    shutil.copy(path, folder / "maskdepthnet.safetensors")
+    with pytest.raises(CheckpointError, match="SHA256SUMS says none listed"):
+        load_pretrained()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "SHA256SUMS").write_text(f"{digest}  maskdepthnet.safetensors\n")
+    assert load_pretrained(device="cpu").metadata["training"] == {"samples": 12}
+    (folder / "SHA256SUMS").write_text(f"{'0' * 64}  maskdepthnet.safetensors\n")
+    with pytest.raises(CheckpointError, match=f"its sha256 is {digest[:16]}.*git checkout data/checkpoints"):
+        load_pretrained()
+    assert load_pretrained(folder / "maskdepthnet.safetensors").metadata["network"] == "MaskDepthNet"
 
 
 def test_save_pretrained_refuses_what_it_could_not_load(tmp_path):

@@ -4,11 +4,12 @@
     python notebooks/tools/train_network.py masknet
 
 Each stage is one `python -m maskdepth_utils train`, with its own folder under build/runs, and begins with the
-weights of the one before. The last one writes data/checkpoints/NAME.safetensors; data/results/training_NAME.json
-then gets the commands, commit, machine, hours and the curves of the log.
+weights of the one before. The last one writes data/checkpoints/NAME.safetensors, and its checksum goes into
+SHA256SUMS beside it; data/results/training_NAME.json gets the commands, commit, machine, hours and the log's curves.
 """
 
 import argparse
+import hashlib
 import json
 import shlex
 import subprocess
@@ -55,6 +56,13 @@ def summarise(out: str) -> dict:
     }
 
 
+def write_checksums() -> None:
+    """SHA256SUMS for all shipped networks, as `sha256sum -c` reads it and `load_pretrained` does."""
+    files = sorted(CHECKPOINTS.glob("*.safetensors"))
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files]
+    checkpoint.write_file(CHECKPOINTS / "SHA256SUMS", "".join(lines).encode())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     recipes = json.loads((CHECKPOINTS / "recipe.json").read_text(encoding="utf8"))
@@ -74,6 +82,7 @@ def main() -> None:
             return
         text = "python -m maskdepth_utils train " + shlex.join(stage["options"])
         report["stages"].append({"command": text, **summarise(stage["out"])})
+    write_checksums()
     path = RESULTS / f"training_{args.name}.json"
     checkpoint.write_file(path, (json.dumps(report, indent=1) + "\n").encode())
     print(f"wrote {path.relative_to(ROOT)}")
