@@ -1,7 +1,13 @@
 """README.md's table of results is what was measured, with the network that is shipped."""
 
+import json
+
 import pytest
+import train_network
 import write_results
+
+from maskdepth_utils import load_pretrained
+from maskdepth_utils.__main__ import make_parser
 
 FIGURES = {"iou": 0.9, "rmse": 0.05, "abs_rel": 0.1, "delta1": 0.95}
 STORED = {
@@ -21,17 +27,36 @@ STORED = {
 }  # fmt: skip
 
 
+def readme(text):
+    return write_results.between(text, "results", write_results.table(STORED))
+
+
 def test_the_table_lands_between_its_marks_and_nothing_else_changes():
-    before = f"# Title\n\n{write_results.START}\nstale figures\n{write_results.END}\n\nafter\n"
-    once = write_results.with_table(before, STORED)
+    once = readme("# Title\n\n<!-- results -->\nstale figures\n<!-- /results -->\n\nafter\n")
     assert once.startswith("# Title\n\n") and once.endswith("\n\nafter\n") and "stale figures" not in once
     assert "| composites | **0.900** | 0.700 | **0.050** | 0.200 | 0.100 | 0.100 | 0.950 |" in once
-    assert write_results.with_table(once, STORED) == once
+    assert readme(once) == once
 
 
 def test_a_readme_without_marks_is_refused():
     with pytest.raises(ValueError, match="results"):
-        write_results.with_table("# Title\n", STORED)
+        readme("# Title\n")
+
+
+def test_recipes_are_commands_that_the_program_takes():
+    recipes = json.loads((train_network.CHECKPOINTS / "recipe.json").read_text(encoding="utf8"))
+    for name, recipe in recipes.items():
+        made = train_network.stages(name, recipe)
+        parsed = [make_parser().parse_args(["train", *stage["options"]]) for stage in made]
+        assert [one.init for one in parsed] == [None] + [stage["out"] for stage in made[:-1]]
+        assert parsed[-1].save_to == f"data/checkpoints/{name}.safetensors" and parsed[0].size <= parsed[-1].size
+
+
+def test_shipped_networks_are_described_where_they_are():
+    listed = (train_network.CHECKPOINTS / "SHA256SUMS").read_text(encoding="utf8")
+    for path in train_network.CHECKPOINTS.glob("*.safetensors"):
+        assert path.name in listed and path.stat().st_size < 35e6
+        load_pretrained(path.stem, device="cpu")
 
 
 def test_the_readme_shows_what_was_measured_with_the_shipped_network():

@@ -1,7 +1,7 @@
-"""Measure the shipped network for README.md's table of results, and write that table.
+"""Measure the shipped network for the tables in README.md and in its model card, and write these tables.
 
     python notebooks/tools/write_results.py --measure   # some minutes: stores data/results/evaluation.json and writes
-    python notebooks/tools/write_results.py             # writes the table from the stored figures
+    python notebooks/tools/write_results.py             # writes the tables from the stored figures
     python notebooks/tools/write_results.py --check     # exit 1 if the table or the figures are out of date
 
 The figures are those of `python -m maskdepth_utils evaluate --json`, one run a row. Stored with them: the command, its
@@ -25,7 +25,8 @@ from notebook_files import NOTEBOOKS
 ROOT = NOTEBOOKS.parent
 STORED = ROOT / "data" / "results" / "evaluation.json"
 NETWORK = ROOT / "data" / "checkpoints" / "maskdepthnet.safetensors"
-START, END = "<!-- results -->", "<!-- /results -->"
+CARD = NETWORK.with_name("README.md")
+TRAINING = STORED.with_name("training_maskdepthnet.json")
 COUNT = 400
 ROWS = {
     "composites, `none`": f"--gap none --count {COUNT}",
@@ -61,7 +62,7 @@ def commit():
     head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
     if head.returncode:
         return "none"
-    others = [":!README.md", ":!data/results"]
+    others = [":!README.md", ":!data/results", ":!data/checkpoints/README.md"]
     changes = subprocess.run([*git, "status", "--porcelain", "--", ".", *others], capture_output=True, text=True)
     return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
 
@@ -117,13 +118,71 @@ def explanation(counts, where, seconds, commit):
     ]
 
 
-def with_table(readme, stored):
-    """README.md's text with the table between its two marks."""
-    before, start, rest = readme.partition(START)
-    _, end, after = rest.partition(END)
-    if not (start and end):
-        raise ValueError(f"README.md has no {START} with {END} after it")
-    return f"{before}{START}\n{table(stored)}\n{END}{after}"
+def between(text, mark, content):
+    """`text` with `content` between <!-- mark --> and <!-- /mark -->."""
+    start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    before, found, rest = text.partition(start)
+    _, found_end, after = rest.partition(end)
+    if not (found and found_end):
+        raise ValueError(f"expected {start} with {end} after it, found no such marks")
+    return f"{before}{start}\n{content}\n{end}{after}"
+
+
+def pages(stored):
+    """{path: text} of the pages with tables."""
+    texts = {path: path.read_text(encoding="utf8") for path in (ROOT / "README.md", CARD)}
+    texts[ROOT / "README.md"] = between(texts[ROOT / "README.md"], "results", table(stored))
+    texts[CARD] = between(between(texts[CARD], "figures", figures(stored)), "training", training())
+    return texts
+
+
+def training():
+    """What the training's report says, in a sentence a stage; nothing if the network has none."""
+    if not TRAINING.is_file():
+        return ""
+    report, lines = json.loads(TRAINING.read_text(encoding="utf8")), []
+    for stage in report["stages"]:
+        curves = stage["curves"]
+        lines.append(
+            f"- `{stage['command']}`: {stage['samples']:,} samples in {stage['training_hours']:.1f} hours on "
+            f"{report['machine']['device']} ({report['machine']['processor']}); at its end IoU "
+            f"{curves['val_iou'][-1]:.3f} and depth RMSE {curves['val_rmse'][-1]:.3f} on validation samples"
+        )
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Commit {report['commit']}, seed 0. The curves: [training_maskdepthnet.json]"
+            "(../results/training_maskdepthnet.json).",
+        ]
+    )
+
+
+def figures(stored):
+    """The model card's tables: every figure beside its baselines, one section a row of README.md's table."""
+    lines = []
+    for run in stored["runs"]:
+        lines += [f"### {run['row']}", "", f"{run['images']} pictures; `{run['command']}`", ""]
+        for title in ("results", "on_the_object", "near_its_outline"):
+            lines += [*markdown(title.replace("_", " "), run[title]), ""]
+        spans = {name: f"{span['low']:.3f} to {span['high']:.3f}" for name, span in run["intervals"].items()}
+        kept = ("iou", "boundary_f", "rmse", "rmse_object", "rmse_edge", "abs_rel", "delta1")
+        lines += ["95 % intervals: " + ", ".join(f"{name} {spans[name]}" for name in kept) + ".", ""]
+        if run["row"] == "composites, `tripod`":
+            for title in ("by_size", "by_distance", "by_kind"):
+                lines += [*markdown(title.replace("_", " "), run[title]), ""]
+    return "\n".join(lines).rstrip()
+
+
+def markdown(title, rows):
+    """{row: {column: number}} as lines of a table."""
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    lines = [f"| {title} | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
+    for name, row in rows.items():
+        cells = [row.get(column) for column in columns]
+        texts = ["" if x is None else str(x) if isinstance(x, int) else f"{x:.3f}" for x in cells]
+        lines.append(f"| {name} | " + " | ".join(texts) + " |")
+    return lines
 
 
 def read_stored():
@@ -134,12 +193,12 @@ def read_stored():
 
 def out_of_date():
     """Sentences about what is; an empty list if nothing."""
-    stored, readme = read_stored(), (ROOT / "README.md").read_text(encoding="utf8")
-    found = []
+    stored, found = read_stored(), []
     if stored["network"] != checksum():
         found.append("evaluation.json was measured with another network: run write_results.py --measure")
-    if with_table(readme, stored) != readme:
-        found.append("README.md's table is not that of evaluation.json: run write_results.py")
+    for path, text in pages(stored).items():
+        if text != path.read_text(encoding="utf8"):
+            found.append(f"{path.relative_to(ROOT)}'s tables are not those of evaluation.json: run write_results.py")
     return found
 
 
@@ -162,8 +221,8 @@ def main():
         return int(bool(problems))
     if args.measure:
         write(json.dumps(measure(), indent=1) + "\n", STORED)
-    readme = ROOT / "README.md"
-    write(with_table(readme.read_text(encoding="utf8"), read_stored()), readme)
+    for path, text in pages(read_stored()).items():
+        write(text, path)
     return 0
 
 
