@@ -96,13 +96,13 @@ def orbit_sensor(width, height, focal, x0, y0, eyes, forwards, samples):
     )
 
 
-def sensor(width, height, focal, pitch, pan, samples, seed=0, x0=None, y0=None):
+def sensor(width, height, focal, pitch, pan, samples, seed=0, x0=None, y0=None, eye_height=EYE_HEIGHT):
     """A Mitsuba perspective sensor for the window that `pixel_rays` describes."""
     x0 = -width / 2 if x0 is None else x0
     y0 = -height / 2 if y0 is None else y0
     half = int(math.ceil(max(abs(x0), abs(y0), abs(x0 + width), abs(y0 + height)))) + 1
     _, _, forward = camera_axes(pitch, pan)
-    eye = np.array([0, EYE_HEIGHT, 0])
+    eye = np.array([0, eye_height, 0])
     return mi.load_dict(
         {
             "type": "perspective",

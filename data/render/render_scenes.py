@@ -1,13 +1,16 @@
 """Whole test scenes in real light: python render_scenes.py --furniture DIR. Resumable.
 
 A test object stands in a test room, with true shadows, bounced light and reflections; beside it the empty room,
-rendered anew. `--poses` instead writes tests/fixtures/poses.npz: exact masks and depths of objects at poses that the
-composer must reproduce. `--light` instead measures, on training rooms and objects, how bright an object is in a room:
-USUAL_BRIGHTNESS and LIGHT_SPREAD of maskdepth_utils/data.py.
+rendered anew. Instead of that,
+--poses    writes tests/fixtures/poses.npz: exact masks and depths of objects at poses that the composer must reproduce
+--cameras  writes tests/fixtures/cameras.npz: scenes seen by wider, narrower, lower and higher cameras than ours
+--light    measures, on training rooms and objects, how bright an object is in a room: USUAL_BRIGHTNESS and LIGHT_SPREAD
+           of maskdepth_utils/data.py
 """
 
 import argparse
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -31,6 +34,8 @@ from meshes import FURNITURE, Model, turn
 from render_rooms import exposure, find_room
 
 SIZE, SAMPLES, COUNT, POSES, LIGHTS = 160, 64, 100, 48, 48
+CAMERAS = [(50, 1.5), (70, 1.5), (60, 1.2), (60, 1.8), (52, 1.25), (68, 1.7)]  # field of view, eye height
+CAMERA_SCENES = 3  # for each camera
 
 
 def catalogue_of_splits(split):
@@ -173,6 +178,27 @@ def write_poses(path):
     path.with_suffix(".part.npz").replace(path)
 
 
+def write_cameras(path):
+    """The fixture for `predict(fov=, eye_height=)`: photo, empty room and depth from cameras that are not canonical."""
+    rows = {k: [] for k in ("fov", "eye_height", "image", "background", "depth")}
+    scenes = candidates("camera", len(CAMERAS) * CAMERA_SCENES, ["test"])
+    for i, room_name, room, empty, model, _, (yaw, distance, azimuth), _, _ in scenes:
+        fov, eye_height = CAMERAS[i % len(CAMERAS)]
+        focal = SIZE / 2 / math.tan(math.radians(fov / 2))
+        camera = sensor(SIZE, SIZE, focal, room.pitch, room.pan, SAMPLES, eye_height=eye_height)
+        full = room.scene(model.shapes(yaw, distance, azimuth + room.pan))
+        bare, _ = path_trace(empty, camera, SAMPLES, seed=5000 + i)
+        both, _ = path_trace(full, camera, SAMPLES, seed=6000 + i)
+        expose = exposure(room_name, np.pad(bare, ((16, 16), (40, 40), (0, 0)), mode="edge"))
+        depth = cast(full, pixel_rays(SIZE, SIZE, focal, room.pitch, room.pan), eyes=(0, eye_height, 0))
+        values = fov, eye_height, expose(both), expose(bare), depth_png(depth)
+        for key, value in zip(rows, values):
+            rows[key].append(value)
+        print(i, room_name, fov, eye_height, flush=True)
+    np.savez_compressed(path.with_suffix(".part.npz"), **{k: np.array(v) for k, v in rows.items()})
+    path.with_suffix(".part.npz").replace(path)
+
+
 def measure_light():
     """Print how bright objects are in rooms: a path-traced object is as bright as its cutout times
     the room's brightness / K; the median K over training rooms and objects, and the spread of log K."""
@@ -206,9 +232,12 @@ def main():
     parser.add_argument("--out", default=str(DATA / "scenes"))
     parser.add_argument("--poses", action="store_true", help="write tests/fixtures/poses.npz instead")
     parser.add_argument("--light", action="store_true", help="measure how bright objects are in training rooms instead")
+    parser.add_argument("--cameras", action="store_true", help="write tests/fixtures/cameras.npz instead")
     args = parser.parse_args()
     candidates.furniture = args.furniture
-    if args.light:
+    if args.cameras:
+        write_cameras(DATA.parent / "tests" / "fixtures" / "cameras.npz")
+    elif args.light:
         measure_light()
     elif args.poses:
         write_poses(DATA.parent / "tests" / "fixtures" / "poses.npz")
