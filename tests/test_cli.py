@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from maskdepth_utils import checkpoint, commands
+from maskdepth_utils import checkpoint, evaluation
 from maskdepth_utils.__main__ import main
 from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.inference import save_pretrained
@@ -124,7 +124,7 @@ def test_scenes_get_a_threshold_that_knows_shadows(network, capsys, monkeypatch,
         made.append((split, options["gap"]))
         return MaskDepthDataset(split, **options)
 
-    monkeypatch.setattr(commands, "MaskDepthDataset", dataset)
+    monkeypatch.setattr(evaluation, "MaskDepthDataset", dataset)
     run(f"evaluate --checkpoint {network} --count 2 --size 80 --rooms 3 --gap none {scenes}", capsys)
     assert ("val", gap) in made
 
