@@ -11,8 +11,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .models import MINIMUM_SIZE
 
 REFINE_FROM = 1.5  # times larger than the network's picture: below, there is hardly a finer edge to find
-STEEPER = 4
-WIDEST_REFINED = 2048  # pixels; larger masks are refined at this width, which keeps memory below 2 GB
+STEEPER = 4  # an edge enlarged bilinearly rises over 2 x factor pixels; the filter's window is half as wide
+WIDEST_REFINED = 2048  # pixels; larger masks are refined at this size, since memory grows with the pixels
 
 
 def read_picture(picture, name: str) -> np.ndarray:
@@ -100,7 +100,7 @@ def cut_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def color_depth(depth: np.ndarray) -> np.ndarray:
-    """Metres (H, W) as colours, uint8 (H, W, 3): yellow is the nearest tenth of a metre, blue the farthest."""
+    """Metres (H, W) as colours, uint8 (H, W, 3): yellow is the nearest, dark blue the farthest."""
     from .plots import DEPTH_COLORS
 
     low, high = float(depth.min()), float(depth.max())
