@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from .photos import size_of
+from .photos import check_sizes
 
 WORK_WIDTH = 640  # pixels; enough to find a shift to a tenth of a pixel of the network's 160
 # What a hand's slip can be; anything beyond is a wrong match.
@@ -36,11 +36,7 @@ def align(image: np.ndarray, background: np.ndarray) -> Alignment:
     leaving things as they are. Where the shifted background shows nothing, the photo itself fills in: no
     difference, no object.
     """
-    if image.shape != background.shape:
-        raise ValueError(
-            "image and background: expected equal sizes, "
-            f"found {size_of(image)} and {size_of(background)} (width x height)"
-        )
+    check_sizes(image, background)
     scale = min(1.0, WORK_WIDTH / max(image.shape[:2]))
     photo, empty = (_gray(picture, scale) for picture in (image, background))
     before = _misfit(photo, empty, np.eye(2, 3))

@@ -20,7 +20,7 @@ from .assets import EYE_HEIGHT, FOV, MAX_DEPTH, data_dir
 from .checkpoint import CheckpointError
 from .devices import choose_device
 from .models import MINIMUM_SIZE
-from .photos import read_picture, refine_mask, size_of
+from .photos import check_sizes, read_picture, refine_mask
 from .training import split
 
 SHIPPED = ("maskdepthnet", "masknet")
@@ -143,11 +143,7 @@ class Predictor:
         pictures, FileNotFoundError or ValueError for unfit paths.
         """
         image, background = read_picture(image, "image"), read_picture(background, "background")
-        if image.shape != background.shape:
-            raise ValueError(
-                "image and background: expected equal sizes, "
-                f"found {size_of(image)} and {size_of(background)} (width x height)"
-            )
+        check_sizes(image, background)
         if not 1 <= fov < 180:
             raise ValueError(f"fov: expected the horizontal field of view in degrees, 1 to 179; found {fov}")
         if not eye_height > 0:

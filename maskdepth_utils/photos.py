@@ -62,6 +62,15 @@ def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
     return picture.convert("RGB")
 
 
+def check_sizes(image: np.ndarray, background: np.ndarray) -> None:
+    """Raise ValueError unless both pictures are of one size."""
+    if image.shape != background.shape:
+        raise ValueError(
+            "image and background: expected equal sizes, "
+            f"found {size_of(image)} and {size_of(background)} (width x height)"
+        )
+
+
 def size_of(picture) -> str:
     """160 x 120 (width x height), as people say it."""
     return f"{picture.shape[1]} x {picture.shape[0]}"
