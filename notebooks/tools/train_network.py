@@ -69,8 +69,11 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(recipes), help="which network")
     parser.add_argument("--max-minutes", type=float, help="stop the stage that is at work after so long; run it again")
     args = parser.parse_args()
-    report = {"network": args.name, "commit": commit(), "machine": machine(), "stages": []}
+    report = {"network": args.name, "machine": machine(), "stages": []}
     for stage in stages(args.name, recipes[args.name]):
+        begun = ROOT / f"{stage['out']}.commit"  # what trains is the code of the beginning
+        if not begun.exists():
+            checkpoint.write_file(begun, commit().encode())
         command = [sys.executable, "-m", "maskdepth_utils", "train", *stage["options"]]
         limit = [] if args.max_minutes is None else ["--max-minutes", str(args.max_minutes)]
         done = subprocess.run([*command, *limit], cwd=ROOT)
@@ -81,7 +84,7 @@ def main() -> None:
             print(f"{stage['out']} is not finished: run this again to go on")
             return
         text = "python -m maskdepth_utils train " + shlex.join(stage["options"])
-        report["stages"].append({"command": text, **summarise(stage["out"])})
+        report["stages"].append({"command": text, "commit": begun.read_text(), **summarise(stage["out"])})
     write_checksums()
     path = RESULTS / f"training_{args.name}.json"
     checkpoint.write_file(path, (json.dumps(report, indent=1) + "\n").encode())

@@ -152,7 +152,7 @@ def training():
         [
             *lines,
             "",
-            f"Commit {report['commit']}, seed 0. The curves: [training_maskdepthnet.json]"
+            f"Begun at commit {report['stages'][0]['commit']}, seed 0. The curves: [training_maskdepthnet.json]"
             "(../results/training_maskdepthnet.json).",
         ]
     )
