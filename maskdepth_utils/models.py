@@ -17,6 +17,8 @@ from torchvision.models.resnet import BasicBlock
 
 TASKS = ("mask", "depth")
 MINIMUM_SIZE = 32  # pixels: the 7x7 stem's deepest features are then 1x1
+DETAIL, FINE = 32, {"mask": (32, 16), "depth": (16,)}  # channels at full size, where each costs most
+USUAL_DIFFERENCE = 0.1  # of image and background on an object: brings differences to a scale of about 1
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -129,34 +131,53 @@ class UpProjection(nn.Module):
         return F.relu(self.main(x) + self.side(x))
 
 
-class Branch(nn.Module):
-    """One decoder: conv1x1, four up-projections that each halve the channels, and a conv5x5 to one channel.
+def conv_relu(inputs: int, outputs: int) -> nn.Sequential:
+    """conv3x3-ReLU, for full size: there a BatchNorm takes a CPU as long as a convolution."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(inplace=True))
 
-    With skips the two pictures themselves join in last, at full resolution: thin legs are gone from every stage, and
-    what gives them away is the difference between the pictures.
+
+class Detail(nn.Sequential):
+    """What the pictures themselves say, at full size: the image and the difference of both, through a conv3x3.
+
+    Thin legs are gone from every stage of the encoder; what gives them away is the difference between the pictures. A
+    convolution could subtract them, but small differences of large numbers are slow to learn, and bf16 rounds them off.
     """
 
-    def __init__(self, stage_channels: list[int], channels: list[int], skips: bool):
+    def forward(self, image: Tensor, background: Tensor) -> Tensor:
+        return super().forward(torch.cat([image, (image - background) / USUAL_DIFFERENCE], dim=1))
+
+
+class Branch(nn.Module):
+    """One decoder: conv1x1, four up-projections that each halve the channels, and a head with one output channel.
+
+    Without skips, the head is a conv5x5. With `detail` channels (the network has skips), the `Detail` of the two
+    pictures is added at full size; one conv3x3 for each number in `fine` mixes both, and the head is a conv1x1.
+    """
+
+    def __init__(self, stage_channels: list[int], channels: list[int], detail: int = 0, fine: tuple = ()):
         super().__init__()
         self.entry = nn.Sequential(
             conv(stage_channels[-1], channels[0], 1), nn.BatchNorm2d(channels[0]), nn.ReLU(inplace=True)
         )
         steps = zip(channels[:-1], channels[1:], reversed(stage_channels[:-1]), strict=True)
-        self.ups = nn.ModuleList(UpProjection(a, b, skip if skips else 0) for a, b, skip in steps)
+        self.ups = nn.ModuleList(UpProjection(a, b, skip if detail else 0) for a, b, skip in steps)
         last = channels[-1]
-        if skips:
-            self.detail = nn.Sequential(conv(6, last, 3), nn.BatchNorm2d(last), nn.ReLU(inplace=True))
-            self.mix = nn.Sequential(conv(last, last, 3), nn.BatchNorm2d(last), nn.ReLU(inplace=True))
-        self.skips = skips
-        self.head = nn.Conv2d(last, 1, 5, padding=2)
+        if detail:
+            self.widen, self.lateral = conv(last, fine[0], 1), nn.Conv2d(detail, fine[0], 3, padding=1)
+            self.mix = nn.Sequential(nn.ReLU(), *(conv_relu(a, b) for a, b in zip((fine[0], *fine), fine)))
+            self.head = nn.Conv2d(fine[-1], 1, 1)
+        else:
+            self.head = nn.Conv2d(last, 1, 5, padding=2)
 
-    def forward(self, deepest: Tensor, stages: list[Tensor], pair: Tensor) -> Tensor:
+    def forward(self, deepest: Tensor, stages: list[Tensor], detail: Tensor | None, size) -> Tensor:
         x = self.entry(deepest)
         for up, stage in zip(self.ups, reversed(stages), strict=True):
             x = up(x, stage)
-        x = resize(x, pair.shape[-2:])  # here and not after the head: 16 channels say more about an edge than one
-        if self.skips:
-            x = self.mix(x + self.detail(pair))
+        # To full size here and not after the head: 16 channels say more about an edge than one.
+        if detail is None:
+            x = resize(x, size)
+        else:
+            x = self.mix(resize(self.widen(x), size) + self.lateral(detail))
         with torch.autocast(x.device.type, enabled=False):  # bf16 has 8 bits: 4 cm steps at 8 m of depth
             return self.head(x.to(self.head.weight.dtype))
 
@@ -196,7 +217,11 @@ class MaskDepthNet(nn.Module):
         branch_channels = [max(16, int(c * width)) for c in (256, 128, 64, 32, 16)]
         stage_channels = encoder_channels[:1] + encoder_channels  # the stem has as many as the first stage
         self.encoder = Encoder(stem, encoder_channels)
-        branches = {task: Branch(stage_channels, branch_channels, skips) for task in TASKS if task in tasks}
+        self.detail = Detail(conv_relu(6, DETAIL)) if skips else None
+        branches = {
+            task: Branch(stage_channels, branch_channels, *((DETAIL, FINE[task]) if skips else ()))
+            for task in TASKS if task in tasks
+        }  # fmt: skip
         self.branches = nn.ModuleDict(branches)
         # Constants, not weights: left out of checkpoints.
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN * 2).view(1, 6, 1, 1), persistent=False)
@@ -209,16 +234,20 @@ class MaskDepthNet(nn.Module):
         check_pair(image, background)
         pair = (torch.cat([image, background], dim=1) - self.mean) / self.std
         *stages, deepest = self.encoder(pair)
-        maps = {task: branch(deepest, stages, pair) for task, branch in self.branches.items()}
+        detail = None if self.detail is None else self.detail(image, background)
+        size = image.shape[-2:]
+        maps = {task: branch(deepest, stages, detail, size) for task, branch in self.branches.items()}
         depth = maps["depth"].sigmoid() if "depth" in maps else None
         return MaskDepth(mask_logits=maps.get("mask"), depth=depth)
 
 
 def _initialise(module: nn.Module) -> None:
-    """Torchvision's start for a ResNet (He et al. 2015). The heads, which have a bias, keep PyTorch's: a
-    large start would begin in the flat ends of the sigmoid."""
-    if isinstance(module, nn.Conv2d) and module.bias is None:
+    """Torchvision's start for a ResNet (He et al. 2015). The heads keep PyTorch's: a large start would begin in the
+    flat ends of the sigmoid."""
+    if isinstance(module, nn.Conv2d) and module.out_channels > 1:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def imagenet_weights(stem: str) -> dict:
