@@ -150,20 +150,20 @@ class Detail(nn.Sequential):
 class Branch(nn.Module):
     """One decoder: conv1x1, four up-projections that each halve the channels, and a head with one output channel.
 
-    Without skips, the head is a conv5x5. With `detail` channels (the network has skips), the `Detail` of the two
-    pictures is added at full size; one conv3x3 for each number in `fine` mixes both, and the head is a conv1x1.
+    The head is a conv5x5. With `fine`, the `Detail` of the two pictures is added at full size, one conv3x3 for each
+    number in it mixes both, and the head is a conv1x1.
     """
 
-    def __init__(self, stage_channels: list[int], channels: list[int], detail: int = 0, fine: tuple = ()):
+    def __init__(self, stage_channels: list[int], channels: list[int], skips: bool, fine: tuple = ()):
         super().__init__()
         self.entry = nn.Sequential(
             conv(stage_channels[-1], channels[0], 1), nn.BatchNorm2d(channels[0]), nn.ReLU(inplace=True)
         )
         steps = zip(channels[:-1], channels[1:], reversed(stage_channels[:-1]), strict=True)
-        self.ups = nn.ModuleList(UpProjection(a, b, skip if detail else 0) for a, b, skip in steps)
+        self.ups = nn.ModuleList(UpProjection(a, b, skip if skips else 0) for a, b, skip in steps)
         last = channels[-1]
-        if detail:
-            self.widen, self.lateral = conv(last, fine[0], 1), nn.Conv2d(detail, fine[0], 3, padding=1)
+        if fine:
+            self.widen, self.lateral = conv(last, fine[0], 1), nn.Conv2d(DETAIL, fine[0], 3, padding=1)
             self.mix = nn.Sequential(nn.ReLU(), *(conv_relu(a, b) for a, b in zip((fine[0], *fine), fine)))
             self.head = nn.Conv2d(fine[-1], 1, 1)
         else:
@@ -191,6 +191,8 @@ class MaskDepthNet(nn.Module):
     needs several values per channel.)
 
     skips    True: each decoder block gets the encoder stage of its size. False: the 2020 network, without.
+    detail   True: both branches get the two pictures' `Detail` at full size, a skip around the whole network.
+             None: as skips.
     stem     "7x7" (stride 2, fast) or "3x3" (full resolution, three times slower, the 2020 network's).
              MaskDepthNet(skips=False, stem="3x3") has exactly the original's 16,181,090 parameters.
     weights  None: random. "DEFAULT": torchvision's ImageNet weights for the encoder. The 7x7 stem is inflated
@@ -201,7 +203,9 @@ class MaskDepthNet(nn.Module):
              parameters that trains in seconds on a CPU.
     """
 
-    def __init__(self, skips=True, stem="7x7", weights: str | None = None, tasks=TASKS, width=1.0):
+    def __init__(
+        self, skips=True, stem="7x7", weights: str | None = None, tasks=TASKS, width=1.0, detail: bool | None = None
+    ):  # fmt: skip
         super().__init__()
         if stem not in ("7x7", "3x3"):
             raise ValueError(f'stem: expected "7x7" or "3x3", found {stem!r}')
@@ -212,14 +216,15 @@ class MaskDepthNet(nn.Module):
         if weights and width != 1:
             raise ValueError(f"weights: ImageNet's fit width=1 only, found width={width}; use weights=None")
         # A checkpoint keeps these, to build the same network again; it brings its own weights.
-        self.arguments = {"skips": skips, "stem": stem, "tasks": list(tasks), "width": width}
+        detail = skips if detail is None else detail
+        self.arguments = {"skips": skips, "stem": stem, "tasks": list(tasks), "width": width, "detail": detail}
         encoder_channels = [max(8, int(c * width)) for c in (64, 128, 256, 512)]
         branch_channels = [max(16, int(c * width)) for c in (256, 128, 64, 32, 16)]
         stage_channels = encoder_channels[:1] + encoder_channels  # the stem has as many as the first stage
         self.encoder = Encoder(stem, encoder_channels)
-        self.detail = Detail(conv_relu(6, DETAIL)) if skips else None
+        self.detail = Detail(conv_relu(6, DETAIL)) if detail else None
         branches = {
-            task: Branch(stage_channels, branch_channels, *((DETAIL, FINE[task]) if skips else ()))
+            task: Branch(stage_channels, branch_channels, skips, FINE[task] if detail else ())
             for task in TASKS if task in tasks
         }  # fmt: skip
         self.branches = nn.ModuleDict(branches)

@@ -29,9 +29,10 @@ def test_control_has_exactly_the_originals_parameters():
 
 
 def test_laterals_hardly_change_the_count():
-    assert count_parameters(MaskDepthNet(stem="3x3")) == 16_363_682
+    assert count_parameters(MaskDepthNet(stem="3x3", detail=False)) == 16_357_218
+    assert count_parameters(MaskDepthNet(stem="3x3")) == 16_389_042
     assert 16.0e6 < count_parameters(MaskDepthNet()) < 16.6e6
-    assert count_parameters(MaskDepthNet(width=0.25)) < 1.1e6
+    assert count_parameters(MaskDepthNet(width=0.25)) < 1.2e6
     assert count_parameters(MaskNet()) < 110_000
 
 
@@ -81,14 +82,24 @@ def test_outputs_are_float32_under_autocast(dtype):
 
 def test_skips_carry_the_encoder_and_the_control_reads_only_sizes():
     for skips in (True, False):
-        network = small(skips=skips).eval()
+        network = small(skips=skips, detail=False).eval()
         branch = network.branches["mask"]
         *stages, deepest = network.encoder(torch.rand(1, 6, 64, 64))
         with torch.no_grad():
-            pair = torch.rand(1, 6, 64, 64)
-            one = branch(deepest, stages, pair)
-            other = branch(deepest, [torch.zeros_like(stage) for stage in stages], pair)
+            one = branch(deepest, stages, None, (64, 64))
+            other = branch(deepest, [torch.zeros_like(stage) for stage in stages], None, (64, 64))
         assert torch.equal(one, other) is not skips
+
+
+def test_detail_carries_single_pixels_to_the_output():
+    image, background = pictures(count=1)
+    for detail in (True, False):
+        network = small(detail=detail).eval()
+        with torch.no_grad():
+            *stages, deepest = network.encoder(torch.rand(1, 6, 64, 64))
+            details = [network.detail(image, other) if detail else None for other in (background, image)]
+            outputs = [network.branches["mask"](deepest, stages, one, (64, 64)) for one in details]
+        assert torch.equal(*outputs) is not detail
 
 
 def test_every_parameter_learns():
