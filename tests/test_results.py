@@ -1,9 +1,11 @@
 """README.md's table of results is what was measured, with the network that is shipped."""
 
 import json
+import shlex
 
 import pytest
 import train_network
+import try_changes
 import write_results
 
 from maskdepth_utils import load_pretrained
@@ -50,6 +52,14 @@ def test_recipes_are_commands_that_the_program_takes():
         parsed = [make_parser().parse_args(["train", *stage["options"]]) for stage in made]
         assert [one.init for one in parsed] == [None] + [stage["out"] for stage in made[:-1]]
         assert parsed[-1].save_to == f"data/checkpoints/{name}.safetensors" and parsed[0].size <= parsed[-1].size
+
+
+def test_every_change_that_is_tried_is_one_the_program_knows():
+    commands = {}
+    for name in try_changes.CHANGES:
+        parsed = make_parser().parse_args(["train", "--out", "x", *shlex.split(try_changes.options(name))])
+        commands[name] = tuple(sorted((key, str(value)) for key, value in vars(parsed).items()))
+    assert len(set(commands.values())) == len(commands)  # and no two rows are the same run
 
 
 def test_shipped_networks_are_described_where_they_are():
