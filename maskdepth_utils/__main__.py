@@ -176,7 +176,7 @@ def main(arguments=None) -> int:
     """Run a command; returns the exit code: 0, 2 after an error in the input, 130 after an interruption."""
     options = make_parser().parse_args(arguments)
     try:
-        from . import bench, commands, evaluation  # here: they load PyTorch, and --help should come at once
+        from . import bench, commands, evaluation, parallel  # here: they load PyTorch, and --help should come at once
 
         if options.threads:
             commands.set_threads(options.threads)
@@ -184,7 +184,8 @@ def main(arguments=None) -> int:
         with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
             module = {"bench": bench, "evaluate": evaluation}.get(options.command, commands)
             result = getattr(module, options.command)(options)
-        print(json.dumps(result, indent=1) if options.json else commands.to_text(result))
+        if parallel.rank_and_world()[0] == 0:
+            print(json.dumps(result, indent=1) if options.json else commands.to_text(result))
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130

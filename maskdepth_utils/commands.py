@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import torch
 
-from . import checkpoint, data, models
+from . import checkpoint, data, models, parallel
 from .align import align
 from .data import MaskDepthDataset
 from .inference import load_network, load_pretrained, save_pretrained
@@ -56,7 +56,7 @@ def train(options) -> dict:
     step = checkpoint.newest_step(options.out)
     steps = options.steps or -(-options.samples // options.batch)
     result = {"out": options.out, "step": step, "steps": steps, "finished": step >= steps}
-    if result["finished"] and options.save_to:
+    if result["finished"] and options.save_to and parallel.rank_and_world()[0] == 0:
         _, metadata = load_network(options.out)
         save_pretrained(model, options.save_to, size=options.size, training=metadata["training"])
         result["saved_to"] = options.save_to

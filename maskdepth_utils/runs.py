@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from torch.utils.data import Subset
 from tqdm import tqdm
 
-from . import checkpoint
+from . import checkpoint, parallel
 
 PLAIN = (bool, int, float, str)
 
@@ -85,6 +85,8 @@ def compare(saved: dict, asked: dict, path="") -> list[str]:
 class Run:
     """A run's state, and the folder it lives in (None: it lives in memory only).
 
+    Of several processes only the first one (rank 0) writes into the folder; the others read where to go on.
+
     state    what `fit` keeps up to date: step, history, and the sums since the last record ("window")
     modules  {prefix: module}, whose tensors are saved: the network, and a loss that learns
     """
@@ -95,15 +97,18 @@ class Run:
         # As JSON would give it back, so that it can be compared with what a checkpoint says.
         self.state = {"step": 0, "history": [], "window": {}, "config": checkpoint.plain(config), "machine": machine}
         self.resume, self.board, self.saved = resume, None, time.monotonic()
+        self.first = parallel.rank_and_world()[0] == 0
 
     def __enter__(self):
         self.stack = contextlib.ExitStack()
         if self.folder is not None:
-            self.stack.enter_context(lock(self.folder))
+            if self.first:
+                self.stack.enter_context(lock(self.folder))
             try:
-                if not self.resume:
+                if self.first and not self.resume:
                     for old in [*checkpoint.list_run(self.folder), self.folder / "tensorboard"]:
                         shutil.rmtree(old, ignore_errors=True)
+                parallel.wait_for_all()  # before the first one has the folder, nobody looks into it
                 self.restore()
                 self.open_board()
             except BaseException:
@@ -141,22 +146,26 @@ class Run:
             self.say(f"Going on, but not bit for bit as on the same machine: {difference}")
         self.state |= {name: state[name] for name in ("step", "history", "window")}
 
-    def save(self, **facts) -> Path:
+    def save(self, **facts) -> None:
         """Write a checkpoint; `facts` go into the weights' metadata."""
+        self.saved = time.monotonic()
+        if not self.first:
+            return
         tensors = {prefix + name: t for prefix, m in self.modules.items() for name, t in m.state_dict().items()}
         optimizer_tensors, self.state["optimizer"] = checkpoint.optimizer_to_tensors(self.optimizer)
         self.state["scaler"] = self.scaler.state_dict()
         self.state["window"] = {name: float(value) for name, value in self.state["window"].items()}
         config = self.state["config"]
         metadata = config["network"] | facts | {"training": {"step": self.state["step"], **config}}
-        path = checkpoint.write_run(self.folder, tensors, optimizer_tensors, self.state, metadata)
+        checkpoint.write_run(self.folder, tensors, optimizer_tensors, self.state, metadata)
         self.saved = time.monotonic()
-        return path
 
     def open_board(self) -> None:
         """TensorBoard. What a killed session wrote after its checkpoint is hidden: it will come again."""
         from torch.utils.tensorboard import SummaryWriter  # here, because importing it takes a second or two
 
+        if not self.first:
+            return
         self.board = SummaryWriter(self.folder / "tensorboard", purge_step=self.state["step"], flush_secs=20)
 
     def log(self, record: dict, picture=None) -> None:

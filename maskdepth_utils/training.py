@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from . import checkpoint
+from . import checkpoint, parallel
 from .devices import DTYPES, choose_device, choose_precision, machine_facts, make_loader
 from .losses import depth_loss, mask_loss
 from .metrics import iou, rmse
@@ -53,7 +53,10 @@ def forward(model, batch: dict, loss, weighting, device, dtype) -> tuple:
 
 @torch.no_grad()
 def validate(model, loader, loss, weighting, device, dtype) -> tuple:
-    """Held-out means of the loss, its terms, IoU and depth RMSE (0 to 1); and a picture of four samples."""
+    """Held-out means of the loss, its terms, IoU and depth RMSE (0 to 1); and a picture of four samples.
+
+    With several processes each measures its share of the batches, and all get the mean of these means.
+    """
     sums, count, picture = {}, 0, None
     model.eval()
     for batch in loader:
@@ -69,7 +72,7 @@ def validate(model, loader, loss, weighting, device, dtype) -> tuple:
         for name, value in figures.items():
             sums[name] = sums.get(name, 0.0) + value.item() * len(batch["image"])
     model.train()
-    return {name: value / count for name, value in sums.items()}, picture
+    return parallel.mean({name: value / count for name, value in sums.items()}, device), picture
 
 
 def draw(batch: dict, logits, depth, count: int = 4) -> torch.Tensor:
@@ -102,6 +105,10 @@ def fit(
     max_minutes        stop then, save and say how to go on; so does Ctrl-C
     val                (dataset, every): every so many steps, figures on the same `val_samples` of its samples
 
+    Started by `torchrun` or `accelerate launch` in several processes, each takes its share of every batch, and
+    their gradients are averaged: the same samples in the same steps, whatever their number. (BatchNorm sees its own
+    share alone.) The first process logs and saves; a checkpoint fits any number of processes.
+
     The history is a list of records: step, samples, loss, each of its terms, lr, data_seconds (a step's wait
     for samples), step_seconds (the rest of it), images_per_second, each a mean over the `log_every` steps
     before; val_loss, val_iou ... A run stopped and resumed gives the losses of one that was not, bit for bit,
@@ -116,7 +123,11 @@ def fit(
         raise ValueError("how long to train: give either steps= or samples=")
     steps = math.ceil(samples / batch) if steps is None else steps
     started = time.monotonic()
-    device = choose_device(device)
+    device = parallel.own_device(choose_device(device))
+    rank, world = parallel.rank_and_world()
+    if batch % world:
+        raise ValueError(f"batch: expected a multiple of the {world} processes that share it, found {batch}")
+    progress = progress and rank == 0
     precision = choose_precision(precision, device)
     dtype, say = DTYPES[precision], tqdm.write if progress else lambda text: None
 
@@ -138,12 +149,14 @@ def fit(
     run = Run(out, resume, config, machine_facts(device, precision), modules, optimizer, scaler, say)
     gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
     # fork_rng: the caller's random numbers go on afterwards as if `fit` had not been.
-    with stop_signals() as stop, torch.random.fork_rng(gpus), run:
+    with stop_signals() as stop, torch.random.fork_rng(gpus), parallel.together(device), run:
         state = run.state
         if state["step"]:
             say(f"{out}: going on from step {state['step']:,} of {steps:,}")
-        order = (batch_indices(step, batch, len(dataset), seed) for step in range(state["step"], steps))
+        own = slice(rank, None, world)  # of each batch
+        order = (batch_indices(step, batch, len(dataset), seed)[own] for step in range(state["step"], steps))
         batches = iter(make_loader(dataset, order, workers, device))
+        network = parallel.wrap(model)
         bar = progress_bar(progress, steps, state["step"])
         for step in range(state["step"], steps):
             before = time.perf_counter()
@@ -153,9 +166,10 @@ def fit(
             torch.manual_seed(seed * 1_000_003 + step)  # for networks with dropout
             for group in optimizer.param_groups:
                 group["lr"] = lr * schedule_factor(schedule, step / steps)
-            _, terms, total = forward(model, samples, loss, weighting, device, dtype)
+            _, terms, total = forward(network, samples, loss, weighting, device, dtype)
             optimizer.zero_grad()
             scaler.scale(total).backward()
+            parallel.average_gradients(parameter for part in learning for parameter in part.parameters())
             scaler.step(optimizer)
             scaler.update()
 
@@ -171,11 +185,12 @@ def fit(
 
             last, picture, record = step + 1 == steps, None, {}
             if last or (step + 1) % log_every == 0:
-                record = summarise(state, batch, group["lr"])
+                record = summarise(state, batch, group["lr"], device)
                 bar.set_postfix(loss=f"{record['loss']:.4f}")
             if val is not None and (last or (step + 1) % val[1] == 0):
                 check_finite(state)
-                held_out = make_loader(val[0], batch_list(len(val[0]), val_samples, batch), workers, device)
+                held_out = batch_list(len(val[0]), max(val_samples, world), max(1, min(batch, val_samples // world)))
+                held_out = make_loader(val[0], held_out[own], workers, device)
                 figures, picture = validate(model, held_out, loss, weighting, device, dtype)
                 record |= figures
             if record:
@@ -183,11 +198,12 @@ def fit(
 
             if max_minutes is not None and time.monotonic() - started > max_minutes * 60:
                 stop["reason"] = stop["reason"] or f"Stopped after {max_minutes:g} minutes"
-            ending = last or stop["reason"]
+            ending = last or parallel.any_of(bool(stop["reason"]), device)
             if out is not None and (ending or time.monotonic() - run.saved > save_minutes * 60):
                 check_finite(state)
                 run.save(size=samples["image"].shape[-1])
             if ending:
+                stop["reason"] = stop["reason"] or "Stopped by another process"
                 break
         bar.close()
         say(farewell(stop["reason"], state["step"], steps, out))
@@ -195,9 +211,9 @@ def fit(
     return state["history"]
 
 
-def summarise(state: dict, batch: int, lr: float) -> dict:
-    """The means over the steps since the last record, which this ends."""
-    window = {name: float(value) for name, value in state["window"].items()}
+def summarise(state: dict, batch: int, lr: float, device: torch.device) -> dict:
+    """The means over the steps since the last record, which this ends, and over the processes."""
+    window = parallel.mean({name: float(value) for name, value in state["window"].items()}, device)
     steps = window.pop("steps")
     check_finite(state)
     state["window"] = {}

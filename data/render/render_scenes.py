@@ -4,6 +4,7 @@ A test object stands in a test room, with true shadows, bounced light and reflec
 rendered anew. Instead of that,
 --poses    writes tests/fixtures/poses.npz: exact masks and depths of objects at poses that the composer must reproduce
 --cameras  writes tests/fixtures/cameras.npz: scenes seen by wider, narrower, lower and higher cameras than ours
+--examples writes data/examples/: three scenes as large photos, with the true mask, to try `predict` on
 --light    measures, on training rooms and objects, how bright an object is in a room: USUAL_BRIGHTNESS and LIGHT_SPREAD
            of maskdepth_utils/data.py
 """
@@ -15,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 from common import (
     DATA,
@@ -36,6 +38,8 @@ from render_rooms import exposure, find_room
 SIZE, SAMPLES, COUNT, POSES, LIGHTS = 160, 64, 100, 48, 48
 CAMERAS = [(50, 1.5), (70, 1.5), (60, 1.2), (60, 1.8), (52, 1.25), (68, 1.7)]  # field of view, eye height
 CAMERA_SCENES = 3  # for each camera
+EXAMPLES = {"chair": "scene_071", "plant": "scene_082", "person": "scene_007"}
+EXAMPLE_SIZE, EXAMPLE_SAMPLES = (960, 720), 96
 
 
 def catalogue_of_splits(split):
@@ -199,6 +203,40 @@ def write_cameras(path):
     path.with_suffix(".part.npz").replace(path)
 
 
+def write_examples(out):
+    """Some of the scenes again, as two photos of a tripod: large, each with its own exposure, noise and JPEG."""
+    sys.path.insert(0, str(DATA.parent))  # the package itself; it need not be installed here
+    from maskdepth_utils.capture import expose as shoot
+    from maskdepth_utils.draws import Draws
+
+    width, height = EXAMPLE_SIZE
+    focal, out = FOCAL * width / SIZE, Path(out)
+    placed = {entry["name"]: entry for entry in json.loads((DATA / "scenes" / "scenes.json").read_text())["scenes"]}
+    jobs = {entry["name"]: job for entry, job in catalogue_of_splits("test")}
+    out.mkdir(parents=True, exist_ok=True)
+    for number, (name, scene) in enumerate(EXAMPLES.items()):
+        entry = placed[scene]
+        job = jobs[entry["object"]]
+        room, empty, _ = find_room(entry["room"])
+        model = Model(candidates.furniture, job["library"], job["number"])
+        shapes = model.shapes(entry["yaw"], entry["distance"], entry["azimuth"] + room.pan)
+        camera = sensor(width, height, focal, room.pitch, room.pan, EXAMPLE_SAMPLES)
+        bare, _ = path_trace(empty, camera, EXAMPLE_SAMPLES, seed=7000 + number)
+        full, _ = path_trace(room.scene(shapes), camera, EXAMPLE_SAMPLES, seed=8000 + number)
+        small = cv2.resize(bare, (160, 120), interpolation=cv2.INTER_AREA)  # as `exposure` measures its rooms
+        expose = exposure(entry["room"], np.pad(small, ((36, 36), (40, 40), (0, 0)), mode="edge"))
+        offsets = [(a, b) for a in (0.25, 0.75) for b in (0.25, 0.75)]
+        rays = [pixel_rays(width, height, focal, room.pitch, room.pan, offset=o) for o in offsets]
+        alone = mi.load_dict({"type": "scene", **shapes})
+        coverage = np.mean([cast(alone, r) < cast(empty, r) for r in rays], axis=0)
+        draws = Draws(0, "examples", number)
+        for picture, radiance in (("", full), ("_background", bare)):
+            shot = shoot(expose(radiance), draws.fork("photo" + picture))
+            save_image(out / f"{name}{picture}.jpg", shot, quality=92)
+        save_image(out / f"{name}_mask.png", np.uint8(np.round(coverage * 255)), optimize=True)
+        print(name, entry["room"], entry["object"], flush=True)
+
+
 def measure_light():
     """Print how bright objects are in rooms: a path-traced object is as bright as its cutout times
     the room's brightness / K; the median K over training rooms and objects, and the spread of log K."""
@@ -231,11 +269,14 @@ def main():
     parser.add_argument("--furniture", default=str(FURNITURE), help="folder with the .sh3f libraries")
     parser.add_argument("--out", default=str(DATA / "scenes"))
     parser.add_argument("--poses", action="store_true", help="write tests/fixtures/poses.npz instead")
+    parser.add_argument("--examples", action="store_true", help="write data/examples/ instead")
     parser.add_argument("--light", action="store_true", help="measure how bright objects are in training rooms instead")
     parser.add_argument("--cameras", action="store_true", help="write tests/fixtures/cameras.npz instead")
     args = parser.parse_args()
     candidates.furniture = args.furniture
-    if args.cameras:
+    if args.examples:
+        write_examples(DATA / "examples")
+    elif args.cameras:
         write_cameras(DATA.parent / "tests" / "fixtures" / "cameras.npz")
     elif args.light:
         measure_light()

@@ -1,0 +1,74 @@
+"""Training in several processes: the same samples, the same gradients, checkpoints that fit any number of them."""
+
+import os
+import subprocess
+import sys
+
+import torch
+
+from maskdepth_utils import checkpoint, parallel
+from maskdepth_utils.data import MaskDepthDataset
+from maskdepth_utils.models import MaskNet
+from maskdepth_utils.schedule import batch_indices
+from maskdepth_utils.training import mask_and_depth_loss
+
+TRAIN = (
+    "train --size 80 --rooms 3 --network MaskNet --width 4 --batch 4 --lr 0.05 --precision float32 --workers 0 "
+    "--val-every 100 --val-samples 4"
+)
+
+
+def launch(processes: int, options: str, **environment) -> subprocess.CompletedProcess:
+    """The command under torchrun, as a user starts it."""
+    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--master-port=0"]
+    return subprocess.run(
+        [*command, "-m", "maskdepth_utils", *TRAIN.split(), *options.split()],
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def weights(folder):
+    return checkpoint.read_run(folder)[1]
+
+
+def test_two_processes_make_the_step_of_one_that_accumulates(tmp_path):
+    """BatchNorm sees each process's share alone, so one process has to take the two shares one after the other."""
+    done = launch(2, f"--out {tmp_path} --steps 1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("finished: True") == 1  # one process speaks
+    torch.manual_seed(0)
+    model = MaskNet(width=4).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    data = MaskDepthDataset("train", 80, "mixed", rooms=3)
+    indices = batch_indices(0, 4, len(data), 0)
+    for share in (indices[0::2], indices[1::2]):
+        samples = [data[i] for i in share]
+        batch = {name: torch.stack([one[name] for one in samples]) for name in samples[0]}
+        loss = mask_and_depth_loss(model(batch["image"], batch["background"]), batch)["mask"]
+        (loss / 2).backward()
+    optimizer.step()
+    trained = weights(tmp_path)
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(trained[name], parameter.data, rtol=0, atol=1e-5 * 0.05, msg=name)
+
+
+def test_a_checkpoint_of_one_process_goes_on_in_two_and_back(tmp_path):
+    samples = MaskDepthDataset("train", 80, "mixed", rooms=3)
+    assert launch(1, f"--out {tmp_path} --steps 2").returncode == 0
+    second = launch(2, f"--out {tmp_path} --steps 4")
+    assert second.returncode == 0 and "going on from step 2" in second.stdout, second.stderr
+    third = launch(1, f"--out {tmp_path} --steps 5")
+    assert third.returncode == 0 and "going on from step 4" in third.stdout
+    state, _, _ = checkpoint.read_run(tmp_path)
+    assert state["step"] == 5 and len(samples) == state["config"]["dataset"]["length"]
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
+    done = launch(2, f"--out {tmp_path} --steps 1 --batch 3")
+    assert done.returncode != 0 and "expected a multiple of the 2 processes" in done.stderr
+
+
+def test_alone_nothing_is_waited_for():
+    assert parallel.rank_and_world() == (0, 1)
+    model = MaskNet(width=4)
+    assert parallel.wrap(model) is model and parallel.mean({"a": 2}, torch.device("cpu")) == {"a": 2}
