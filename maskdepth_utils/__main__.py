@@ -98,8 +98,8 @@ def add_train_options(add, group) -> None:
     add("--network", choices=("MaskDepthNet", "MaskNet"), default="MaskDepthNet", help="which one")
     add("--init", metavar="PATH", help="start from this checkpoint, a file or a run's folder (of 80 px, say)")
     add("--imagenet", action="store_true", help="start the encoder from ImageNet weights (a download)")
-    add("--no-skips", action="store_true", help="MaskDepthNet without skip connections (and without detail)")
-    add("--no-detail", action="store_true", help="MaskDepthNet without the pictures' detail at full size")
+    add("--no-skips", action="store_true", help="MaskDepthNet without skip connections")
+    add("--detail", choices=("on", "off"), help="MaskDepthNet: the pictures' detail at full size (on, with skips)")
     add("--stem", choices=("7x7", "3x3"), default="7x7", help="MaskDepthNet's first convolution")
     add("--width", type=float, help="MaskDepthNet: factor on all channels (1); MaskNet: channels (32)")
     add = group("optimisation").add_argument
@@ -116,6 +116,7 @@ def add_train_options(add, group) -> None:
         metavar="TERM=WEIGHT",
         help="weights of bce, ssim, dice (1 1 0)",
     )
+    add("--mask-ssim-on", choices=("probability", "logits"), help="logits: the 2020 project's mistake")
     add("--depth-loss", nargs="+", type=weight, metavar="TERM=WEIGHT", help="of l1, edge, ssim, log (1 1 1 0)")
     add("--uncertainty", action="store_true", help="learn how mask and depth loss are weighted")
     add(

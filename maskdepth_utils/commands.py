@@ -28,8 +28,9 @@ def train(options) -> dict:
     model = new_network(options)
     if options.init:
         checkpoint.load_weights(model, load_network(options.init)[0].state_dict(), options.init)
-    weights = {"mask": options.mask_loss, "depth": options.depth_loss}
-    weights = {name: dict(pairs) for name, pairs in weights.items() if pairs}
+    weights = {"mask": dict(options.mask_loss or []), "depth": dict(options.depth_loss or [])}
+    weights["mask"] |= {"ssim_on": options.mask_ssim_on} if options.mask_ssim_on else {}
+    weights = {name: terms for name, terms in weights.items() if terms}
     samples = functools.partial(MaskDepthDataset, size=options.size, seed=options.seed)
     history = fit(
         model,
@@ -68,7 +69,7 @@ def new_network(options):
     if options.network == "MaskNet":
         return models.MaskNet(**({"width": int(options.width)} if options.width else {}))
     arguments = {"width": options.width} if options.width else {}
-    arguments |= {"detail": False} if options.no_detail else {}
+    arguments |= {"detail": options.detail == "on"} if options.detail else {}
     weights = "DEFAULT" if options.imagenet else None
     return models.MaskDepthNet(skips=not options.no_skips, stem=options.stem, weights=weights, **arguments)
 

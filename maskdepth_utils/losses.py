@@ -94,7 +94,6 @@ def _local_means(x: Tensor) -> Tensor:
     return x.contiguous()
 
 
-@in_float32
 def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Mean structural similarity (Wang et al. 2004) of two maps (N, 1, H, W) in [0, 1]: 1 where equal, about
     0 if unrelated.
@@ -104,6 +103,12 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     data_range=1), whose mean is over the pixels that have a whole window too. H and W of at least 11;
     otherwise ValueError.
     """
+    return ssim_map(a, b).mean()
+
+
+@in_float32
+def ssim_map(a: Tensor, b: Tensor) -> Tensor:
+    """The structural similarity around each pixel that has a whole window: (N, 1, H-10, W-10). See `ssim`."""
     size = tuple(a.shape[-2:])
     if min(size) < WINDOW:
         raise ValueError(f"ssim: expected at least {WINDOW} x {WINDOW} px (its window), found {size}")
@@ -112,8 +117,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     mean_a, mean_b, mean_squares, mean_product = means.chunk(4, dim=1)
     product, squares = mean_a * mean_b, mean_a**2 + mean_b**2
     variances, covariance = mean_squares - squares, mean_product - product
-    similarity = (2 * product + C1) * (2 * covariance + C2) / ((squares + C1) * (variances + C2))
-    return similarity.mean()
+    return (2 * product + C1) * (2 * covariance + C2) / ((squares + C1) * (variances + C2))
 
 
 def dssim(a: Tensor, b: Tensor) -> Tensor:

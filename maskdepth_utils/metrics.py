@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .losses import ssim_map
+
 MINIMUM_DEPTH = 0.01  # relative metrics clip depths here: 10 cm on the scale 0 to 1, nearer than any data
 
 # ------------------------------------------------------------------------------------------------ masks
@@ -112,6 +114,17 @@ def delta(depth: Tensor, target: Tensor, threshold: float = 1.25, region: Tensor
     return _mean((torch.maximum(depth / target, target / depth) < threshold).float(), region)
 
 
+def similarity(depth: Tensor, target: Tensor) -> Tensor:
+    """SSIM of each image (losses.ssim_map), (N,): 1 where equal. Inputs in [0, 1]."""
+    return ssim_map(depth, target).mean(dim=(1, 2, 3))
+
+
+def spread(depth: Tensor, target: Tensor) -> Tensor:
+    """Standard deviation of a prediction's depths over that of the true ones, (N,): a gray image has 0."""
+    depth, target = _floats(depth, target)
+    return depth.std(dim=(1, 2, 3)) / target.std(dim=(1, 2, 3))
+
+
 def _floats(prediction: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     _check(prediction, truth)
     return prediction.float(), truth.float()
@@ -162,7 +175,7 @@ def measure(sample: dict, mask: Tensor | None, depth: Tensor | None) -> dict[str
 
     Mask: iou, dice, boundary_f. Depth: rmse (scale 0 to 1), rmse_metres, abs_rel, log10, delta1 (below 1.25),
     delta2, delta3 on the whole image; the same with `_object` on the object's pixels only, and with `_edge`
-    within 3 pixels of its outline.
+    within 3 pixels of its outline; ssim and spread on the whole image.
     """
     figures = {}
     if mask is not None:
@@ -176,6 +189,7 @@ def measure(sample: dict, mask: Tensor | None, depth: Tensor | None) -> dict[str
             figures |= {f"rmse{name}": error, f"rmse_metres{name}": 10 * error}
             figures |= {f"abs_rel{name}": abs_rel(depth, truth, region), f"log10{name}": log10(depth, truth, region)}
             figures |= {f"delta{i}{name}": delta(depth, truth, 1.25**i, region) for i in (1, 2, 3)}
+        figures |= {"ssim": similarity(depth, truth), "spread": spread(depth, truth)}
     return figures
 
 

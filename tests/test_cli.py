@@ -82,15 +82,17 @@ def test_train_saves_goes_on_and_writes_a_network(data, tmp_path, capsys):
 def test_train_takes_its_options(data, tmp_path, capsys):
     run(
         f"train --out {tmp_path} --samples 4 --mask-loss bce=1 ssim=0 --depth-loss l1=2 --uncertainty "
-        f"--optimizer adamw --schedule one-cycle --lr 0.001 --gap none --no-skips --no-detail "
+        "--mask-ssim-on logits "
+        f"--optimizer adamw --schedule one-cycle --lr 0.001 --gap none --no-skips --detail on "
         f"--precision float32 {TINY}",
         capsys,
     )
     config = json.loads((checkpoint.list_run(tmp_path)[0] / "state.json").read_text())["config"]
     assert config["steps"] == 2 and config["optimizer"] == "AdamW" and config["weighting"] == "UncertaintyWeighting"
     arguments = config["network"]["arguments"]
-    assert arguments["skips"] is arguments["detail"] is False and config["dataset"]["gap"] == "none"
-    assert config["loss"]["mask"] == "{'bce': 1.0, 'ssim': 0.0}" and config["loss"]["depth"] == "{'l1': 2.0}"
+    assert arguments["skips"] is False and arguments["detail"] is True and config["dataset"]["gap"] == "none"
+    assert config["loss"]["mask"] == "{'bce': 1.0, 'ssim': 0.0, 'ssim_on': 'logits'}"
+    assert config["loss"]["depth"] == "{'l1': 2.0}"
 
 
 def test_evaluate_beside_the_baselines(network, capsys):

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torchmetrics.functional as reference
 from scipy import ndimage
+from skimage.metrics import structural_similarity
 from skimage.segmentation import find_boundaries
 
 from maskdepth_utils.metrics import (
@@ -23,7 +24,9 @@ from maskdepth_utils.metrics import (
     measure,
     network_predict,
     rmse,
+    similarity,
     soft_overlap_2020,
+    spread,
 )
 from maskdepth_utils.models import MaskDepthNet, MaskNet
 
@@ -150,6 +153,16 @@ def test_depths_of_zero_stay_finite():
     assert delta(zero, zero).tolist() == [1]
     assert delta(zero + 0.5, zero + 0.41, threshold=1.25**1).tolist() == [1]
     assert delta(zero + 0.5, zero + 0.39).tolist() == [0]
+
+
+def test_similarity_and_spread_are_their_references():
+    a, b = torch.rand(3, 1, 40, 30), torch.rand(3, 1, 40, 30)
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
+    for i, (value, ratio) in enumerate(zip(similarity(a, b), spread(a, b))):
+        x, y = a[i, 0].double().numpy(), b[i, 0].double().numpy()
+        assert value.item() == pytest.approx(structural_similarity(x, y, **settings), abs=1e-5)
+        assert ratio.item() == pytest.approx(x.std(ddof=1) / y.std(ddof=1), rel=1e-5)
+    assert spread(torch.full_like(b, 0.3), b).max() < 1e-6
 
 
 def test_region():

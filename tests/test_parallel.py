@@ -20,7 +20,7 @@ TRAIN = (
 
 def launch(processes: int, options: str, **environment) -> subprocess.CompletedProcess:
     """The command under torchrun, as a user starts it."""
-    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--master-port=0"]
+    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
     return subprocess.run(
         [*command, "-m", "maskdepth_utils", *TRAIN.split(), *options.split()],
         env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, capture_output=True, text=True, timeout=300,

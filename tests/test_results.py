@@ -3,9 +3,9 @@
 import json
 import shlex
 
+import ablate
 import pytest
 import train_network
-import try_changes
 import write_results
 
 from maskdepth_utils import load_pretrained
@@ -54,11 +54,12 @@ def test_recipes_are_commands_that_the_program_takes():
         assert parsed[-1].save_to == f"data/checkpoints/{name}.safetensors" and parsed[0].size <= parsed[-1].size
 
 
-def test_every_change_that_is_tried_is_one_the_program_knows():
+@pytest.mark.parametrize("study", ablate.STUDIES)
+def test_every_row_of_the_ablations_is_one_the_program_knows(study):
     commands = {}
-    for name in try_changes.CHANGES:
-        parsed = make_parser().parse_args(["train", "--out", "x", *shlex.split(try_changes.options(name))])
-        commands[name] = tuple(sorted((key, str(value)) for key, value in vars(parsed).items()))
+    for row in ablate.STUDIES[study]:
+        parsed = make_parser().parse_args(["train", "--out", "x", *shlex.split(ablate.options(study, row))])
+        commands[row] = tuple(sorted((key, str(value)) for key, value in vars(parsed).items()))
     assert len(set(commands.values())) == len(commands)  # and no two rows are the same run
 
 

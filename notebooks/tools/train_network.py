@@ -48,6 +48,7 @@ def summarise(out: str) -> dict:
     points = [record for record in history if "val_loss" in record]
     curves = {name: [round(point[name], 5) for point in points if name in point] for name in CURVES}
     return {
+        "size": state["config"]["dataset"]["size"],
         "samples": history[-1]["samples"],
         "training_hours": round(seconds / 3600, 2),
         "images_per_second": round(history[-1]["samples"] / seconds, 1),

@@ -1,0 +1,128 @@
+"""One thing changed at a time: the same short training again and again, measured on test rooms and objects.
+
+    python notebooks/tools/ablate.py network                # what holds the network back? (notebook 05)
+    python notebooks/tools/ablate.py losses --seeds 3       # what does each loss do? (notebook 04)
+    python notebooks/tools/ablate.py network --only rooms    # rows whose name has this word
+
+Each run is one line of data/results/ablation.jsonl: what was changed, the seed (which draws the first weights and the
+samples), its two commands, and the figures on test rooms and objects and in its own training rooms with training
+objects (at other places and in other light). Every run of a study sees equally many samples at 80 px. Runs that are
+there already are not repeated, and one that was stopped goes on.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import time
+
+from notebook_files import NOTEBOOKS
+from train_network import RESULTS
+from write_results import commit, machine
+
+from maskdepth_utils import checkpoint
+
+ROOT = NOTEBOOKS.parent
+STORED = RESULTS / "ablation.jsonl"
+BASE = {
+    "--rooms": "400", "--gap": "mixed", "--size": "80", "--width": "0.5", "--batch": "16", "--optimizer": "adamw",
+    "--lr": "0.001", "--weight-decay": "0.01", "--schedule": "one-cycle", "--mask-loss": "bce=1 ssim=1",
+    "--depth-loss": "l1=1 edge=1 ssim=1", "--val-every": "100000", "--val-samples": "16", "--workers": "1",
+}  # fmt: skip
+# What each row changes of BASE. None takes an option away; "" is a switch.
+STUDIES = {
+    "network": {
+        "base": {},
+        "mask loss with Dice": {"--mask-loss": "bce=1 ssim=1 dice=1"},
+        "depth loss with log": {"--depth-loss": "l1=1 edge=1 ssim=1 log=1"},
+        "no detail": {"--detail": "off"},
+        "no skips": {"--no-skips": "", "--detail": "on"},
+        "neither skips nor detail": {"--no-skips": ""},
+        "25 rooms": {"--rooms": "25"},
+        "50 rooms": {"--rooms": "50"},
+        "100 rooms": {"--rooms": "100"},
+        "200 rooms": {"--rooms": "200"},
+        "trained on tripod only": {"--gap": "tripod"},
+        "batch 32": {"--batch": "32"},
+        "constant learning rate": {"--schedule": None},
+        "width 0.25": {"--width": "0.25"},
+        "width 1": {"--width": None},
+    },
+    "losses": {
+        "L1 + edge + SSIM (base)": {},
+        "L1": {"--depth-loss": "l1=1 edge=0 ssim=0"},
+        "L1 + edge": {"--depth-loss": "l1=1 edge=1 ssim=0"},
+        "L1 + SSIM": {"--depth-loss": "l1=1 edge=0 ssim=1"},
+        "2020's weights": {"--depth-loss": "l1=0.1 edge=1 ssim=1"},
+        "mask SSIM on logits": {"--mask-ssim-on": "logits"},
+        "uncertainty weighting": {"--uncertainty": ""},
+        "no skips": {"--no-skips": "", "--detail": "on"},
+        "mask BCE alone": {"--mask-loss": "bce=1 ssim=0"},
+        "mask BCE + Dice": {"--mask-loss": "bce=1 ssim=0 dice=1"},
+    },
+}
+TEST = "--size 80 --gap tripod --count 400 --no-baselines"
+
+
+def options(study: str, row: str) -> str:
+    """One row's options for `train`."""
+    changed = {option: value for option, value in (BASE | STUDIES[study][row]).items() if value is not None}
+    return " ".join(f"{option} {value}".strip() for option, value in changed.items())
+
+
+def call(command: str, **kwargs) -> subprocess.CompletedProcess:
+    words = [sys.executable, "-m", "maskdepth_utils", *shlex.split(command)]
+    return subprocess.run(words, cwd=ROOT, check=True, text=True, **kwargs)
+
+
+def figures(command: str) -> dict:
+    """The network's figures of one `evaluate`, those on the object and near its outline marked as such."""
+    found = json.loads(call(command + " --json", stdout=subprocess.PIPE).stdout)
+    regions = {"results": "", "on_the_object": "_object", "near_its_outline": "_edge"}
+    return {
+        name + suffix: round(value, 5)
+        for region, suffix in regions.items()
+        for name, value in found[region]["MaskDepthNet"].items()
+    }
+
+
+def run(study: str, row: str, seed: int, samples: int) -> dict:
+    """Train and measure; a training that was stopped goes on."""
+    name = "".join(c if c.isalnum() else "-" for c in f"{study}-{row}-{seed}-{samples}")
+    out, started = f"build/runs/ablation/{name}", time.monotonic()
+    train = f"train --out {out} --samples {samples} --seed {seed} {options(study, row)}"
+    test = f"evaluate --checkpoint {out} {TEST}"
+    call(train)
+    rooms = (BASE | STUDIES[study][row])["--rooms"]
+    return {
+        "study": study, "row": row, "seed": seed, "samples": samples, "changed": STUDIES[study][row],
+        "test": figures(test), "training": figures(f"{test} --split train --rooms {rooms} --seed {seed + 1000}"),
+        "commands": [f"python -m maskdepth_utils {command}" for command in (train, test)],
+        "seconds": round(time.monotonic() - started), "commit": commit(), "machine": machine(),
+    }  # fmt: skip
+
+
+def stored() -> list[dict]:
+    """What has been run."""
+    return [json.loads(line) for line in STORED.read_text(encoding="utf8").splitlines()] if STORED.is_file() else []
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("--seeds", type=int, default=1, help="how many runs of each row")
+    parser.add_argument("--samples", type=int, default=20000, help="training samples of each run")
+    parser.add_argument("--only", default="", metavar="WORD", help="rows whose name has this word")
+    args = parser.parse_args()
+    for seed in range(args.seeds):  # all rows once, then all again: stopped early, it leaves a whole table
+        for row in STUDIES[args.study]:
+            key = {"study": args.study, "row": row, "seed": seed, "samples": args.samples}
+            if args.only in row and not any(key.items() <= one.items() for one in stored()):
+                lines = [*stored(), run(**key)]
+                checkpoint.write_file(STORED, "".join(json.dumps(line) + "\n" for line in lines).encode())
+                print(row, seed, {name: lines[-1]["test"][name] for name in ("iou", "rmse")}, flush=True)
+
+
+if __name__ == "__main__":
+    main()
