@@ -34,39 +34,42 @@ def draw_level(level, draws: Draws):
     return draws.choice(LEVELS[:3], MIXTURE) if level == "mixed" else level
 
 
-def shoot(image, background, level, draws: Draws):
+def shoot(image, background, level, draws: Draws, strength: float = 1.0):
     """Two shots of the same place: uint8 (H, W, 3) arrays -> the same, with the gap of `level` between them.
 
-    The image's pixels stay where they are, so that its mask and depth still fit; it is the background that is
-    misaligned.
+    strength: 1 as in the data, 0 hardly any gap, 2 twice as much of everything. The image's pixels stay where they
+    are, so that its mask and depth still fit; it is the background that is misaligned.
     """
     level = draw_level(level, draws.fork("level"))
     if level == "none":
         return image, background
     if level == "handheld":
-        background = move(background, draws.fork("move"))
-    return expose(image, draws.fork("image")), expose(background, draws.fork("background"))
+        background = move(background, draws.fork("move"), strength)
+    shots = ((image, "image"), (background, "background"))
+    return tuple(expose(picture, draws.fork(name), strength) for picture, name in shots)
 
 
-def move(image, draws: Draws):
+def move(image, draws: Draws, strength: float = 1.0):
     """Rotate about the centre and shift, by fractions of a pixel: uint8 (H, W, 3) -> the same."""
     size = image.shape[1], image.shape[0]
-    matrix = cv2.getRotationMatrix2D(((size[0] - 1) / 2, (size[1] - 1) / 2), draws.uniform(-ROTATION, ROTATION), 1.0)
-    matrix[:, 2] += draws.uniform(-SHIFT, SHIFT) * size[0], draws.uniform(-SHIFT, SHIFT) * size[0]
+    angle, shift = strength * ROTATION, strength * SHIFT
+    matrix = cv2.getRotationMatrix2D(((size[0] - 1) / 2, (size[1] - 1) / 2), draws.uniform(-angle, angle), 1.0)
+    matrix[:, 2] += draws.uniform(-shift, shift) * size[0], draws.uniform(-shift, shift) * size[0]
     moved = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     # Bilinear sampling blurs, which would tell the two shots apart; this gives the sharpness back, faster
     # than bicubic sampling.
     return cv2.filter2D(moved, -1, SHARPEN)
 
 
-def expose(image, draws: Draws):
+def expose(image, draws: Draws, strength: float = 1.0):
     """One shot with its own exposure, white balance, sensor noise and JPEG compression: uint8 (H, W, 3) ->
     uint8."""
-    exposure = _limited(draws, EXPOSURE, 0.18)
-    gains = [exposure * _limited(draws, WHITE_BALANCE, 0.08) for _ in range(3)]
+    exposure = _limited(draws, EXPOSURE * strength, 0.18 * strength)
+    gains = [exposure * _limited(draws, WHITE_BALANCE * strength, 0.08 * strength) for _ in range(3)]
     low, high = NOISE
-    noise = 255 * (low + (high - low) * draws.uniform() ** 2)  # mostly little
+    noise = 255 * (low + (high - low) * draws.uniform() ** 2) * strength  # mostly little
     quality = QUALITY[0] + draws.integer(QUALITY[1] - QUALITY[0])
+    quality = max(5, 100 - round((100 - quality) * strength))
 
     lit = cv2.transform(image.astype(np.float32), np.diag(gains))
     grain = cv2.LUT(draws.bytes(*image.shape), NORMAL_TABLE[None])

@@ -1,0 +1,147 @@
+"""What the widgets compute: settings in, pictures out, without a front end. widgets.py puts sliders on it.
+
+setup = Setup(room="room_test_000", object="test_002_chair", distance=2.5)
+scene = build(setup)                      # image, background, mask, depth
+tiles = draw_scene(scene)                 # {"image": PNG bytes, ...}
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from matplotlib import colormaps
+
+from . import plots
+from .assets import cutout_distances, load_cutout, load_room
+from .baselines import DifferenceThreshold
+from .cameras import IMAGE_SIZE, floor_point
+from .capture import shoot
+from .compose import compose, nearest_distance
+from .data import USUAL_BRIGHTNESS
+from .draws import Draws
+from .metrics import iou, rmse
+from .place import footprint, is_free
+
+TILE = 320  # pixels: twice the picture, so that single pixels can be seen
+FARTHEST = 10.0  # metres, at the dark end of every depth picture: so that two of them can be compared
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One scene. distance: metres from the eye to the object's foot, horizontally; azimuth: degrees to the right."""
+
+    room: str
+    object: str
+    yaw: int = 0  # which of the object's eight views
+    azimuth: float = 0.0
+    distance: float = 3.0
+    flip: bool = False
+    gap: str = "tripod"
+    strength: float = 1.0  # of the gap: 1 as in the data
+    seed: int = 0  # another seed draws another gap
+
+
+@dataclass(frozen=True)
+class Built:
+    """A composed scene: uint8 pictures (160, 160, 3), coverage and metres (160, 160); remark: what is odd about it."""
+
+    image: np.ndarray
+    background: np.ndarray
+    mask: np.ndarray
+    depth: np.ndarray
+    remark: str
+
+
+def build(setup: Setup, data=None) -> Built:
+    """Compose the scene. Where the object cannot stand it is drawn all the same, and `remark` says why not."""
+    room = load_room(setup.room, data=data)
+    row = nearest_distance(cutout_distances(setup.object, data), setup.distance)
+    cutout = load_cutout(setup.object, setup.yaw, row, data)
+    look = {"flip": setup.flip, "shadow": setup.gap != "none", "gain": room.brightness / USUAL_BRIGHTNESS}
+    composite = compose(room, cutout, setup.distance, setup.azimuth, **look)
+    draws = Draws(setup.seed, "live", 0)
+    image, background = shoot(composite.image, composite.background, setup.gap, draws, setup.strength)
+    return Built(image, background, composite.mask, composite.depth, remark(room, cutout, setup, composite))
+
+
+def remark(room, cutout, setup: Setup, composite) -> str:
+    """Why such a scene is not among the data, in words; nothing if it could be."""
+    if not composite.mask.any():
+        return "The object is out of the picture, or hidden."
+    if not is_free(room, footprint(room, cutout.size, cutout.yaw, setup.distance, setup.azimuth)):
+        return "The object stands in a wall or in furniture: samples of the data never do."
+    column, line, _ = floor_point(room.pitch, setup.distance, setup.azimuth)
+    if not (0 <= column < IMAGE_SIZE and 0 <= line < IMAGE_SIZE) or composite.inside < 0.6:
+        return "The object's foot, or most of it, is outside the picture: samples of the data never are."
+    return ""
+
+
+def draw_scene(scene: Built, pixel=None) -> dict[str, bytes]:
+    """The four pictures of a sample as PNG. pixel: (column, row) to mark with a cross."""
+    tiles = {
+        "background": scene.background,
+        "image": scene.image,
+        "mask": np.repeat(np.uint8(scene.mask * 255)[..., None], 3, axis=2),
+        "depth": color_depth(scene.depth),
+    }
+    return {name: to_png(tile, pixel) for name, tile in tiles.items()}
+
+
+@dataclass(frozen=True)
+class Played:
+    """What network and baseline make of a scene: probabilities, metres, and their scores."""
+
+    mask: np.ndarray
+    depth: np.ndarray
+    threshold_mask: np.ndarray
+    scores: dict
+
+
+def play(scene: Built, predictor, threshold: float = 0.5, baseline: DifferenceThreshold | None = None) -> Played:
+    """Predict. threshold: on the network's probability; baseline: whose mask stands beside it."""
+    mask, depth = predictor.predict(scene.image, scene.background)
+    pair = (torch.from_numpy(x).permute(2, 0, 1)[None] / 255 for x in (scene.image, scene.background))
+    rough = (baseline or DifferenceThreshold(0.1))(*pair)[0][0, 0].numpy()
+    truth, found, other = (torch.from_numpy(np.float32(x))[None, None] for x in (scene.mask, mask > threshold, rough))
+    scores = {"IoU": iou(found, truth).item(), "IoU of the threshold": iou(other, truth).item()}
+    meters = (torch.from_numpy(np.clip(x, 0, FARTHEST))[None, None] for x in (depth, scene.depth))
+    scores["depth RMSE, m"] = rmse(*meters).item()
+    return Played(np.float32(mask > threshold), depth, rough, scores)
+
+
+def draw_play(scene: Built, played: Played) -> dict[str, bytes]:
+    """The scene and its predictions as PNG, masks compared with the truth: blue hit, yellow missed, red false."""
+    error = np.clip(np.abs(played.depth - np.minimum(scene.depth, FARTHEST)), 0, 2) / 2
+    tiles = {
+        "image": scene.image,
+        "background": scene.background,
+        "mask": to_bytes(plots.compare_masks(scene.image, scene.mask, played.mask)),
+        "threshold": to_bytes(plots.compare_masks(scene.image, scene.mask, played.threshold_mask)),
+        "depth": color_depth(played.depth),
+        "true depth": color_depth(scene.depth),
+        "depth error": to_bytes(colormaps["cividis"](error)[..., :3]),
+    }
+    return {name: to_png(tile) for name, tile in tiles.items()}
+
+
+def color_depth(metres: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3), near is bright, with the same colour for the same distance in every picture."""
+    return to_bytes(colormaps[plots.DEPTH_COLORS](np.clip(metres / FARTHEST, 0, 1))[..., :3])
+
+
+def to_bytes(picture: np.ndarray) -> np.ndarray:
+    return np.uint8(np.clip(picture, 0, 1) * 255 + 0.5)
+
+
+def to_png(picture: np.ndarray, pixel=None) -> bytes:
+    """PNG of `TILE` pixels, without blending neighbouring pixels."""
+    factor = max(1, math.ceil(TILE / max(picture.shape[:2])))
+    large = np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)
+    if pixel is not None:
+        center = tuple(int((x + 0.5) * factor) for x in pixel)
+        for color, width in ((0, 0, 0), 5), ((255, 255, 255), 2):
+            cv2.drawMarker(large, center, color, cv2.MARKER_CROSS, 24, width)
+    done, code = cv2.imencode(".png", cv2.cvtColor(large, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return code.tobytes()
