@@ -1,0 +1,267 @@
+"""Sliders on live.py: a composer (notebook 01), a playground and your own photos (notebook 07).
+
+Each function returns a box of plain ipywidgets and shows it together with a still picture, for readers without a
+kernel. While a slider moves, the browser sends its next value only when the last one has been answered, so values
+in between are dropped and never queue up.
+"""
+
+import base64
+import dataclasses
+import html
+import io
+
+import ipywidgets as w
+import numpy as np
+from IPython.display import display
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from . import plots
+from .align import align as align_pictures
+from .assets import object_names, room_names
+from .capture import LEVELS
+from .live import Setup, build, draw_play, draw_scene, play
+from .photos import check_sizes, color_depth, cut_out, read_picture
+
+CAPTIONS = {
+    "background": ("Background", "the empty room"),
+    "image": ("Image", "the photo with the object"),
+    "mask": ("Mask", "the object's pixels, white"),
+    "depth": ("Depth", "distance: bright is near, dark is 10 m"),
+}
+PLAYED = {
+    "image": ("Image", "the photo with the object"),
+    "background": ("Background", "the empty room"),
+    "mask": ("Network's mask", "blue: found, yellow: missed, red: false alarm"),
+    "threshold": ("Difference threshold", "blue: found, yellow: missed, red: false alarm"),
+    "depth": ("Network's depth", "bright is near, dark is 10 m"),
+    "true depth": ("True depth", "bright is near, dark is 10 m"),
+    "depth error": ("Depth error", "dark: none, yellow: 2 m or more"),
+}
+
+PHOTOS = {
+    "photo": ("Photo", "as uploaded"),
+    "mask": ("Mask", "the object, tinted"),
+    "depth": ("Depth", "bright is near"),
+    "cutout": ("Cutout", "the object alone"),
+}
+
+
+class Tiles:
+    """Pictures with captions that wrap to the page's width."""
+
+    def __init__(self, captions: dict):
+        self.images = {name: w.Image(format="png", layout=w.Layout(width="100%")) for name in captions}
+        boxes = []
+        for name, image in self.images.items():
+            title, text = captions[name]
+            image.alt = f"{title}: {text}"  # ignored by versions of ipywidgets that do not know it
+            caption = w.HTML(f"<b>{html.escape(title)}</b><br><small>{html.escape(text)}</small>")
+            boxes.append(w.VBox([image, caption], layout=w.Layout(width="220px", margin="4px")))
+        self.box = w.Box(boxes, layout=w.Layout(flex_flow="row wrap"))
+
+    def show(self, pictures: dict[str, bytes]) -> None:
+        """Set the pictures that there are; one message each, no drawing here."""
+        for name, image in self.images.items():
+            if image.value != pictures[name]:
+                image.value = pictures[name]
+
+
+def controls(split: str) -> dict:
+    """One control for each field of `Setup`, labelled, reachable by the keyboard."""
+    wide, style = w.Layout(width="330px"), {"description_width": "120px"}
+    number = {"layout": wide, "style": style, "continuous_update": True}
+    return {
+        "room": w.Dropdown(options=room_names(split), description="room", layout=wide, style=style),
+        "object": w.Dropdown(
+            options=[(name.split("_", 2)[2].replace("_", " "), name) for name in object_names(split)],
+            description="object", layout=wide, style=style,
+        ),
+        "yaw": w.IntSlider(0, 0, 7, description="view (of 8)", **number),
+        "azimuth": w.FloatSlider(0, min=-28, max=28, step=0.5, description="left to right, °", **number),
+        "distance": w.FloatSlider(3.0, min=1.6, max=7.0, step=0.05, description="distance, m", **number),
+        "flip": w.Checkbox(False, description="mirrored", layout=wide, style=style),
+        "gap": w.Dropdown(options=LEVELS[:3], value="tripod", description="gap", layout=wide, style=style),
+        "strength": w.FloatSlider(1.0, min=0, max=3, step=0.1, description="gap's strength", **number),
+        "seed": w.IntSlider(0, 0, 20, description="another gap", **number),
+    }  # fmt: skip
+
+
+def grouped(items) -> w.Box:
+    return w.Box(list(items), layout=w.Layout(flex_flow="row wrap"))
+
+
+def composer(split: str = "test", **start) -> w.VBox:
+    """Choose room, object, place and gap; see background, image, mask and depth, and the metres under a pixel."""
+    chosen, tiles, note = controls(split), Tiles(CAPTIONS), w.HTML()
+    look = {
+        "column": w.IntSlider(80, 0, 159, description="look at column", style={"description_width": "120px"}),
+        "row": w.IntSlider(120, 0, 159, description="look at row", style={"description_width": "120px"}),
+    }
+
+    def update(change=None):
+        with reported(note):
+            scene = build(Setup(**{name: control.value for name, control in chosen.items()}))
+            pixel = look["column"].value, look["row"].value
+            tiles.show(draw_scene(scene, pixel))
+            metres = scene.depth[pixel[::-1]]
+            what = "the object" if scene.mask[pixel[::-1]] > 0.5 else "the room"
+            note.value = f"Under the cross: {what}, <b>{metres:.2f} m</b>. {html.escape(scene.remark)}"
+
+    return assemble(chosen | look, start, update, [note, tiles.box], tiles)
+
+
+def playground(predictor, split: str = "test", baseline=None, **start) -> w.VBox:
+    """The same scene with the network's prediction, the difference threshold's, and both scores."""
+    chosen, tiles, note = controls(split), Tiles(PLAYED), w.HTML()
+    threshold = w.FloatSlider(
+        0.5, min=0.02, max=0.98, step=0.02, description="mask above", style={"description_width": "120px"}
+    )
+
+    def update(change=None):
+        with reported(note):
+            scene = build(Setup(**{name: control.value for name, control in chosen.items()}))
+            played = play(scene, predictor, threshold.value, baseline)
+            tiles.show(draw_play(scene, played))
+            scores = " · ".join(f"{name} <b>{value:.3f}</b>" for name, value in played.scores.items())
+            note.value = f"{scores}. {html.escape(scene.remark)}"
+
+    return assemble(chosen | {"threshold": threshold}, start, update, [note, tiles.box], tiles)
+
+
+class reported:
+    """A context: an error becomes words in `place`, and the widget goes on."""
+
+    def __init__(self, place: w.HTML):
+        self.place = place
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if isinstance(error, (ValueError, OSError, RuntimeError)):
+            self.place.value = f"<b>{html.escape(kind.__name__)}</b>: {html.escape(str(error))}"
+            return True
+
+
+def assemble(named: dict, start: dict, update, below: list, tiles: Tiles) -> w.VBox:
+    """Set the start values, connect, draw once, and show. named: the controls, kept as `box.controls` for tests."""
+    unknown = set(start) - set(named)
+    if unknown:
+        raise ValueError(f"unknown settings {', '.join(sorted(unknown))}: expected some of {', '.join(named)}")
+    for name, value in start.items():
+        named[name].value = value
+    for control in named.values():
+        control.observe(update, names="value")
+    update()
+    box = w.VBox([grouped(named.values()), *below])
+    box.controls, box.tiles = named, tiles
+    present(box, still(tiles))
+    return box
+
+
+def still(tiles: Tiles, width: int = 240) -> bytes:
+    """The first four tiles side by side, for where no widget can be."""
+    pictures = [Image.open(io.BytesIO(image.value)).convert("RGBA") for image in tiles.images.values() if image.value]
+    pictures = [picture.resize((width, width * picture.height // picture.width)) for picture in pictures[:4]]
+    page = Image.new(
+        "RGB", (len(pictures) * (width + 8) + 1, max((p.height for p in pictures), default=0) + 1), "white"
+    )
+    for number, picture in enumerate(pictures):
+        page.paste(picture, (number * (width + 8), 0), picture)
+    return png(np.asarray(page))
+
+
+def present(box: w.DOMWidget, png: bytes) -> None:
+    """Show a widget, or where none can be shown (GitHub, a page, papermill's copy) the picture."""
+    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+    data = {"application/vnd.jupyter.widget-view+json": view, "image/png": base64.b64encode(png).decode()}
+    display(data | {"text/plain": "an interactive widget; run the cell to use it"}, raw=True)
+
+
+def setup_of(box) -> Setup:
+    """The scene that a composer or playground shows at present, to go on with in code."""
+    names = [field.name for field in dataclasses.fields(Setup)]
+    return Setup(**{name: box.controls[name].value for name in names})
+
+
+def own_photos(predictor, examples: dict | None = None) -> w.VBox:
+    """Upload a photo and its empty background: mask, depth, cutout, and links to save them.
+
+    examples: {name: (photo, background)}, paths that are bundled, the first shown at the start.
+    """
+    style, wide = {"description_width": "120px"}, w.Layout(width="330px")
+    named = {
+        "example": w.Dropdown(options=["", *(examples or {})], description="example", style=style, layout=wide),
+        "photo": w.FileUpload(accept="image/*", description="photo"),
+        "background": w.FileUpload(accept="image/*", description="background"),
+        "align": w.Checkbox(False, description="align the background", style=style, layout=wide),
+        "fov": w.BoundedFloatText(60, min=20, max=120, description="field of view, °", style=style, layout=wide),
+        "eye_height": w.BoundedFloatText(1.5, min=0.2, max=5, description="camera height, m", style=style, layout=wide),
+    }
+    tiles, note, links = Tiles(PHOTOS), w.HTML(), w.HTML()
+
+    def update(change=None):
+        with reported(note):
+            if change is not None and change["owner"] in (named["photo"], named["background"]):
+                named["example"].value = ""
+            if named["example"].value:
+                pair = [Image.open(path) for path in examples[named["example"].value]]
+            else:
+                pair = [uploaded(named[name], name) for name in ("photo", "background")]
+            if None in pair:
+                note.value = "Choose a photo and a background: the same place from the same spot, without the object."
+                return
+            note.value, files = use(
+                predictor, *pair, **{key: named[key].value for key in ("align", "fov", "eye_height")}
+            )
+            tiles.show(files)
+            links.value = "Save: " + " · ".join(link(name, files[name]) for name in ("mask", "depth in mm", "cutout"))
+
+    start = {"example": next(iter(examples))} if examples else {}
+    return assemble(named, start, update, [note, tiles.box, links], tiles)
+
+
+def use(predictor, photo, background, align: bool, fov: float, eye_height: float) -> tuple[str, dict[str, bytes]]:
+    """Predict for two pictures: what to say, and PNG files. Raises as `Predictor.predict`."""
+    photo, background = read_picture(photo, "photo"), read_picture(background, "background")
+    check_sizes(photo, background)
+    words = []
+    if align:
+        aligned = align_pictures(photo, background)
+        background = aligned.background
+        words.append(aligned.reason)
+    mask, depth = predictor.predict(photo, background, fov, eye_height)
+    found = mask > 0.5
+    words.append(f"The object covers {found.mean():.1%} of the picture")
+    words[-1] += f" and is about {np.median(depth[found]):.1f} m away." if found.any() else ": nothing found."
+    files = {
+        "photo": png(photo), "mask": png(np.uint8(plots.overlay(photo, mask) * 255)),
+        "depth": png(color_depth(depth)), "cutout": png(cut_out(photo, mask)),
+        "depth in mm": png(np.uint16(np.clip(np.rint(depth * 1000), 0, 65535))),
+    }  # fmt: skip
+    return " ".join(words), files
+
+
+def uploaded(upload: w.FileUpload, name: str):
+    """What a FileUpload holds as a Pillow image, or None. Its value is a dict in ipywidgets 7, a tuple in 8."""
+    files = list(upload.value.values() if isinstance(upload.value, dict) else upload.value)
+    if not files:
+        return None
+    try:
+        picture = Image.open(io.BytesIO(bytes(files[-1]["content"])))
+        picture.load()
+        return ImageOps.exif_transpose(picture)
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{name}: this file is no picture that can be read ({error})") from None
+
+
+def png(picture: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def link(name: str, content: bytes) -> str:
+    """A link that saves a file without a server."""
+    data = base64.b64encode(content).decode()
+    return f'<a download="{name.replace(" ", "_")}.png" href="data:image/png;base64,{data}">{name}</a>'

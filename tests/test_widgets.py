@@ -1,0 +1,109 @@
+"""The widgets without a browser: what moving a control does."""
+
+import datetime
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maskdepth_utils import assets, widgets
+from maskdepth_utils.inference import Prediction
+from maskdepth_utils.live import Setup, build, draw_scene
+
+
+class Half:
+    """A predictor that finds an object in the left half, 3 m away."""
+
+    def predict(self, image, background, fov=60.0, eye_height=1.5):
+        image = np.asarray(image)
+        mask = np.zeros(image.shape[:2], np.float32)
+        mask[:, : mask.shape[1] // 2] = 1
+        return Prediction(mask, np.full(mask.shape, 3.0 * eye_height / 1.5, np.float32))
+
+
+def picture(value: bytes):
+    return np.asarray(Image.open(io.BytesIO(value)))
+
+
+def test_the_composer_shows_what_its_controls_say():
+    box = widgets.composer(distance=2.5)
+    first = {name: image.value for name, image in box.tiles.images.items()}
+    box.controls["distance"].value = 4.0
+    changed = {name for name, image in box.tiles.images.items() if image.value != first[name]}
+    assert changed == {"image", "mask", "depth"}
+    setup = widgets.setup_of(box)
+    assert setup == Setup(assets.room_names("test")[0], assets.object_names("test")[0], distance=4.0)
+    scene = build(setup)
+    assert box.tiles.images["image"].value == draw_scene(scene, (80, 120))["image"]
+    note = box.children[1]
+    assert f"{scene.depth[120, 80]:.2f} m" in note.value
+    box.controls["azimuth"].value = 28
+    box.controls["distance"].value = 1.6
+    assert "data" in note.value or "out of the picture" in note.value  # why the data have no such sample
+
+
+def test_the_playground_scores_network_and_threshold():
+    box = widgets.playground(Half(), distance=2.5)
+    note, mask = box.children[1], box.tiles.images["mask"].value
+    assert "IoU <b>" in note.value and "RMSE" in note.value
+    box.controls["azimuth"].value = -10.0
+    assert box.tiles.images["mask"].value != mask
+
+
+def test_a_mistake_in_the_start_values_is_said():
+    with pytest.raises(ValueError, match="unknown settings colour: expected some of room, object"):
+        widgets.composer(colour=3)
+
+
+def test_an_error_is_words_and_the_widget_goes_on(monkeypatch):
+    box = widgets.composer()
+    monkeypatch.setattr(widgets, "build", lambda setup: (_ for _ in ()).throw(ValueError("too <far> away")))
+    box.controls["distance"].value = 5.0
+    assert "too &lt;far&gt; away" in box.children[1].value
+    monkeypatch.undo()
+    box.controls["distance"].value = 4.0
+    assert "Under the cross" in box.children[1].value
+
+
+def file(content: bytes, name="a.png"):
+    when = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+    content = memoryview(content)
+    return {"name": name, "type": "image/png", "size": len(content), "content": content, "last_modified": when}
+
+
+def as_png(size):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, (90, 120, 150)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_own_photos_are_predicted_and_can_be_saved():
+    box = widgets.own_photos(Half())
+    note, links = box.children[1], box.children[3]
+    assert "Choose a photo" in note.value and links.value == ""
+    box.controls["photo"].value = (file(as_png((80, 60))),)
+    assert "Choose a photo" in note.value
+    box.controls["background"].value = (file(as_png((80, 60))),)
+    assert "covers 50.0% of the picture and is about 3.0 m away" in note.value
+    assert links.value.count("download=") == 3
+    assert picture(box.tiles.images["cutout"].value).shape == (60, 80, 4)
+    box.controls["eye_height"].value = 3.0
+    assert "about 6.0 m away" in note.value
+
+
+@pytest.mark.parametrize(
+    "content, words", [(b"no picture", "no picture that can be read"), (as_png((70, 60)), "equal sizes")]
+)
+def test_a_bad_upload_is_said_in_place(content, words):
+    box = widgets.own_photos(Half())
+    box.controls["photo"].value = (file(as_png((80, 60))),)
+    box.controls["background"].value = (file(content),)
+    assert words in box.children[1].value
+
+
+def test_uploads_of_both_versions_of_ipywidgets():
+    class Upload:
+        value = {"a.png": {"content": as_png((40, 40)), "metadata": {}}}  # version 7
+
+    assert widgets.uploaded(Upload(), "photo").size == (40, 40)
