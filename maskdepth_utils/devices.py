@@ -45,9 +45,12 @@ def machine_facts(device: torch.device, precision: str) -> dict:
 
 
 def start_worker(number: int) -> None:
-    """In a loader's worker: leave Ctrl-C to the main process, which still wants the batches that are under way."""
+    """In a loader's worker: leave signals to the main process, which still wants the batches that are under way.
+
+    Of SIGTERM this holds for the first one only, which may be for all processes; a second one is for this one.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(number, signal.SIG_DFL))
     torch.set_num_threads(1)  # the workers are the parallelism
     cv2.setNumThreads(0)
 

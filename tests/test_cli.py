@@ -1,6 +1,7 @@
 """The command line as a newcomer meets it: help, results, --json, and errors in one line."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -230,9 +231,9 @@ def test_without_data_it_says_what_to_do(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 1])
-def test_ctrl_c_in_a_terminal_saves_and_the_same_command_goes_on(data, tmp_path, workers):
-    """SIGINT to the whole process group, as a terminal sends it."""
+@pytest.mark.parametrize("workers, sent", [(0, signal.SIGINT), (1, signal.SIGINT), (1, signal.SIGTERM)])
+def test_a_signal_to_all_processes_saves_and_the_same_command_goes_on(data, tmp_path, workers, sent):
+    """SIGINT to the whole process group, as a terminal sends it; SIGTERM, as a machine that shuts down."""
     command = f"train --out {tmp_path} --samples 100000 {TINY.replace('--workers 0', f'--workers {workers}')}"
     process = subprocess.Popen(
         [sys.executable, "-m", "maskdepth_utils", *command.split()],
@@ -242,12 +243,11 @@ def test_ctrl_c_in_a_terminal_saves_and_the_same_command_goes_on(data, tmp_path,
     while not list(tmp_path.glob("tensorboard/*")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.2)
     time.sleep(3)
-    import os
-
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, sent)
     text, _ = process.communicate(timeout=200)
     assert process.returncode == 0, text
-    assert "Stopped by Ctrl-C at step" in text and "To go on" in text and "Traceback" not in text
+    reason = "Ctrl-C" if sent == signal.SIGINT else "the system (SIGTERM)"
+    assert f"Stopped by {reason} at step" in text and "To go on" in text and "Traceback" not in text
     step = checkpoint.newest_step(tmp_path)
     assert step > 0
     done = subprocess.run(
