@@ -152,8 +152,8 @@ def training():
         [
             *lines,
             "",
-            f"Begun at commit {report['stages'][0]['commit']}; seed 0 where a command names no other. The curves: [training_maskdepthnet.json]"
-            "(../results/training_maskdepthnet.json).",
+            f"Begun at commit {report['stages'][0]['commit']}; seed 0 where a command names no other. The curves: "
+            "[training_maskdepthnet.json](../results/training_maskdepthnet.json).",
         ]
     )
 
