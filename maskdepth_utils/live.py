@@ -22,10 +22,12 @@ from .compose import compose, nearest_distance
 from .data import USUAL_BRIGHTNESS
 from .draws import Draws
 from .metrics import iou, rmse
+from .photos import color_depth
 from .place import footprint, is_free
 
 TILE = 320  # pixels: twice the picture, so that single pixels can be seen
-FARTHEST = 10.0  # metres, at the dark end of every depth picture: so that two of them can be compared
+FARTHEST = 10.0  # metres
+LIMITS = (0.0, FARTHEST)  # of every depth picture's colours, so that two of them can be compared
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def draw_scene(scene: Built, pixel=None) -> dict[str, bytes]:
         "background": scene.background,
         "image": scene.image,
         "mask": np.repeat(np.uint8(scene.mask * 255)[..., None], 3, axis=2),
-        "depth": color_depth(scene.depth),
+        "depth": color_depth(scene.depth, LIMITS),
     }
     return {name: to_png(tile, pixel) for name, tile in tiles.items()}
 
@@ -119,16 +121,11 @@ def draw_play(scene: Built, played: Played) -> dict[str, bytes]:
         "background": scene.background,
         "mask": to_bytes(plots.compare_masks(scene.image, scene.mask, played.mask)),
         "threshold": to_bytes(plots.compare_masks(scene.image, scene.mask, played.threshold_mask)),
-        "depth": color_depth(played.depth),
-        "true depth": color_depth(scene.depth),
+        "depth": color_depth(played.depth, LIMITS),
+        "true depth": color_depth(scene.depth, LIMITS),
         "depth error": to_bytes(colormaps["cividis"](error)[..., :3]),
     }
     return {name: to_png(tile) for name, tile in tiles.items()}
-
-
-def color_depth(metres: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 3), near is bright, with the same colour for the same distance in every picture."""
-    return to_bytes(colormaps[plots.DEPTH_COLORS](np.clip(metres / FARTHEST, 0, 1))[..., :3])
 
 
 def to_bytes(picture: np.ndarray) -> np.ndarray:

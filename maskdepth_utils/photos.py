@@ -108,9 +108,12 @@ def cut_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.dstack([image, np.uint8(np.rint(np.clip(mask, 0, 1) * 255))])
 
 
-def color_depth(depth: np.ndarray) -> np.ndarray:
-    """Metres (H, W) as colours, uint8 (H, W, 3): yellow is the nearest, dark blue the farthest."""
+def color_depth(depth: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
+    """Metres (H, W) as colours, uint8 (H, W, 3): yellow is the nearest, dark blue the farthest.
+
+    limits: the distances of these two colours, to compare pictures; the depth's own, if not given.
+    """
     from .plots import DEPTH_COLORS
 
-    low, high = float(depth.min()), float(depth.max())
+    low, high = limits or (float(depth.min()), float(depth.max()))
     return np.uint8(colormaps[DEPTH_COLORS]((depth - low) / max(high - low, 0.1))[..., :3] * 255)

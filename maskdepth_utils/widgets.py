@@ -1,4 +1,4 @@
-"""Sliders on live.py: a composer (notebook 01), a playground and your own photos (notebook 07).
+"""Sliders on live.py: a composer, a playground and your own photos. (Not in a notebook yet.)
 
 Each function returns a box of plain ipywidgets and shows it together with a still picture, for readers without a
 kernel. While a slider moves, the browser sends its next value only when the last one has been answered, so values

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from maskdepth_utils.assets import object_names, room_names
-from maskdepth_utils.live import Setup, build, color_depth, draw_play, draw_scene, play
+from maskdepth_utils.live import LIMITS, Setup, build, draw_play, draw_scene, play
+from maskdepth_utils.photos import color_depth
 
 SETUP = Setup(room_names("test")[0], object_names("test")[2], azimuth=3.0, distance=2.6)
 
@@ -54,7 +55,7 @@ def test_pictures_show_the_scene_pixel_by_pixel():
     assert np.array_equal(tiles["image"][::2, ::2], scene.image)
     marked = decode(draw_scene(scene, pixel=(40, 100))["image"])
     assert tuple(marked[201, 81]) == (255, 255, 255) and np.array_equal(marked[:100], tiles["image"][:100])
-    bright = color_depth(np.array([[1.0, 9.0]])).astype(int).sum(-1)[0]
+    bright = color_depth(np.array([[1.0, 9.0]]), LIMITS).astype(int).sum(-1)[0]
     assert bright[0] > bright[1]  # near is bright
 
 
