@@ -90,6 +90,7 @@ def add_train_options(add, group) -> None:
     add("--save-to", metavar="FILE", help="when finished, also write a small file for `predict` (fp16)")
     add = group("samples").add_argument
     add_sample_options(add, gap="mixed")
+    add("--recolor", action="store_true", help="other colours for room and object in each training sample")
     add("--workers", type=int, default=1, help="processes that make samples beside the training")
     add("--val-gap", choices=GAPS, default="tripod", help="gap of the held-out samples")
     add("--val-every", type=positive, default=500, help="steps between measurements on held-out samples")
@@ -99,7 +100,7 @@ def add_train_options(add, group) -> None:
     add("--init", metavar="PATH", help="start from this checkpoint, a file or a run's folder (of 80 px, say)")
     add("--imagenet", action="store_true", help="start the encoder from ImageNet weights (a download)")
     add("--no-skips", action="store_true", help="MaskDepthNet without skip connections")
-    add("--detail", choices=("on", "off"), help="MaskDepthNet: the pictures' detail at full size (on, with skips)")
+    add("--detail", choices=("on", "off", "raw"), help="MaskDepthNet: the pictures' detail at full size (on, with skips)")
     add("--stem", choices=("7x7", "3x3"), default="7x7", help="MaskDepthNet's first convolution")
     add("--width", type=float, help="MaskDepthNet: factor on all channels (1); MaskNet: channels (32)")
     add = group("optimisation").add_argument

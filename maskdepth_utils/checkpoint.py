@@ -115,9 +115,15 @@ def read_weights(path) -> tuple[dict, dict]:
     return tensors, metadata
 
 
-def load_weights(model, tensors: dict, source) -> None:
-    """Copy tensors into a network. Raises CheckpointError if names or shapes are not its own."""
+def load_weights(model, tensors: dict, source, grow: bool = False) -> None:
+    """Copy tensors into a network. Raises CheckpointError if names or shapes are not its own.
+
+    grow: a convolution may have more inputs than the file's: it keeps the file's weights for the first ones and
+    starts with 0 for the others, so that it computes what it did before.
+    """
     own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    if grow:
+        tensors = {name: widened(tensor, own.get(name)) for name, tensor in tensors.items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if own != found:
         differing = sorted(name for name in own.keys() | found.keys() if own.get(name) != found.get(name))
@@ -128,6 +134,14 @@ def load_weights(model, tensors: dict, source) -> None:
             f"(expected {own.get(name, 'none')}, found {found.get(name, 'none')})"
         )
     model.load_state_dict(tensors)
+
+
+def widened(tensor, shape: tuple | None):
+    """A convolution's weights (O, I, k, k) with zeros for further inputs; the tensor itself if `shape` asks otherwise."""
+    old = tuple(tensor.shape)
+    if shape is None or len(old) != 4 or old[:1] + old[2:] != shape[:1] + shape[2:] or old[1] >= shape[1]:
+        return tensor
+    return torch.cat([tensor, tensor.new_zeros(old[0], shape[1] - old[1], *old[2:])], dim=1)
 
 
 def write_run(folder, model_tensors: dict, optimizer_tensors: dict, state: dict, metadata: dict) -> Path:

@@ -27,14 +27,14 @@ def train(options) -> dict:
     torch.manual_seed(options.seed)
     model = new_network(options)
     if options.init:
-        checkpoint.load_weights(model, load_network(options.init)[0].state_dict(), options.init)
+        checkpoint.load_weights(model, load_network(options.init)[0].state_dict(), options.init, grow=True)
     weights = {"mask": dict(options.mask_loss or []), "depth": dict(options.depth_loss or [])}
     weights["mask"] |= {"ssim_on": options.mask_ssim_on} if options.mask_ssim_on else {}
     weights = {name: terms for name, terms in weights.items() if terms}
     samples = functools.partial(MaskDepthDataset, size=options.size, seed=options.seed)
     history = fit(
         model,
-        samples("train", gap=options.gap, rooms=options.rooms),
+        samples("train", gap=options.gap, rooms=options.rooms, recolor=options.recolor),
         steps=options.steps,
         samples=None if options.steps else options.samples,
         batch=options.batch,
@@ -69,7 +69,7 @@ def new_network(options):
     if options.network == "MaskNet":
         return models.MaskNet(**({"width": int(options.width)} if options.width else {}))
     arguments = {"width": options.width} if options.width else {}
-    arguments |= {"detail": options.detail == "on"} if options.detail else {}
+    arguments |= {"detail": {"on": True, "off": False}.get(options.detail, "raw")} if options.detail else {}
     weights = "DEFAULT" if options.imagenet else None
     return models.MaskDepthNet(skips=not options.no_skips, stem=options.stem, weights=weights, **arguments)
 

@@ -47,7 +47,7 @@ def compose(room: Room, cutout: Cutout, distance, azimuth, flip=False, shadow=Tr
 
     flip mirrors the finished composite, with its background, mask and depth. shadow: False for none, True for
     the rendered contact shadow, or its strength from 0 to 1. gain multiplies the object's colours, to match
-    the room's light. Whether the object fits there is not looked at: see place.py.
+    the room's light; a 3x3 matrix mixes them. Whether the object fits there is not looked at: see place.py.
     """
     rotation = camera_rotation(room.pitch, azimuth)
     image, depth, mask = room.image.copy(), room.depth, np.zeros(room.depth_mm.shape, np.float32)
@@ -87,9 +87,9 @@ def _paste(image, mask, depth, floor, cutout, rotation, distance, gain):
     # OpenCV mixes three channels with one several times as fast as NumPy's broadcasting
     opacity, paint = cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB), cv2.cvtColor(color, cv2.COLOR_RGBA2RGB)
     paint = paint.astype(np.float32)
-    if gain != 1:
-        paint *= np.float32(gain)
-        paint = np.minimum(paint, 255 * opacity)  # premultiplied: white is as large as alpha
+    if np.ndim(gain) or gain != 1:
+        paint = cv2.transform(paint, np.float32(gain * np.eye(3) if np.ndim(gain) == 0 else gain))
+        paint = np.clip(paint, 0, 255 * opacity)  # premultiplied: white is as large as alpha
     image[here] = cv2.add(image[here] * (1 - opacity), paint, dtype=cv2.CV_8U)  # rounds
     mask[here] = alpha
     np.copyto(behind, z, where=alpha > 0.5)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from . import assets
+from . import assets, augment
 from .assets import VIEWS, AssetError, load_cutout, load_room, object_names, room_names
 from .capture import LEVELS, draw_level, shoot
 from .draws import Draws
@@ -34,17 +34,18 @@ class MaskDepthDataset(Dataset):
     samples, each 2x2 pixels averaged). gap: what differs between the two shots, one of "none", "tripod",
     "handheld" and "mixed" (see capture.py); it changes neither place nor light. seed: another seed gives
     other places, lights and gaps. rooms: how many training rooms, in order; 100 make 100 x 100 x 2 x 20 =
-    400,000 samples. val and test always use all of theirs.
+    400,000 samples. val and test always use all of theirs. recolor: other colours for room and object in each
+    sample (augment.py), the same in both shots; places, depths and gaps stay.
 
     Sample i depends on (seed, split, i) and nothing else: not on the order, the number of workers or the
     machine. Any slice of the indices is a good mixture, see `locate`.
     """
 
-    def __init__(self, split="train", size=160, gap="handheld", seed=0, rooms=100, data=None):
+    def __init__(self, split="train", size=160, gap="handheld", seed=0, rooms=100, recolor=False, data=None):
         _check(size, gap)
         Draws(seed, split, 0)  # refuses a bad seed here and now, not in a worker
         self.data = str(data or assets.data_dir())
-        self.split, self.size, self.gap, self.seed = split, size, gap, seed
+        self.split, self.size, self.gap, self.seed, self.recolor = split, size, gap, seed, recolor
         self.rooms, self.objects = room_names(split, self.data), object_names(split, self.data)
         if split == "train":
             if not 1 <= rooms <= len(self.rooms):
@@ -88,13 +89,18 @@ class MaskDepthDataset(Dataset):
         for shift in range(len(self.objects)):
             name = self.objects[(object_number + shift) % len(self.objects)]
             look = {"flip": flip, "shadow": gap != "none", "gain": gain}
+            if self.recolor:
+                look["gain"] = gain * augment.color_matrix(draws.fork("object's colors"))
             found = place(room, name, draws.fork(f"place {shift}"), self.data, **look)
             if found:
                 break
         else:
             raise AssetError(f"No object of {self.split!r} fits into {room.name}: see its entry in rooms.json")
         placement, composite = found
-        image, background = shoot(composite.image, composite.background, gap, gap_draws)
+        pictures = composite.image, composite.background
+        if self.recolor:
+            pictures = augment.recolor(pictures, draws.fork("colors"))
+        image, background = shoot(*pictures, gap, gap_draws)
         cutout = load_cutout(name, placement.yaw, 0, self.data)
         about = {
             "index": index, "room": room.name, "view": place_number % self.views, "object": name,

@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
+from .differences import CHANNELS, USUAL, differences, match_exposure
+
 TASKS = ("mask", "depth")
 MINIMUM_SIZE = 32  # pixels: the 7x7 stem's deepest features are then 1x1
 DETAIL, FINE = 32, {"mask": (32, 16), "depth": (16,)}  # channels at full size, where each costs most
-USUAL_DIFFERENCE = 0.1  # of image and background on an object: brings differences to a scale of about 1
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -137,14 +138,20 @@ def conv_relu(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Detail(nn.Sequential):
-    """What the pictures themselves say, at full size: the image and the difference of both, through a conv3x3.
+    """What the pictures themselves say, at full size: the image and the differences of both, through a conv3x3.
 
-    Thin legs are gone from every stage of the encoder; what gives them away is the difference between the pictures. A
-    convolution could subtract them, but small differences of large numbers are slow to learn, and bf16 rounds them off.
+    Thin legs are gone from every stage of the encoder; what gives them away is the difference between the pictures.
+    A convolution could subtract them, but not divide: neither noise nor contrast can it take out. `differences` can.
+    With raw=True it reads the plain difference instead.
     """
 
+    def __init__(self, raw: bool = False):
+        super().__init__(conv_relu(3 + (3 if raw else CHANNELS), DETAIL))
+        self.raw = raw
+
     def forward(self, image: Tensor, background: Tensor) -> Tensor:
-        return super().forward(torch.cat([image, (image - background) / USUAL_DIFFERENCE], dim=1))
+        found = (image - background) / USUAL if self.raw else differences(image, background)
+        return super().forward(torch.cat([image, found], dim=1))
 
 
 class Branch(nn.Module):
@@ -191,8 +198,9 @@ class MaskDepthNet(nn.Module):
     needs several values per channel.)
 
     skips    True: each decoder block gets the encoder stage of its size. False: the 2020 network, without.
-    detail   True: both branches get the two pictures' `Detail` at full size, a skip around the whole network.
-             None: as skips.
+    detail   True: both branches get the two pictures' `Detail` at full size, a skip around the whole network,
+             and the background gets the image's exposure before all else (differences.py). None: as skips.
+             "raw": without the exposure, and with the plain difference of the pictures only.
     stem     "7x7" (stride 2, fast) or "3x3" (full resolution, three times slower, the 2020 network's).
              MaskDepthNet(skips=False, stem="3x3") has exactly the original's 16,181,090 parameters.
     weights  None: random. "DEFAULT": torchvision's ImageNet weights for the encoder. The 7x7 stem is inflated
@@ -204,7 +212,7 @@ class MaskDepthNet(nn.Module):
     """
 
     def __init__(
-        self, skips=True, stem="7x7", weights: str | None = None, tasks=TASKS, width=1.0, detail: bool | None = None
+        self, skips=True, stem="7x7", weights: str | None = None, tasks=TASKS, width=1.0, detail: bool | str | None = None
     ):  # fmt: skip
         super().__init__()
         if stem not in ("7x7", "3x3"):
@@ -215,6 +223,8 @@ class MaskDepthNet(nn.Module):
             raise ValueError(f'weights: expected None or "DEFAULT" (ImageNet), found {weights!r}')
         if weights and width != 1:
             raise ValueError(f"weights: ImageNet's fit width=1 only, found width={width}; use weights=None")
+        if detail not in (None, True, False, "raw"):
+            raise ValueError(f'detail: expected True, False, None or "raw", found {detail!r}')
         # A checkpoint keeps these, to build the same network again; it brings its own weights.
         detail = skips if detail is None else detail
         self.arguments = {"skips": skips, "stem": stem, "tasks": list(tasks), "width": width, "detail": detail}
@@ -222,7 +232,7 @@ class MaskDepthNet(nn.Module):
         branch_channels = [max(16, int(c * width)) for c in (256, 128, 64, 32, 16)]
         stage_channels = encoder_channels[:1] + encoder_channels  # the stem has as many as the first stage
         self.encoder = Encoder(stem, encoder_channels)
-        self.detail = Detail(conv_relu(6, DETAIL)) if detail else None
+        self.detail = Detail(raw=detail == "raw") if detail else None
         branches = {
             task: Branch(stage_channels, branch_channels, skips, FINE[task] if detail else ())
             for task in TASKS if task in tasks
@@ -237,6 +247,8 @@ class MaskDepthNet(nn.Module):
 
     def forward(self, image: Tensor, background: Tensor) -> MaskDepth:
         check_pair(image, background)
+        if self.detail is not None and not self.detail.raw:
+            background = match_exposure(image, background)
         pair = (torch.cat([image, background], dim=1) - self.mean) / self.std
         *stages, deepest = self.encoder(pair)
         detail = None if self.detail is None else self.detail(image, background)

@@ -1,0 +1,36 @@
+"""Other colours for training samples, so that a network cannot know a room or an object by them. Pure NumPy and OpenCV.
+
+Notebook 05 shows what it is worth: training rooms are few, and a network that knows the green carpet need not
+look where the floor ends. What it learns then must be of shapes, which is what depth is made of.
+"""
+
+import math
+
+import cv2
+import numpy as np
+
+from .draws import Draws
+
+HUE = 30.0  # degrees, standard deviation of the turn of all hues
+SATURATION, BRIGHTNESS, GAMMA = 0.35, 0.1, 0.2  # standard deviations of the factors' logarithms
+GRAY = np.full((3, 3), 1 / 3)
+
+
+def color_matrix(draws: Draws) -> np.ndarray:
+    """A random linear change of colours, float64 (3, 3): turned hues, more or less saturation, another brightness.
+
+    Gray stays gray. The hues turn about the gray axis of the RGB cube (Rodrigues' formula).
+    """
+    angle = math.radians(draws.normal(0, HUE))
+    cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+    turned = math.cos(angle) * (np.eye(3) - GRAY) + math.sin(angle) * cross
+    saturation, brightness = (math.exp(draws.normal(0, spread)) for spread in (SATURATION, BRIGHTNESS))
+    return brightness * (GRAY + min(saturation, 2.0) * turned)
+
+
+def recolor(pictures, draws: Draws) -> list[np.ndarray]:
+    """The same random colour matrix and gamma for all of the uint8 (H, W, 3) pictures: equal pixels stay equal."""
+    matrix = color_matrix(draws).astype(np.float32)
+    gamma = math.exp(min(0.6, max(-0.6, draws.normal(0, GAMMA))))
+    curve = np.uint8(np.rint(255 * (np.arange(256) / 255) ** gamma))
+    return [cv2.LUT(cv2.transform(picture, matrix), curve) for picture in pictures]
