@@ -30,7 +30,8 @@ def test_control_has_exactly_the_originals_parameters():
 
 def test_laterals_hardly_change_the_count():
     assert count_parameters(MaskDepthNet(stem="3x3", detail=False)) == 16_357_218
-    assert count_parameters(MaskDepthNet(stem="3x3")) == 16_389_042
+    assert count_parameters(MaskDepthNet(stem="3x3", detail="raw")) == 16_389_042
+    assert count_parameters(MaskDepthNet(stem="3x3")) == 16_390_770
     assert 16.0e6 < count_parameters(MaskDepthNet()) < 16.6e6
     assert count_parameters(MaskDepthNet(width=0.25)) < 1.2e6
     assert count_parameters(MaskNet()) < 110_000
@@ -93,13 +94,13 @@ def test_skips_carry_the_encoder_and_the_control_reads_only_sizes():
 
 def test_detail_carries_single_pixels_to_the_output():
     image, background = pictures(count=1)
-    for detail in (True, False):
+    for detail in (True, "raw", False):
         network = small(detail=detail).eval()
         with torch.no_grad():
             *stages, deepest = network.encoder(torch.rand(1, 6, 64, 64))
             details = [network.detail(image, other) if detail else None for other in (background, image)]
             outputs = [network.branches["mask"](deepest, stages, one, (64, 64)) for one in details]
-        assert torch.equal(*outputs) is not detail
+        assert torch.equal(*outputs) is not bool(detail)
 
 
 def test_every_parameter_learns():
@@ -195,6 +196,7 @@ def test_wrong_pictures_are_refused(image, background, message):
         ({"tasks": "depth"}, "tasks"),
         ({"tasks": ("depth", "normals")}, "tasks"),
         ({"weights": "IMAGENET"}, "weights"),
+        ({"detail": "fine"}, "detail"),
         ({"weights": "DEFAULT", "width": 0.5}, "width=1"),
     ],
 )

@@ -2,6 +2,7 @@
 
     python notebooks/tools/train_network.py maskdepthnet      # hours; stop and start it as you like
     python notebooks/tools/train_network.py masknet
+    python notebooks/tools/train_network.py maskdepthnet --from-stage 3 --init FILE     # the last stages alone
 
 Each stage is one `python -m maskdepth_utils train`, with its own folder under build/runs, and begins with the
 weights of the one before. The last one writes data/checkpoints/NAME.safetensors, and its checksum goes into
@@ -69,9 +70,19 @@ def main() -> None:
     recipes = json.loads((CHECKPOINTS / "recipe.json").read_text(encoding="utf8"))
     parser.add_argument("name", choices=sorted(recipes), help="which network")
     parser.add_argument("--max-minutes", type=float, help="stop the stage that is at work after so long; run it again")
+    parser.add_argument("--from-stage", type=int, default=1, metavar="N", help="begin there, with the weights of --init; "
+                        "the stored report of the stages before is kept")  # fmt: skip
+    parser.add_argument("--init", metavar="FILE", help="with --from-stage: what stage N - 1 ended with")
     args = parser.parse_args()
-    report = {"network": args.name, "machine": machine(), "stages": []}
-    for stage in stages(args.name, recipes[args.name]):
+    made, path, earlier = stages(args.name, recipes[args.name]), RESULTS / f"training_{args.name}.json", []
+    if not 1 <= args.from_stage <= len(made) or (args.from_stage > 1) != bool(args.init):
+        parser.error(f"--from-stage: expected 2 to {len(made)} together with --init, found {args.from_stage}")
+    if args.init:
+        stage = made[args.from_stage - 1]
+        stage["options"][stage["options"].index("--init") + 1] = args.init
+        earlier = json.loads(path.read_text(encoding="utf8"))["stages"][: args.from_stage - 1]
+    report = {"network": args.name, "machine": machine(), "stages": earlier}
+    for stage in made[args.from_stage - 1 :]:
         begun = ROOT / f"{stage['out']}.commit"  # what trains is the code of the beginning
         if not begun.exists():
             checkpoint.write_file(begun, commit().encode())
@@ -87,7 +98,6 @@ def main() -> None:
         text = "python -m maskdepth_utils train " + shlex.join(stage["options"])
         report["stages"].append({"command": text, "commit": begun.read_text(), **summarise(stage["out"])})
     write_checksums()
-    path = RESULTS / f"training_{args.name}.json"
     checkpoint.write_file(path, (json.dumps(report, indent=1) + "\n").encode())
     print(f"wrote {path.relative_to(ROOT)}")
 
