@@ -100,7 +100,7 @@ def add_train_options(add, group) -> None:
     add("--init", metavar="PATH", help="start from this checkpoint, a file or a run's folder (of 80 px, say)")
     add("--imagenet", action="store_true", help="start the encoder from ImageNet weights (a download)")
     add("--no-skips", action="store_true", help="MaskDepthNet without skip connections")
-    add("--detail", choices=("on", "off", "raw"), help="MaskDepthNet: the pictures' detail at full size (on, with skips)")
+    add("--detail", choices=("on", "off", "raw"), help="MaskDepthNet: what differs, at full size (on, if with skips)")
     add("--stem", choices=("7x7", "3x3"), default="7x7", help="MaskDepthNet's first convolution")
     add("--width", type=float, help="MaskDepthNet: factor on all channels (1); MaskNet: channels (32)")
     add = group("optimisation").add_argument

@@ -137,7 +137,7 @@ def load_weights(model, tensors: dict, source, grow: bool = False) -> None:
 
 
 def widened(tensor, shape: tuple | None):
-    """A convolution's weights (O, I, k, k) with zeros for further inputs; the tensor itself if `shape` asks otherwise."""
+    """A convolution's weights (O, I, k, k) with zeros for the further inputs in `shape`; any other tensor as it is."""
     old = tuple(tensor.shape)
     if shape is None or len(old) != 4 or old[:1] + old[2:] != shape[:1] + shape[2:] or old[1] >= shape[1]:
         return tensor

@@ -1,4 +1,4 @@
-"""How two shots of a place differ, pixel by pixel, with what the shots themselves differ by taken out. Built in notebook 03.
+"""How two shots of a place differ, once exposure and noise are taken out. Built in notebook 03.
 
 A raw difference mixes three things: the object, another exposure, and noise. The last two say nothing of the
 object, and both can be measured on the pictures themselves, since most pixels show no object. What is left is as

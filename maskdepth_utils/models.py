@@ -212,7 +212,8 @@ class MaskDepthNet(nn.Module):
     """
 
     def __init__(
-        self, skips=True, stem="7x7", weights: str | None = None, tasks=TASKS, width=1.0, detail: bool | str | None = None
+        self, skips=True, stem="7x7", weights: str | None = None, tasks=TASKS, width=1.0,
+        detail: bool | str | None = None,
     ):  # fmt: skip
         super().__init__()
         if stem not in ("7x7", "3x3"):

@@ -70,9 +70,8 @@ def main() -> None:
     recipes = json.loads((CHECKPOINTS / "recipe.json").read_text(encoding="utf8"))
     parser.add_argument("name", choices=sorted(recipes), help="which network")
     parser.add_argument("--max-minutes", type=float, help="stop the stage that is at work after so long; run it again")
-    parser.add_argument("--from-stage", type=int, default=1, metavar="N", help="begin there, with the weights of --init; "
-                        "the stored report of the stages before is kept")  # fmt: skip
-    parser.add_argument("--init", metavar="FILE", help="with --from-stage: what stage N - 1 ended with")
+    parser.add_argument("--from-stage", type=int, default=1, metavar="N", help="begin with this stage")
+    parser.add_argument("--init", metavar="FILE", help="with --from-stage: the weights of the stage before")
     args = parser.parse_args()
     made, path, earlier = stages(args.name, recipes[args.name]), RESULTS / f"training_{args.name}.json", []
     if not 1 <= args.from_stage <= len(made) or (args.from_stage > 1) != bool(args.init):

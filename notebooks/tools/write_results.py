@@ -145,14 +145,15 @@ def training():
         curves = stage["curves"]
         lines.append(
             f"- `{stage['command']}`: {stage['samples']:,} samples in {stage['training_hours']:.1f} hours on "
-            f"{report['machine']['device']} ({report['machine']['processor']}); at its end IoU "
-            f"{curves['val_iou'][-1]:.3f} and depth RMSE {curves['val_rmse'][-1]:.3f} on validation samples"
+            f"{report['machine']['device']} ({report['machine']['processor']}, {stage['machine']['precision']}); "
+            f"begun at commit {stage['commit']}; at its end IoU {curves['val_iou'][-1]:.3f} and depth RMSE "
+            f"{curves['val_rmse'][-1]:.3f} on its validation samples"
         )
     return "\n".join(
         [
             *lines,
             "",
-            f"Begun at commit {report['stages'][0]['commit']}; seed 0 where a command names no other. The curves: "
+            "Seed 0 where a command names no other. The curves: "
             "[training_maskdepthnet.json](../results/training_maskdepthnet.json).",
         ]
     )
