@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from maskdepth_utils.assets import load_cutout, load_room, object_names, room_names
+from maskdepth_utils.checkpoint import CheckpointError, load_weights
 from maskdepth_utils.compose import compose
 from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.differences import CHANNELS, differences, match_exposure
@@ -79,9 +81,19 @@ def test_another_exposure_hardly_changes_what_the_network_says():
     assert outputs[True] < 0.05 < outputs["raw"]
 
 
-def test_a_matrix_recolors_the_cutout_and_the_number_one_leaves_it():
-    from maskdepth_utils.assets import load_cutout, load_room, object_names, room_names
+def test_a_network_can_grow_from_one_that_knew_the_plain_difference():
+    old, new = MaskDepthNet(width=0.125, detail="raw"), MaskDepthNet(width=0.125)
+    with pytest.raises(CheckpointError, match="detail"):
+        load_weights(new, old.state_dict(), "old")
+    load_weights(new, old.state_dict(), "old", grow=True)
+    first, before = new.detail[0][0].weight, old.detail[0][0].weight
+    assert torch.equal(first[:, :6], before) and not first[:, 6:].any()
+    background, image, _ = scene()
+    with torch.no_grad():  # the first six channels are those of before, so the detail is what it was
+        torch.testing.assert_close(new.detail(image, background), old.detail(image, background))
 
+
+def test_a_matrix_recolors_the_cutout_and_the_number_one_leaves_it():
     room, cutout = load_room(room_names("val")[0]), load_cutout(object_names("val")[0], 0, 0)
     plain, same, half = (compose(room, cutout, 3.0, 0.0, gain=g).image for g in (1.0, np.eye(3), 0.5 * np.eye(3)))
     assert np.array_equal(plain, same)

@@ -1,11 +1,12 @@
 """Our network beside a well-known library's: segmentation_models_pytorch's Unet with a ResNet18 encoder.
 
     pip install segmentation-models-pytorch onnxruntime onnxscript
-    python notebooks/tools/compare_unet.py          # an hour or two on a CPU; can be stopped and started
+    python notebooks/tools/compare_unet.py              # at 80 px; an hour or less on a CPU; can be stopped and started
+    python notebooks/tools/compare_unet.py --size 160   # hours
 
 Both begin at random and see the same samples in the same order, with the same losses, optimizer and schedule: those
-of recipe.json's last stage, for a quarter of its samples in all. Then both are evaluated on the same test samples and
-timed in turns in one run. Everything goes to data/results/compare_unet.json.
+of recipe.json's last stage of that size, and a quarter of all its samples of that size. Then both are evaluated on the
+same test samples and timed in turns in one run. Everything goes to data/results/compare_unet.json, one report a size.
 """
 
 import argparse
@@ -32,7 +33,8 @@ from maskdepth_utils.models import MaskDepth, count_parameters
 from maskdepth_utils.onnx_file import Deployed
 from maskdepth_utils.training import fit, mask_and_depth_loss
 
-SIZE, TESTED = 160, 400
+RUNS = NOTEBOOKS.parent / "build" / "runs"
+SIZE, TESTED = 160, 400  # pixels of the timed predictions; test samples
 
 
 class Unet(nn.Module):
@@ -51,13 +53,14 @@ def train(name: str, model, options, samples: int) -> dict:
     """Train (or go on); returns the test figures and the images per second."""
     losses = {"mask": dict(options.mask_loss or []), "depth": dict(options.depth_loss or [])}
     history = fit(
-        model, MaskDepthDataset("train", SIZE, options.gap, rooms=options.rooms), samples=samples, batch=options.batch,
+        model, MaskDepthDataset("train", options.size, options.gap, rooms=options.rooms, recolor=options.recolor),
+        samples=samples, batch=options.batch,
         loss=functools.partial(mask_and_depth_loss, **{task: terms for task, terms in losses.items() if terms}),
         lr=options.lr, weight_decay=options.weight_decay, optimizer=options.optimizer, schedule=options.schedule,
-        workers=options.workers, seed=options.seed, out=NOTEBOOKS.parent / "build" / "runs" / f"compare-{name}",
-        val=(MaskDepthDataset("val", SIZE, "tripod"), 500), val_samples=64,
+        workers=options.workers, seed=options.seed, out=RUNS / f"compare-{name}-{options.size}",
+        val=(MaskDepthDataset("val", options.size, "tripod"), 500), val_samples=64,
     )  # fmt: skip
-    test = loader(Subset(MaskDepthDataset("test", SIZE, "tripod"), range(TESTED)), batch=16)
+    test = loader(Subset(MaskDepthDataset("test", options.size, "tripod"), range(TESTED)), batch=16)
     speeds = sorted(record["images_per_second"] for record in history if "images_per_second" in record)
     facts = {"parameters": count_parameters(model), "training images/s": speeds[len(speeds) // 2]}
     return facts | metrics.evaluate(metrics.network_predict(model), test)
@@ -87,30 +90,33 @@ def predict(model, pair, bf16: bool):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, choices=(80, 160), default=80, help="of the pictures trained and tested on")
     parser.add_argument("--samples", type=int, help="how many (a quarter of the recipe's, if not given)")
-    samples = parser.parse_args().samples
+    args, started = parser.parse_args(), time.monotonic()
     recipe = json.loads((CHECKPOINTS / "recipe.json").read_text(encoding="utf8"))["maskdepthnet"]
     parsed = [make_parser().parse_args(["train", *stage["options"]]) for stage in stages("maskdepthnet", recipe)]
-    samples, options, started = samples or sum(one.samples for one in parsed) // 4, parsed[-1], time.monotonic()
+    parsed = [one for one in parsed if one.size == args.size]
+    samples, options = args.samples or sum(one.samples for one in parsed) // 4, parsed[-1]
+    options.detail = None  # the network as it is today, whatever that stage was trained with
     torch.manual_seed(0)
     models = {"MaskDepthNet": new_network(options), "smp Unet-ResNet18": Unet()}
     rows = {name: train(name.split()[0], model, options, samples) for name, model in models.items()}
     device, precision = choose_device(), choose_precision("auto", choose_device())
-    steps = {name: step_function(model, SIZE, options.batch, precision, device) for name, model in models.items()}
+    steps = {name: step_function(model, args.size, options.batch, precision, device) for name, model in models.items()}
     for name, seconds in measure(steps, 20.0).items():
         rows[name]["training step alone, images/s"] = options.batch / seconds
     for name, times in inference(models).items():
         rows[name] |= times
     report = {
-        "commit": commit(),
-        "machine": machine(),
-        "samples": samples,
-        "gap of the test": "tripod",
-        "results": rows,
-    }
-    report |= {"command": "python notebooks/tools/compare_unet.py", "seconds": round(time.monotonic() - started)}
+        "command": f"python notebooks/tools/compare_unet.py --size {args.size} --samples {samples}",
+        "commit": commit(), "machine": machine(), "seconds": round(time.monotonic() - started),
+        "samples": samples, "gap of the test": "tripod", "results": rows,
+    }  # fmt: skip
     print(to_text({"results": rows}))
-    checkpoint.write_file(RESULTS / "compare_unet.json", (json.dumps(report, indent=1) + "\n").encode())
+    path = RESULTS / "compare_unet.json"
+    reports = json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
+    reports[f"{args.size} px"] = report
+    checkpoint.write_file(path, (json.dumps(reports, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":
