@@ -1,6 +1,7 @@
 """Measure the shipped network for the tables in README.md and in its model card, and write these tables.
 
     python notebooks/tools/write_results.py --measure   # some minutes: stores data/results/evaluation.json and writes
+    python notebooks/tools/write_results.py --measure masknet   # of this network only
     python notebooks/tools/write_results.py             # writes the tables from the stored figures
     python notebooks/tools/write_results.py --check     # exit 1 if the table or the figures are out of date
 
@@ -24,9 +25,8 @@ from notebook_files import NOTEBOOKS
 
 ROOT = NOTEBOOKS.parent
 STORED = ROOT / "data" / "results" / "evaluation.json"
-NETWORK = ROOT / "data" / "checkpoints" / "maskdepthnet.safetensors"
-CARD = NETWORK.with_name("README.md")
-TRAINING = STORED.with_name("training_maskdepthnet.json")
+CHECKPOINTS = ROOT / "data" / "checkpoints"
+CARD = CHECKPOINTS / "README.md"
 COUNT = 400
 ROWS = {
     "composites, `none`": f"--gap none --count {COUNT}",
@@ -38,11 +38,12 @@ ROWS = {
 BASELINES = ("difference threshold", "one constant depth", "mean depth per pixel")
 
 
-def measure(rows=ROWS, count=None):
-    """Run the evaluations one after the other; returns what `STORED` holds. count: fewer pictures, for a try."""
+def measure(name="maskdepthnet", rows=ROWS, count=None):
+    """Run the evaluations one after the other; returns what `STORED` holds of a network. count: fewer pictures."""
     runs = []
     for row, options in rows.items():
         options += f" --count {count}" if count else ""
+        options += "" if name == "maskdepthnet" else f" --checkpoint {name} --no-baselines"
         print(f"{row} ...", end=" ", flush=True)
         start = time.monotonic()
         command = [sys.executable, "-m", "maskdepth_utils", "evaluate", *shlex.split(options), "--json"]
@@ -53,7 +54,7 @@ def measure(rows=ROWS, count=None):
         print(f"{seconds:.0f} s", flush=True)
         command = f"python -m maskdepth_utils evaluate {options} --json"
         runs.append({"row": row, "command": command, "seconds": seconds, **json.loads(done.stdout)})
-    return {"commit": commit(), "machine": machine(), "network": checksum(), "runs": runs}
+    return {"commit": commit(), "machine": machine(), "network": checksum(name), "runs": runs}
 
 
 def commit():
@@ -78,8 +79,8 @@ def machine():
     return {"processor": name, "device": device, "python": platform.python_version(), "torch": torch.__version__}
 
 
-def checksum():
-    return hashlib.sha256(NETWORK.read_bytes()).hexdigest()[:16]
+def checksum(name="maskdepthnet"):
+    return hashlib.sha256((CHECKPOINTS / f"{name}.safetensors").read_bytes()).hexdigest()[:16]
 
 
 def table(stored):
@@ -132,29 +133,39 @@ def pages(stored):
     """{path: text} of the pages with tables."""
     texts = {path: path.read_text(encoding="utf8") for path in (ROOT / "README.md", CARD)}
     texts[ROOT / "README.md"] = between(texts[ROOT / "README.md"], "results", table(stored))
-    texts[CARD] = between(between(texts[CARD], "figures", figures(stored)), "training", training())
+    texts[CARD] = between(between(texts[CARD], "figures", figures(stored)), "training", training("maskdepthnet"))
+    texts[CARD] = between(texts[CARD], "masknet", masknet(stored))
     return texts
 
 
-def training():
-    """What the training's report says, in a sentence a stage; nothing if the network has none."""
-    if not TRAINING.is_file():
-        return ""
-    report, lines = json.loads(TRAINING.read_text(encoding="utf8")), []
+def masknet(stored):
+    """The model card's section on the small network: its training, and its masks beside the threshold's."""
+    thresholds = {run["row"]: run["results"]["difference threshold"] for run in stored["runs"]}
+    rows = {run["row"]: dict(run["results"]["MaskNet"]) for run in stored["masknet"]["runs"]}
+    for row, figures in rows.items():
+        figures["iou of the threshold"] = thresholds[row]["iou"]
+    return "\n".join([training("masknet"), "", *markdown("tested on", rows)])
+
+
+def training(name):
+    """What the report of a network's training says, in a sentence a stage."""
+    path = STORED.with_name(f"training_{name}.json")
+    report, lines = json.loads(path.read_text(encoding="utf8")), []
     for stage in report["stages"]:
         curves = stage["curves"]
         lines.append(
             f"- `{stage['command']}`: {stage['samples']:,} samples in {stage['training_hours']:.1f} hours on "
             f"{report['machine']['device']} ({report['machine']['processor']}, {stage['machine']['precision']}); "
-            f"begun at commit {stage['commit']}; at its end IoU {curves['val_iou'][-1]:.3f} and depth RMSE "
-            f"{curves['val_rmse'][-1]:.3f} on its validation samples"
+            f"begun at commit {stage['commit']}; at its end IoU {curves['val_iou'][-1]:.3f}"
+            + (f" and depth RMSE {curves['val_rmse'][-1]:.3f}" if "val_rmse" in curves else "")
+            + " on its validation samples"
         )
     return "\n".join(
         [
             *lines,
             "",
             "Seed 0 where a command names no other. The curves: "
-            "[training_maskdepthnet.json](../results/training_maskdepthnet.json).",
+            f"[{path.name}](../results/{path.name}).",
         ]
     )
 
@@ -195,8 +206,9 @@ def read_stored():
 def out_of_date():
     """Sentences about what is; an empty list if nothing."""
     stored, found = read_stored(), []
-    if stored["network"] != checksum():
-        found.append("evaluation.json was measured with another network: run write_results.py --measure")
+    for name, measured in (("maskdepthnet", stored), ("masknet", stored["masknet"])):
+        if measured["network"] != checksum(name):
+            found.append(f"evaluation.json was measured with another {name}: run write_results.py --measure")
     for path, text in pages(stored).items():
         if text != path.read_text(encoding="utf8"):
             found.append(f"{path.relative_to(ROOT)}'s tables are not those of evaluation.json: run write_results.py")
@@ -213,7 +225,8 @@ def write(text, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--measure", action="store_true", help="evaluate anew")
+    names = ("all", "maskdepthnet", "masknet")
+    parser.add_argument("--measure", nargs="?", const="all", choices=names, help="evaluate anew (all, or one network)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if something is out of date")
     args = parser.parse_args()
     if args.check:
@@ -221,7 +234,12 @@ def main():
         print("\n".join(problems) or "up to date")
         return int(bool(problems))
     if args.measure:
-        write(json.dumps(measure(), indent=1) + "\n", STORED)
+        stored = read_stored() if STORED.is_file() else {}
+        if args.measure != "masknet":
+            stored = {"masknet": stored.get("masknet")} | measure()
+        if args.measure != "maskdepthnet":
+            stored["masknet"] = measure("masknet")
+        write(json.dumps(stored, indent=1) + "\n", STORED)
     for path, text in pages(read_stored()).items():
         write(text, path)
     return 0
