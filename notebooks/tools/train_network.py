@@ -47,14 +47,16 @@ def summarise(out: str) -> dict:
     steps = [b["step"] - a["step"] for a, b in zip([{"step": 0}, *timed], timed)]
     seconds = sum(n * (record["data_seconds"] + record["step_seconds"]) for n, record in zip(steps, timed))
     points = [record for record in history if "val_loss" in record]
-    curves = {name: [round(point[name], 5) for point in points if name in point] for name in CURVES}
+    # Training losses are logged at steps of their own: where these are others, the curve is left out.
+    whole = [name for name in CURVES if points and all(name in point for point in points)]
+    curves = {name: [round(point[name], 5) for point in points] for name in whole}
     return {
         "size": state["config"]["dataset"]["size"],
         "samples": history[-1]["samples"],
         "training_hours": round(seconds / 3600, 2),
         "images_per_second": round(history[-1]["samples"] / seconds, 1),
         "machine": state["machine"],
-        "curves": {name: values for name, values in curves.items() if values},
+        "curves": curves,
     }
 
 
