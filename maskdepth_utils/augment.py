@@ -1,7 +1,7 @@
 """Other colours for training samples, so that a network cannot know a room or an object by them. Pure NumPy and OpenCV.
 
-Notebook 05 shows what it is worth: training rooms are few, and a network that knows the green carpet need not
-look where the floor ends. What it learns then must be of shapes, which is what depth is made of.
+Training rooms are few, and a network that knows the green carpet need not look where the floor ends. Of shapes it must
+learn where colours tell nothing. (What that is worth is a row of notebooks/tools/ablate.py.)
 """
 
 import math

@@ -69,7 +69,7 @@ def new_network(options):
     if options.network == "MaskNet":
         return models.MaskNet(**({"width": int(options.width)} if options.width else {}))
     arguments = {"width": options.width} if options.width else {}
-    arguments |= {"detail": {"on": True, "off": False}.get(options.detail, "raw")} if options.detail else {}
+    arguments |= {"detail": {"on": True, "off": False, "raw": "raw"}[options.detail]} if options.detail else {}
     weights = "DEFAULT" if options.imagenet else None
     return models.MaskDepthNet(skips=not options.no_skips, stem=options.stem, weights=weights, **arguments)
 
