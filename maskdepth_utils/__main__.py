@@ -91,6 +91,7 @@ def add_train_options(add, group) -> None:
     add = group("samples").add_argument
     add_sample_options(add, gap="mixed")
     add("--recolor", action="store_true", help="other colours for room and object in each training sample")
+    add("--real-light", action="store_true", help="shadows and reflections under every gap in training samples")
     add("--workers", type=int, default=1, help="processes that make samples beside the training")
     add("--val-gap", choices=GAPS, default="tripod", help="gap of the held-out samples")
     add("--val-every", type=positive, default=500, help="steps between measurements on held-out samples")

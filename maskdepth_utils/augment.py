@@ -1,7 +1,8 @@
-"""Other colours for training samples, so that a network cannot know a room or an object by them. Pure NumPy and OpenCV.
+"""Other colours and lights for training samples than data/ has. Pure NumPy and OpenCV.
 
-Training rooms are few, and a network that knows the green carpet need not look where the floor ends. Of shapes it must
-learn where colours tell nothing. (What that is worth is a row of notebooks/tools/ablate.py.)
+Colours: training rooms are few, and a network that knows the green carpet need not look where the floor ends. Of
+shapes it must learn where colours tell nothing. Light: shadows and reflections belong to no mask, and composites have
+few. (What each is worth is a row of notebooks/tools/ablate.py.)
 """
 
 import math
@@ -11,6 +12,7 @@ import numpy as np
 
 from .draws import Draws
 
+SHADOWLESS, GLOSSY, MOST_GLOSS = 0.25, 0.5, 0.4  # shares of the samples; share of the light that a floor mirrors
 HUE = 30.0  # degrees, standard deviation of the turn of all hues
 SATURATION, BRIGHTNESS, GAMMA = 0.35, 0.1, 0.2  # standard deviations of the factors' logarithms
 GRAY = np.full((3, 3), 1 / 3)
@@ -26,6 +28,17 @@ def color_matrix(draws: Draws) -> np.ndarray:
     turned = math.cos(angle) * (np.eye(3) - GRAY) + math.sin(angle) * cross
     saturation, brightness = (math.exp(draws.normal(0, spread)) for spread in (SATURATION, BRIGHTNESS))
     return brightness * (GRAY + min(saturation, 2.0) * turned)
+
+
+def real_light(draws: Draws) -> dict:
+    """Shadow and gloss for `compose`: what an object in real light does to the floor, whatever the gap of the shots.
+
+    A quarter of the objects casts no shadow, the others a strong or a weak one; half of the floors mirror, most of
+    them little. Without it shadows come with noise only: a pair without noise but with shadows, as the scenes under
+    "none" are, is something a network has never seen.
+    """
+    shadow = 0.0 if draws.uniform() < SHADOWLESS else draws.uniform(0.3, 1.0)
+    return {"shadow": shadow, "gloss": MOST_GLOSS * draws.uniform() ** 2 if draws.uniform() < GLOSSY else 0.0}
 
 
 def recolor(pictures, draws: Draws) -> list[np.ndarray]:

@@ -34,7 +34,7 @@ def train(options) -> dict:
     samples = functools.partial(MaskDepthDataset, size=options.size, seed=options.seed)
     history = fit(
         model,
-        samples("train", gap=options.gap, rooms=options.rooms, recolor=options.recolor),
+        training_samples(options),
         steps=options.steps,
         samples=None if options.steps else options.samples,
         batch=options.batch,
@@ -62,6 +62,12 @@ def train(options) -> dict:
         save_pretrained(model, options.save_to, size=options.size, training=metadata["training"])
         result["saved_to"] = options.save_to
     return result | {"last": history[-1] if history else {}}
+
+
+def training_samples(options) -> MaskDepthDataset:
+    """The dataset that the options describe."""
+    look = {"recolor": options.recolor, "real_light": options.real_light}
+    return MaskDepthDataset("train", options.size, options.gap, options.seed, options.rooms, **look)
 
 
 def new_network(options):

@@ -41,19 +41,22 @@ class Composite:
     visible: float  # share of the part inside that nothing in the room hides
 
 
-def compose(room: Room, cutout: Cutout, distance, azimuth, flip=False, shadow=True, gain=1.0):
+def compose(room: Room, cutout: Cutout, distance, azimuth, flip=False, shadow=True, gain=1.0, gloss=0.0):
     """Stand `cutout` in `room` at horizontal `distance` (metres) and `azimuth` (degrees, right of the
     camera's heading) -> Composite.
 
     flip mirrors the finished composite, with its background, mask and depth. shadow: False for none, True for
     the rendered contact shadow, or its strength from 0 to 1. gain multiplies the object's colours, to match
-    the room's light; a 3x3 matrix mixes them. Whether the object fits there is not looked at: see place.py.
+    the room's light; a 3x3 matrix mixes them. gloss: how much of the object the floor mirrors, from 0 to 1.
+    Whether the object fits there is not looked at: see place.py.
     """
     rotation = camera_rotation(room.pitch, azimuth)
     image, depth, mask = room.image.copy(), room.depth, np.zeros(room.depth_mm.shape, np.float32)
     floor = room.floor
     if shadow:
         _cast_shadow(image, floor, cutout, rotation, distance, float(shadow))
+    if gloss:
+        _mirror(image, floor, cutout, rotation, distance, gain, float(gloss))
     inside, visible = _paste(image, mask, depth, floor, cutout, rotation, distance, gain)
     arrays = image, room.image, mask, depth
     return Composite(*(cv2.flip(array, 1) if flip else array.copy() for array in arrays), inside, visible)
@@ -67,7 +70,7 @@ def nearest_distance(distances, distance):
 
 def _paste(image, mask, depth, floor, cutout, rotation, distance, gain):
     """Paint the object into image, mask and depth, in place -> (share inside the image, share of it visible)."""
-    window = _object_window(cutout, rotation, distance)
+    window = _bounds(_corners(cutout, rotation, distance))
     scale = (FOCAL / distance) / (cutout.focal / cutout.distance)
     color, relief, toward = _resample(cutout, rotation, distance, window, 2 if scale < SUPERSAMPLE_BELOW else 1)
     whole = int(color[..., 3].sum(dtype=np.int64))  # the object's area, inside the image or not
@@ -84,20 +87,39 @@ def _paste(image, mask, depth, floor, cutout, rotation, distance, gain):
     if hidden.any():
         color[hidden] = 0
     alpha = color[..., 3] * np.float32(1 / 255)
+    _blend(image, here, alpha, color, gain)
+    mask[here] = alpha
+    np.copyto(behind, z, where=alpha > 0.5)
+    return inside / whole, 255 * float(alpha.sum(dtype=np.float64)) / inside
+
+
+def _blend(image, here, alpha, color, gain, share=1.0):
+    """Blend premultiplied RGBA `color` times gain over image[here], with `share` of its opacity alpha, in place."""
     # OpenCV mixes three channels with one several times as fast as NumPy's broadcasting
     opacity, paint = cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB), cv2.cvtColor(color, cv2.COLOR_RGBA2RGB)
     paint = paint.astype(np.float32)
     if np.ndim(gain) or gain != 1:
         paint = cv2.transform(paint, np.float32(gain * np.eye(3) if np.ndim(gain) == 0 else gain))
         paint = np.clip(paint, 0, 255 * opacity)  # premultiplied: white is as large as alpha
+    if share != 1:
+        opacity, paint = opacity * np.float32(share), paint * np.float32(share)
     image[here] = cv2.add(image[here] * (1 - opacity), paint, dtype=cv2.CV_8U)  # rounds
-    mask[here] = alpha
-    np.copyto(behind, z, where=alpha > 0.5)
-    return inside / whole, 255 * float(alpha.sum(dtype=np.float64)) / inside
 
 
-def _resample(cutout, rotation, distance, window, oversample):
-    """The cutout as the room's camera sees it, in the window (x0, y0, x1, y1) of pixels.
+def _mirror(image, floor, cutout, rotation, distance, gain, gloss):
+    """Blend the object's mirror image into the floor (only the floor) of `image`, in place: a little blurred, as no
+    floor is a mirror, and as the search for the relief does not settle everywhere at the outline."""
+    window = _bounds(_corners(cutout, rotation, distance, mirrored=True))
+    color = cv2.blur(_resample(cutout, rotation, distance, window, 1, mirrored=True)[0], (3, 3))
+    part, (x0, y0, x1, y1) = _crop(window)
+    color, here = color[part], np.s_[y0:y1, x0:x1]
+    if color.size:
+        color[~floor[here]] = 0
+        _blend(image, here, color[..., 3] * np.float32(1 / 255), color, gain, gloss)
+
+
+def _resample(cutout, rotation, distance, window, oversample, mirrored=False):
+    """The cutout as the room's camera sees it, or its mirror image in the floor, in the window (x0, y0, x1, y1).
 
     Returns colour (premultiplied RGBA uint8), relief (float32 metres) and (R^T p)_z for each pixel's ray p.
     To know which cutout pixel to fetch one must know the relief there: look it up as if it were 0, then where
@@ -106,14 +128,15 @@ def _resample(cutout, rotation, distance, window, oversample):
     x, y, toward = _rays(rotation, window, 1)
     relief = np.float32(0)
     for _ in range(LOOKS):
-        relief = _fetch(cutout.relief_code, x, y, _scale(relief, cutout, distance), cutout)
-    scale = _scale(relief, cutout, distance)
-    relief = _fetch(cutout.relief_code, x, y, scale, cutout)
+        seen = _floor_slope(relief, distance) - y if mirrored else y
+        relief = _fetch(cutout.relief_code, x, seen, _scale(relief, cutout, distance), cutout)
+    scale, slope = _scale(relief, cutout, distance), _floor_slope(relief, distance)
+    relief = _fetch(cutout.relief_code, x, slope - y if mirrored else y, scale, cutout)
     if oversample > 1:
         size = oversample * (window[2] - window[0]), oversample * (window[3] - window[1])
         x, y, _ = _rays(rotation, window, oversample)
         scale = cv2.resize(scale, size, interpolation=cv2.INTER_NEAREST)
-    color = _fetch(cutout.premultiplied, x, y, scale, cutout)
+    color = _fetch(cutout.premultiplied, x, slope - y if mirrored else y, scale, cutout)
     if oversample > 1:
         color = cv2.resize(color, toward.shape[::-1], interpolation=cv2.INTER_AREA)
     return color, relief, toward
@@ -133,6 +156,12 @@ def _rays(rotation, window, oversample):
     x *= inverse
     y *= inverse
     return x, y, z
+
+
+def _floor_slope(relief, distance):
+    """Twice the slope y / z at which the floor lies there: a point h above it, and its mirror image h below, have
+    slopes that add up to this."""
+    return np.float32(2 * EYE_HEIGHT) / (relief + np.float32(distance))
 
 
 def _scale(relief, cutout, distance):
@@ -182,13 +211,16 @@ def _cast_shadow(image, floor, cutout, rotation, distance, strength):
     image[here] = cv2.multiply(image[here], cv2.cvtColor(factor, cv2.COLOR_GRAY2RGB), dtype=cv2.CV_8U)
 
 
-def _object_window(cutout, rotation, distance):
-    """A window of output pixels that holds the object, in the image or not."""
+def _corners(cutout, rotation, distance, mirrored=False):
+    """Projected points (3, 8) around the object, or its mirror image in the floor, in the image or not."""
     height, width = cutout.relief_code.shape
     x, y = np.array([0, width, 0, width]) + cutout.x0, np.array([0, 0, height, height]) + cutout.y0
-    scales = [_scale(np.float32(r), cutout, distance) for r in cutout.relief_range]
-    rays = [np.stack([x / scale, y / scale, np.ones(4)]) for scale in scales]
-    return _bounds(PROJECTION @ rotation @ np.concatenate(rays, 1))
+    rays = []
+    for relief in map(np.float32, cutout.relief_range):
+        scale = _scale(relief, cutout, distance)
+        down = _floor_slope(relief, distance) - y / scale if mirrored else y / scale
+        rays.append(np.stack([x / scale, down, np.ones(4)]))
+    return PROJECTION @ rotation @ np.concatenate(rays, 1)
 
 
 def _bounds(points):

@@ -35,17 +35,21 @@ class MaskDepthDataset(Dataset):
     "handheld" and "mixed" (see capture.py); it changes neither place nor light. seed: another seed gives
     other places, lights and gaps. rooms: how many training rooms, in order; 100 make 100 x 100 x 2 x 20 =
     400,000 samples. val and test always use all of theirs. recolor: other colours for room and object in each
-    sample (augment.py), the same in both shots; places, depths and gaps stay.
+    sample (augment.py), the same in both shots; places, depths and gaps stay. real_light: shadows and reflections
+    under every gap (augment.py).
 
     Sample i depends on (seed, split, i) and nothing else: not on the order, the number of workers or the
     machine. Any slice of the indices is a good mixture, see `locate`.
     """
 
-    def __init__(self, split="train", size=160, gap="handheld", seed=0, rooms=100, recolor=False, data=None):
+    def __init__(
+        self, split="train", size=160, gap="handheld", seed=0, rooms=100, recolor=False, real_light=False, data=None
+    ):  # fmt: skip
         _check(size, gap)
         Draws(seed, split, 0)  # refuses a bad seed here and now, not in a worker
         self.data = str(data or assets.data_dir())
-        self.split, self.size, self.gap, self.seed, self.recolor = split, size, gap, seed, recolor
+        self.split, self.size, self.gap, self.seed = split, size, gap, seed
+        self.recolor, self.real_light = recolor, real_light
         self.rooms, self.objects = room_names(split, self.data), object_names(split, self.data)
         if split == "train":
             if not 1 <= rooms <= len(self.rooms):
@@ -89,6 +93,8 @@ class MaskDepthDataset(Dataset):
         for shift in range(len(self.objects)):
             name = self.objects[(object_number + shift) % len(self.objects)]
             look = {"flip": flip, "shadow": gap != "none", "gain": gain}
+            if self.real_light:
+                look |= augment.real_light(draws.fork("real light"))
             if self.recolor:
                 look["gain"] = gain * augment.color_matrix(draws.fork("object's colors"))
             found = place(room, name, draws.fork(f"place {shift}"), self.data, **look)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from maskdepth_utils.augment import color_matrix, recolor
+from maskdepth_utils import assets
+from maskdepth_utils.augment import color_matrix, real_light, recolor
+from maskdepth_utils.compose import compose
 from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.draws import Draws
 
@@ -33,3 +35,33 @@ def test_a_recolored_sample_keeps_its_geometry_and_its_draws(gap):
         if gap == "none":
             assert np.array_equal(b.image[b.mask == 0], b.background[b.mask == 0])
     assert different == 3
+
+
+def test_real_light_changes_nothing_but_the_floor_of_the_image():
+    plain, lit = (MaskDepthDataset("train", gap="none", real_light=real_light) for real_light in (False, True))
+    different = 0
+    for index in (0, 1, 2, 12345, 399_999):
+        a, b = plain.shot(index), lit.shot(index)
+        room = assets.load_room(a.about["room"], a.about["view"])
+        floor = room.floor[:, ::-1] if a.about["flip"] else room.floor
+        assert np.array_equal(a.mask, b.mask) and np.array_equal(a.background, b.background)
+        changed = (a.image != b.image).any(-1)
+        assert not (changed & ~floor & (a.mask == 0)).any() and not (changed & (a.mask == 1)).any()
+        different += changed.any()
+    assert different >= 2
+    drawn = [real_light(Draws(0, "test", index)) for index in range(400)]
+    assert 0.15 < np.mean([one["shadow"] == 0 for one in drawn]) < 0.35
+    assert 0.4 < np.mean([one["gloss"] > 0 for one in drawn]) < 0.6 and max(one["gloss"] for one in drawn) <= 0.4
+
+
+def test_the_mirror_image_hangs_below_the_feet():
+    """A table's legs are as long below the floor line as above it, and what is farther up is mirrored farther down."""
+    room = assets.load_room("room_test_007")
+    cutout = assets.load_cutout("test_003_table", 0, 0)
+    look = {"distance": 3.0, "azimuth": 0.0, "shadow": False}
+    matte, glossy = (compose(room, cutout, gloss=gloss, **look) for gloss in (0.0, 1.0))
+    changed = (matte.image.astype(int) != glossy.image).any(-1)
+    assert changed.any() and np.array_equal(matte.depth, glossy.depth)
+    rows, feet = np.nonzero(changed)[0], np.nonzero(matte.mask > 0.5)[0].max()
+    assert rows.max() > feet + 10
+    assert (changed & ~room.floor & (matte.mask == 0)).sum() == 0

@@ -5,9 +5,9 @@
     python notebooks/tools/ablate.py network --only rooms    # rows whose name has this word
 
 Each run is one line of data/results/ablation.jsonl: what was changed, the seed (which draws the first weights and the
-samples), its two commands, and the figures on test rooms and objects and in its own training rooms with training
-objects (at other places and in other light). Every run of a study sees equally many samples at 80 px. Runs that are
-there already are not repeated, and one that was stopped goes on.
+samples), its two commands, and the figures on test rooms and objects, on the scenes in real light, and in its own
+training rooms with training objects (at other places and in other light). Every run of a study sees equally many
+samples at 80 px. Runs that are there already are not repeated, and one that was stopped goes on.
 """
 
 import argparse
@@ -34,17 +34,18 @@ BASE = {
 STUDIES = {
     "network": {
         "base": {},
-        "mask loss with Dice": {"--mask-loss": "bce=1 ssim=1 dice=1"},
-        "depth loss with log": {"--depth-loss": "l1=1 edge=1 ssim=1 log=1"},
+        "25 rooms": {"--rooms": "25"},
+        "100 rooms": {"--rooms": "100"},
         "plain difference": {"--detail": "raw"},
         "no detail": {"--detail": "off"},
-        "no skips": {"--no-skips": "", "--detail": "on"},
-        "neither skips nor detail": {"--no-skips": ""},
-        "25 rooms": {"--rooms": "25"},
+        "real light": {"--real-light": ""},
         "50 rooms": {"--rooms": "50"},
-        "100 rooms": {"--rooms": "100"},
         "200 rooms": {"--rooms": "200"},
         "other colours": {"--recolor": ""},
+        "neither skips nor detail": {"--no-skips": ""},
+        "no skips": {"--no-skips": "", "--detail": "on"},
+        "depth loss with log": {"--depth-loss": "l1=1 edge=1 ssim=1 log=1"},
+        "mask loss with Dice": {"--mask-loss": "bce=1 ssim=1 dice=1"},
         "trained on tripod only": {"--gap": "tripod"},
         "batch 32": {"--batch": "32"},
         "constant learning rate": {"--schedule": None},
@@ -65,6 +66,7 @@ STUDIES = {
     },
 }
 TEST = "--size 80 --gap tripod --count 400 --no-baselines"
+SCENES = "--size 80 --gap none --count 100 --no-baselines --scenes"
 
 
 def options(study: str, row: str) -> str:
@@ -99,7 +101,8 @@ def run(study: str, row: str, seed: int, samples: int) -> dict:
     rooms = (BASE | STUDIES[study][row])["--rooms"]
     return {
         "study": study, "row": row, "seed": seed, "samples": samples, "changed": STUDIES[study][row],
-        "test": figures(test), "training": figures(f"{test} --split train --rooms {rooms} --seed {seed + 1000}"),
+        "test": figures(test), "scenes": figures(f"evaluate --checkpoint {out} {SCENES}"),
+        "training": figures(f"{test} --split train --rooms {rooms} --seed {seed + 1000}"),
         "commands": [f"python -m maskdepth_utils {command}" for command in (train, test)],
         "seconds": round(time.monotonic() - started), "commit": commit(), "machine": machine(),
     }  # fmt: skip
