@@ -8,6 +8,7 @@ of 0.18, rotations of up to 1 degree and shifts of 1 %. Notebook 01 shows each s
 """
 
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -26,6 +27,18 @@ SHIFT = 0.01  # of the image's width, most
 SHARPEN = np.float32([[0, -0.12, 0], [-0.12, 1.48, -0.12], [0, -0.12, 0]])
 
 
+class Strengths(NamedTuple):
+    """How much of each part of a gap: 1 as in the data, 0 hardly any, 2 twice as much."""
+
+    light: float = 1.0  # exposure and white balance
+    noise: float = 1.0
+    compression: float = 1.0
+    motion: float = 1.0  # under `handheld`
+
+
+USUAL = Strengths()
+
+
 def draw_level(level, draws: Draws):
     """The level of one sample: `level` itself, or for "mixed" one of the others. Raises ValueError for any
     other text."""
@@ -34,19 +47,19 @@ def draw_level(level, draws: Draws):
     return draws.choice(LEVELS[:3], MIXTURE) if level == "mixed" else level
 
 
-def shoot(image, background, level, draws: Draws, strength: float = 1.0):
+def shoot(image, background, level, draws: Draws, strengths: Strengths = USUAL):
     """Two shots of the same place: uint8 (H, W, 3) arrays -> the same, with the gap of `level` between them.
 
-    strength: 1 as in the data, 0 hardly any gap, 2 twice as much of everything. The image's pixels stay where they
-    are, so that its mask and depth still fit; it is the background that is misaligned.
+    The image's pixels stay where they are, so that its mask and depth still fit; it is the background that is
+    misaligned.
     """
     level = draw_level(level, draws.fork("level"))
     if level == "none":
         return image, background
     if level == "handheld":
-        background = move(background, draws.fork("move"), strength)
+        background = move(background, draws.fork("move"), strengths.motion)
     shots = ((image, "image"), (background, "background"))
-    return tuple(expose(picture, draws.fork(name), strength) for picture, name in shots)
+    return tuple(expose(picture, draws.fork(name), strengths) for picture, name in shots)
 
 
 def move(image, draws: Draws, strength: float = 1.0):
@@ -61,15 +74,15 @@ def move(image, draws: Draws, strength: float = 1.0):
     return cv2.filter2D(moved, -1, SHARPEN)
 
 
-def expose(image, draws: Draws, strength: float = 1.0):
+def expose(image, draws: Draws, strengths: Strengths = USUAL):
     """One shot with its own exposure, white balance, sensor noise and JPEG compression: uint8 (H, W, 3) ->
     uint8."""
-    exposure = _limited(draws, EXPOSURE * strength, 0.18 * strength)
-    gains = [exposure * _limited(draws, WHITE_BALANCE * strength, 0.08 * strength) for _ in range(3)]
+    exposure = _limited(draws, EXPOSURE * strengths.light, 0.18 * strengths.light)
+    gains = [exposure * _limited(draws, WHITE_BALANCE * strengths.light, 0.08 * strengths.light) for _ in range(3)]
     low, high = NOISE
-    noise = 255 * (low + (high - low) * draws.uniform() ** 2) * strength  # mostly little
+    noise = 255 * (low + (high - low) * draws.uniform() ** 2) * strengths.noise  # mostly little
     quality = QUALITY[0] + draws.integer(QUALITY[1] - QUALITY[0])
-    quality = max(5, 100 - round((100 - quality) * strength))
+    quality = max(5, 100 - round((100 - quality) * strengths.compression))
 
     lit = cv2.transform(image.astype(np.float32), np.diag(gains))
     grain = cv2.LUT(draws.bytes(*image.shape), NORMAL_TABLE[None])

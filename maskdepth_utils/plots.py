@@ -218,10 +218,10 @@ def show_prediction(image, background, prediction):
     return figure
 
 
-def to_png(figure) -> bytes:
-    """A figure as the bytes of a PNG file."""
+def to_png(figure, dpi: int = 150) -> bytes:
+    """A figure as the bytes of a PNG file; dpi: pixels per inch."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
+    figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 

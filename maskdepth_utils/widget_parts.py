@@ -14,16 +14,19 @@ import numpy as np
 from IPython.display import display
 from PIL import Image
 
+from . import plots
+
 
 class Tiles:
     """Pictures with captions that wrap to the page's width."""
 
     def __init__(self, captions: dict):
+        self.captions = captions
         self.images = {name: w.Image(format="png", layout=w.Layout(width="100%")) for name in captions}
         boxes = []
         for name, image in self.images.items():
             title, text = captions[name]
-            image.alt = f"{title}: {text}"  # ignored by versions of ipywidgets that do not know it
+            image.tooltip = f"{title}: {text}"
             caption = w.HTML(f"<b>{html.escape(title)}</b><br><small>{html.escape(text)}</small>")
             boxes.append(w.VBox([image, caption], layout=w.Layout(width="220px", margin="4px")))
         self.box = w.Box(boxes, layout=w.Layout(flex_flow="row wrap"))
@@ -35,8 +38,10 @@ class Tiles:
                 image.value = pictures[name]
 
 
-def grouped(items) -> w.Box:
-    return w.Box(list(items), layout=w.Layout(flex_flow="row wrap"))
+def grouped(title: str, items) -> w.VBox:
+    """Controls that wrap to the page's width, under a title."""
+    box = w.Box(list(items), layout=w.Layout(flex_flow="row wrap"))
+    return w.VBox([w.HTML(f"<b>{html.escape(title)}</b>"), box] if title else [box])
 
 
 class reported:
@@ -54,32 +59,48 @@ class reported:
             return True
 
 
-def assemble(named: dict, start: dict, update, below: list, tiles: Tiles) -> w.VBox:
-    """Set the start values, connect, draw once, and show. named: the controls, kept as `box.controls` for tests."""
-    unknown = set(start) - set(named)
-    if unknown:
-        raise ValueError(f"unknown settings {', '.join(sorted(unknown))}: expected some of {', '.join(named)}")
-    for name, value in start.items():
-        named[name].value = value
+def assemble(named: dict, start: dict, update, below: list, tiles: Tiles, groups=None) -> w.VBox:
+    """Set the start values, connect, draw once, and show.
+
+    named: the controls, kept as `box.controls`; groups: {title: names of controls}, all in one group if not given.
+    `box.set(name=value, ...)` moves several controls at once and draws once.
+    """
+    box = w.VBox()
+    box.controls, box.tiles, moving = named, tiles, []
+
+    def changed(change=None):
+        if not moving:
+            update(change)
+
+    def set_values(**values):
+        unknown = set(values) - set(named)
+        if unknown:
+            raise ValueError(f"unknown settings {', '.join(sorted(unknown))}: expected some of {', '.join(named)}")
+        moving.append(True)
+        try:
+            for name, value in values.items():
+                named[name].value = value
+        finally:
+            moving.pop()
+        changed()
+
     for control in named.values():
-        control.observe(update, names="value")
-    update()
-    box = w.VBox([grouped(named.values()), *below])
-    box.controls, box.tiles = named, tiles
+        control.observe(changed, names="value")
+    box.set = set_values
+    box.set(**start)
+    boxes = [grouped(title, [named[name] for name in names]) for title, names in (groups or {"": named}).items()]
+    box.children = [*boxes, *below]
     present(box, still(tiles))
     return box
 
 
-def still(tiles: Tiles, width: int = 240) -> bytes:
-    """The first four tiles side by side, for where no widget can be."""
-    pictures = [Image.open(io.BytesIO(image.value)).convert("RGBA") for image in tiles.images.values() if image.value]
-    pictures = [picture.resize((width, width * picture.height // picture.width)) for picture in pictures[:4]]
-    page = Image.new(
-        "RGB", (len(pictures) * (width + 8) + 1, max((p.height for p in pictures), default=0) + 1), "white"
-    )
-    for number, picture in enumerate(pictures):
-        page.paste(picture, (number * (width + 8), 0), picture)
-    return png(np.asarray(page))
+def still(tiles: Tiles, count: int = 4) -> bytes:
+    """The first tiles side by side with their titles, for where no widget can be: a PNG file."""
+    shown = [(name, image.value) for name, image in tiles.images.items() if image.value][:count]
+    with plots.panels(1, max(1, len(shown)), width=9.6) as (figure, axes):
+        for axis, (name, value) in zip(axes[0], shown, strict=False):
+            plots.draw_picture(axis, np.asarray(Image.open(io.BytesIO(value)).convert("RGB")), tiles.captions[name][0])
+    return plots.to_png(figure, dpi=80)
 
 
 def present(box: w.DOMWidget, png: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Sliders on live.py: a composer, a playground and your own photos. (Not in a notebook yet.)
+"""Sliders on live.py: a composer, a playground and your own photos. Notebooks 01 and 07.
 
 Each function returns a box of plain ipywidgets and shows it; what they are made of is in widget_parts.py.
 """
@@ -15,7 +15,7 @@ from . import plots
 from .align import align as align_pictures
 from .assets import object_names, room_names
 from .capture import LEVELS
-from .live import Setup, build, draw_play, draw_scene, play
+from .live import BREAK_IT, Setup, build, draw_play, draw_scene, play
 from .photos import check_sizes, color_depth, cut_out, read_picture
 from .widget_parts import Tiles, assemble, link, png, reported
 
@@ -43,68 +43,104 @@ PHOTOS = {
 }
 
 
+NAME, WIDE = {"description_width": "120px"}, {"width": "330px"}  # of a control's label, and of all of it
+GROUPS = {
+    "Scene": ("room", "object", "yaw", "azimuth", "distance", "flip", "shadow", "gloss"),
+    "Gap between the two shots": ("gap", "seed", "light", "noise", "compression", "motion"),
+}
+
+
+def slider(label: str, value, low, high, step):
+    """A slider for whole numbers or others, as its step is."""
+    kind = w.IntSlider if isinstance(step, int) else w.FloatSlider
+    return kind(value, min=low, max=high, step=step, description=label, style=NAME, layout=WIDE)
+
+
+def dropdown(label: str, options, value=None):
+    options = list(options)
+    first = options[0][1] if isinstance(options[0], tuple) else options[0]
+    return w.Dropdown(options=options, value=value or first, description=label, style=NAME, layout=WIDE)
+
+
+def checkbox(label: str):
+    return w.Checkbox(False, description=label, style=NAME, layout=WIDE)
+
+
 def controls(split: str) -> dict:
     """One control for each field of `Setup`, labelled, reachable by the keyboard."""
-    wide, style = w.Layout(width="330px"), {"description_width": "120px"}
-    number = {"layout": wide, "style": style, "continuous_update": True}
+    objects = [(name.split("_", 2)[2].replace("_", " "), name) for name in object_names(split)]
+    doubled = {label for label, _ in objects if [other for other, _ in objects].count(label) > 1}
+    objects = [(f"{label} ({name.split('_')[1]})" if label in doubled else label, name) for label, name in objects]
     return {
-        "room": w.Dropdown(options=room_names(split), description="room", layout=wide, style=style),
-        "object": w.Dropdown(
-            options=[(name.split("_", 2)[2].replace("_", " "), name) for name in object_names(split)],
-            description="object", layout=wide, style=style,
-        ),
-        "yaw": w.IntSlider(0, 0, 7, description="view (of 8)", **number),
-        "azimuth": w.FloatSlider(0, min=-28, max=28, step=0.5, description="left to right, °", **number),
-        "distance": w.FloatSlider(3.0, min=1.6, max=7.0, step=0.05, description="distance, m", **number),
-        "flip": w.Checkbox(False, description="mirrored", layout=wide, style=style),
-        "gap": w.Dropdown(options=LEVELS[:3], value="tripod", description="gap", layout=wide, style=style),
-        "strength": w.FloatSlider(1.0, min=0, max=3, step=0.1, description="gap's strength", **number),
-        "seed": w.IntSlider(0, 0, 20, description="another gap", **number),
-    }  # fmt: skip
+        "room": dropdown("room", room_names(split)),
+        "object": dropdown("object", objects),
+        "yaw": slider("view (of 8)", 0, 0, 7, 1),
+        "azimuth": slider("left to right, °", 0.0, -28, 28, 0.5),
+        "distance": slider("distance, m", 3.0, 1.6, 7.0, 0.05),
+        "flip": checkbox("mirrored"),
+        "shadow": slider("contact shadow", 1.0, 0, 1, 0.1),
+        "gloss": slider("floor mirrors", 0.0, 0, 0.6, 0.05),
+        "gap": dropdown("gap", LEVELS[:3], "tripod"),
+        "seed": slider("another gap", 0, 0, 20, 1),
+        "light": slider("other light ×", 1.0, 0, 4, 0.25),
+        "noise": slider("noise ×", 1.0, 0, 8, 0.25),
+        "compression": slider("compression ×", 1.0, 0, 2.5, 0.25),
+        "motion": slider("motion ×", 1.0, 0, 5, 0.25),
+    }
 
 
 def composer(split: str = "test", **start) -> w.VBox:
-    """Choose room, object, place and gap; see background, image, mask and depth, and the metres under a pixel."""
+    """Choose room, object, place and gap; see background, image, mask and depth, and the metres under a pixel.
+
+    split: whose rooms and objects. start: first values, by the names in `Setup`. Notebooks 01 and 07.
+    """
     chosen, tiles, note = controls(split), Tiles(CAPTIONS), w.HTML()
-    look = {
-        "column": w.IntSlider(80, 0, 159, description="look at column", style={"description_width": "120px"}),
-        "row": w.IntSlider(120, 0, 159, description="look at row", style={"description_width": "120px"}),
-    }
+    look = {"column": slider("column", 80, 0, 159, 1), "row": slider("row", 120, 0, 159, 1)}
 
     def update(change=None):
         with reported(note):
-            scene = build(Setup(**{name: control.value for name, control in chosen.items()}))
+            scene = build(setup_of(chosen))
             pixel = look["column"].value, look["row"].value
             tiles.show(draw_scene(scene, pixel))
             metres = scene.depth[pixel[::-1]]
             what = "the object" if scene.mask[pixel[::-1]] > 0.5 else "the room"
-            note.value = f"Under the cross: {what}, <b>{metres:.2f} m</b>. {html.escape(scene.remark)}"
+            note.value = f"Under the cross: {what}, <b>{metres:.2f} m</b> away. {html.escape(scene.remark)}"
 
-    return assemble(chosen | look, start, update, [note, tiles.box], tiles)
+    groups = GROUPS | {"How far is the pixel under the cross?": tuple(look)}
+    return assemble(chosen | look, start, update, [note, tiles.box], tiles, groups)
 
 
 def playground(predictor, split: str = "test", baseline=None, **start) -> w.VBox:
-    """The same scene with the network's prediction, the difference threshold's, and both scores."""
+    """The same scene with the network's prediction, the difference threshold's, and both scores.
+
+    predictor: of `load_pretrained`; baseline: a fitted `DifferenceThreshold`. Choosing one of `live.BREAK_IT` sets all
+    of its controls. Notebook 07.
+    """
     chosen, tiles, note = controls(split), Tiles(PLAYED), w.HTML()
-    threshold = w.FloatSlider(
-        0.5, min=0.02, max=0.98, step=0.02, description="mask above", style={"description_width": "120px"}
-    )
+    extra = {
+        "preset": dropdown("break it", BREAK_IT),
+        "threshold": slider("mask above", 0.5, 0.02, 0.98, 0.02),
+    }
 
     def update(change=None):
         with reported(note):
-            scene = build(Setup(**{name: control.value for name, control in chosen.items()}))
-            played = play(scene, predictor, threshold.value, baseline)
+            scene = build(setup_of(chosen))
+            played = play(scene, predictor, extra["threshold"].value, baseline)
             tiles.show(draw_play(scene, played))
             scores = " · ".join(f"{name} <b>{value:.3f}</b>" for name, value in played.scores.items())
             note.value = f"{scores}. {html.escape(scene.remark)}"
 
-    return assemble(chosen | {"threshold": threshold}, start, update, [note, tiles.box], tiles)
+    first = dataclasses.asdict(BREAK_IT[start.get("preset", extra["preset"].value)]) if split == "test" else {}
+    groups = {"Try this": tuple(extra)} | GROUPS
+    box = assemble(chosen | extra, first | start, update, [note, tiles.box], tiles, groups)
+    extra["preset"].observe(lambda change: box.set(**dataclasses.asdict(BREAK_IT[change["new"]])), names="value")
+    return box
 
 
-def setup_of(box) -> Setup:
-    """The scene that a composer or playground shows at present, to go on with in code."""
+def setup_of(controls: dict) -> Setup:
+    """The scene that a composer's or playground's `box.controls` show at present, to go on with in code."""
     names = [field.name for field in dataclasses.fields(Setup)]
-    return Setup(**{name: box.controls[name].value for name in names})
+    return Setup(**{name: controls[name].value for name in names})
 
 
 def own_photos(predictor, examples: dict | None = None) -> w.VBox:
@@ -112,14 +148,13 @@ def own_photos(predictor, examples: dict | None = None) -> w.VBox:
 
     examples: {name: (photo, background)}, paths that are bundled, the first shown at the start.
     """
-    style, wide = {"description_width": "120px"}, w.Layout(width="330px")
     named = {
-        "example": w.Dropdown(options=["", *(examples or {})], description="example", style=style, layout=wide),
+        "example": dropdown("example", ["", *(examples or {})]),
         "photo": w.FileUpload(accept="image/*", description="photo"),
         "background": w.FileUpload(accept="image/*", description="background"),
-        "align": w.Checkbox(False, description="align the background", style=style, layout=wide),
-        "fov": w.BoundedFloatText(60, min=20, max=120, description="field of view, °", style=style, layout=wide),
-        "eye_height": w.BoundedFloatText(1.5, min=0.2, max=5, description="camera height, m", style=style, layout=wide),
+        "align": checkbox("align the background"),
+        "fov": w.BoundedFloatText(60, min=20, max=120, description="field of view, °", style=NAME, layout=WIDE),
+        "eye_height": w.BoundedFloatText(1.5, min=0.2, max=5, description="camera height, m", style=NAME, layout=WIDE),
     }
     tiles, note, links = Tiles(PHOTOS), w.HTML(), w.HTML()
 

@@ -32,11 +32,11 @@ def test_the_composer_shows_what_its_controls_say():
     box.controls["distance"].value = 4.0
     changed = {name for name, image in box.tiles.images.items() if image.value != first[name]}
     assert changed == {"image", "mask", "depth"}
-    setup = widgets.setup_of(box)
+    setup = widgets.setup_of(box.controls)
     assert setup == Setup(assets.room_names("test")[0], assets.object_names("test")[0], distance=4.0)
     scene = build(setup)
     assert box.tiles.images["image"].value == draw_scene(scene, (80, 120))["image"]
-    note = box.children[1]
+    note = box.children[3]
     assert f"{scene.depth[120, 80]:.2f} m" in note.value
     box.controls["azimuth"].value = 28
     box.controls["distance"].value = 1.6
@@ -44,8 +44,8 @@ def test_the_composer_shows_what_its_controls_say():
 
 
 def test_the_playground_scores_network_and_threshold():
-    box = widgets.playground(Half(), distance=2.5)
-    note, mask = box.children[1], box.tiles.images["mask"].value
+    box = widgets.playground(Half())
+    note, mask = box.children[3], box.tiles.images["mask"].value
     assert "IoU <b>" in note.value and "RMSE" in note.value
     box.controls["azimuth"].value = -10.0
     assert box.tiles.images["mask"].value != mask
@@ -60,10 +60,10 @@ def test_an_error_is_words_and_the_widget_goes_on(monkeypatch):
     box = widgets.composer()
     monkeypatch.setattr(widgets, "build", lambda setup: (_ for _ in ()).throw(ValueError("too <far> away")))
     box.controls["distance"].value = 5.0
-    assert "too &lt;far&gt; away" in box.children[1].value
+    assert "too &lt;far&gt; away" in box.children[3].value
     monkeypatch.undo()
     box.controls["distance"].value = 4.0
-    assert "Under the cross" in box.children[1].value
+    assert "Under the cross" in box.children[3].value
 
 
 def file(content: bytes, name="a.png"):
