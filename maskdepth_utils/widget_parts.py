@@ -16,6 +16,24 @@ from PIL import Image
 
 from . import plots
 
+NAME, WIDE = {"description_width": "120px"}, {"width": "330px"}  # of a control's label, and of all of it
+
+
+def slider(label: str, value, low, high, step):
+    """A slider for whole numbers or others, as its step is."""
+    kind = w.IntSlider if isinstance(step, int) else w.FloatSlider
+    return kind(value, min=low, max=high, step=step, description=label, style=NAME, layout=WIDE)
+
+
+def dropdown(label: str, options, value=None):
+    options = list(options)
+    first = options[0][1] if isinstance(options[0], tuple) else options[0]
+    return w.Dropdown(options=options, value=value or first, description=label, style=NAME, layout=WIDE)
+
+
+def checkbox(label: str):
+    return w.Checkbox(False, description=label, style=NAME, layout=WIDE)
+
 
 class Tiles:
     """Pictures with captions that wrap to the page's width."""
@@ -26,9 +44,8 @@ class Tiles:
         boxes = []
         for name, image in self.images.items():
             title, text = captions[name]
-            image.tooltip = f"{title}: {text}"
             caption = w.HTML(f"<b>{html.escape(title)}</b><br><small>{html.escape(text)}</small>")
-            boxes.append(w.VBox([image, caption], layout=w.Layout(width="220px", margin="4px")))
+            boxes.append(w.VBox([image, caption], layout=w.Layout(width="205px", margin="4px")))
         self.box = w.Box(boxes, layout=w.Layout(flex_flow="row wrap"))
 
     def show(self, pictures: dict[str, bytes]) -> None:
@@ -59,11 +76,21 @@ class reported:
             return True
 
 
-def assemble(named: dict, start: dict, update, below: list, tiles: Tiles, groups=None) -> w.VBox:
+def still(tiles: Tiles, count: int = 4) -> bytes:
+    """The first tiles side by side with their titles, for where no widget can be: a PNG file."""
+    shown = [(name, image.value) for name, image in tiles.images.items() if image.value][:count]
+    with plots.panels(1, max(1, len(shown)), width=9.6) as (figure, axes):
+        for axis, (name, value) in zip(axes[0], shown, strict=False):
+            plots.draw_picture(axis, np.asarray(Image.open(io.BytesIO(value)).convert("RGB")), tiles.captions[name][0])
+    return plots.to_png(figure, dpi=80)
+
+
+def assemble(named: dict, start: dict, update, below: list, tiles: Tiles, groups=None, picture=still) -> w.VBox:
     """Set the start values, connect, draw once, and show.
 
     named: the controls, kept as `box.controls`; groups: {title: names of controls}, all in one group if not given.
-    `box.set(name=value, ...)` moves several controls at once and draws once.
+    picture(tiles) is the still one, PNG bytes, for where no widget can be. `box.set(name=value, ...)` moves several
+    controls at once and draws once.
     """
     box = w.VBox()
     box.controls, box.tiles, moving = named, tiles, []
@@ -90,17 +117,8 @@ def assemble(named: dict, start: dict, update, below: list, tiles: Tiles, groups
     box.set(**start)
     boxes = [grouped(title, [named[name] for name in names]) for title, names in (groups or {"": named}).items()]
     box.children = [*boxes, *below]
-    present(box, still(tiles))
+    present(box, picture(tiles))
     return box
-
-
-def still(tiles: Tiles, count: int = 4) -> bytes:
-    """The first tiles side by side with their titles, for where no widget can be: a PNG file."""
-    shown = [(name, image.value) for name, image in tiles.images.items() if image.value][:count]
-    with plots.panels(1, max(1, len(shown)), width=9.6) as (figure, axes):
-        for axis, (name, value) in zip(axes[0], shown, strict=False):
-            plots.draw_picture(axis, np.asarray(Image.open(io.BytesIO(value)).convert("RGB")), tiles.captions[name][0])
-    return plots.to_png(figure, dpi=80)
 
 
 def present(box: w.DOMWidget, png: bytes) -> None:

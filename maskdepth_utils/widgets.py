@@ -17,7 +17,7 @@ from .assets import object_names, room_names
 from .capture import LEVELS
 from .live import BREAK_IT, Setup, build, draw_play, draw_scene, play
 from .photos import check_sizes, color_depth, cut_out, read_picture
-from .widget_parts import Tiles, assemble, link, png, reported
+from .widget_parts import NAME, WIDE, Tiles, assemble, checkbox, dropdown, link, png, reported, slider
 
 CAPTIONS = {
     "background": ("Background", "the empty room"),
@@ -43,27 +43,10 @@ PHOTOS = {
 }
 
 
-NAME, WIDE = {"description_width": "120px"}, {"width": "330px"}  # of a control's label, and of all of it
 GROUPS = {
     "Scene": ("room", "object", "yaw", "azimuth", "distance", "flip", "shadow", "gloss"),
     "Gap between the two shots": ("gap", "seed", "light", "noise", "compression", "motion"),
 }
-
-
-def slider(label: str, value, low, high, step):
-    """A slider for whole numbers or others, as its step is."""
-    kind = w.IntSlider if isinstance(step, int) else w.FloatSlider
-    return kind(value, min=low, max=high, step=step, description=label, style=NAME, layout=WIDE)
-
-
-def dropdown(label: str, options, value=None):
-    options = list(options)
-    first = options[0][1] if isinstance(options[0], tuple) else options[0]
-    return w.Dropdown(options=options, value=value or first, description=label, style=NAME, layout=WIDE)
-
-
-def checkbox(label: str):
-    return w.Checkbox(False, description=label, style=NAME, layout=WIDE)
 
 
 def controls(split: str) -> dict:

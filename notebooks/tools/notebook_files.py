@@ -98,8 +98,9 @@ def tidy(nb):
 
 
 def _tidy_output(output):
-    if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
-        return None  # without its state a widget shows as an error
+    data = output.get("data", {})
+    if data.pop("application/vnd.jupyter.widget-view+json", None) and "image/png" not in data:
+        return None  # without its state a widget shows as an error; its still picture, if it has one, does not
     if output.output_type == "stream":
         output.text = PROGRESS.sub("", output.text)
         return output if output.text.strip() else None

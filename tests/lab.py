@@ -1,0 +1,209 @@
+"""JupyterLab as `make lab` starts it, and a reader's hands on a page: what the browser tests have in common."""
+
+import contextlib
+import io
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import psutil
+from notebook_files import NOTEBOOKS, read, write
+from PIL import Image
+
+# JupyterLab attaches only the cells in view unless told otherwise, and asks whether to fetch news from the internet.
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    "apputils-extension/notification": {"fetchNews": "false"},
+}
+# In the page: from a key press to the moment the next picture is decoded, milliseconds.
+UNTIL_REDRAWN = """([handle, image, key]) => new Promise((resolve) => {
+  const start = performance.now();
+  const seen = new MutationObserver(async () => {
+    seen.disconnect();
+    await image.decode().catch(() => null);
+    resolve(performance.now() - start);
+  });
+  seen.observe(image, {attributes: true, attributeFilter: ["src"]});
+  handle.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+})"""
+PIXELS = """async (image) => {
+  await image.decode();
+  const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+  return Array.from(bytes);
+}"""
+
+
+def find_chromium() -> str | None:
+    """The path of a Chromium or Chrome, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+class Lab:
+    """A JupyterLab server on a free loopback port, in a folder of its own with copies of notebooks."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.log, self.token = folder / "notebooks", folder / "lab.log", secrets.token_hex(16)
+        self.folder.mkdir()
+        for name, values in SETTINGS.items():
+            path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(values))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        command = [
+            sys.executable, "-m", "jupyterlab", str(self.folder), "--no-browser", "--allow-root",
+            "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.address.rsplit(':', 1)[1]}",
+            f"--IdentityProvider.token={self.token}",
+        ]  # fmt: skip
+        folders = {
+            "JUPYTERLAB_SETTINGS_DIR": "settings",
+            "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+            "JUPYTER_CONFIG_DIR": "config",
+        }
+        environment = os.environ | {name: str(folder / place) for name, place in folders.items()}
+        environment |= {"JUPYTER_PREFER_ENV_PATH": "1"}
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        self.wait()
+
+    def wait(self, seconds: float = 90) -> None:
+        for _ in range(int(seconds * 2)):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{self.address}/api?token={self.token}", timeout=5).close()
+                return
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.5)
+        raise TimeoutError(f"JupyterLab did not answer within {seconds} s:\n{self.log.read_text()}")
+
+    def copy(self, name: str, until: str | None = None) -> str:
+        """Copy a notebook in the fast profile, up to the cell that holds `until`, without its outputs."""
+        nb = read(NOTEBOOKS / f"{name}.ipynb")
+        code = [number for number, cell in enumerate(nb.cells) if cell.cell_type == "code"]
+        ends = [number for number in code if until and until in nb.cells[number].source]
+        assert ends or not until, f"no cell of {name} holds {until!r}"
+        nb.cells = nb.cells[: ends[0] + 1] if until else nb.cells
+        for cell in nb.cells:
+            cell.source = cell.source.replace('profile = "full"', 'profile = "fast"')
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        write(nb, self.folder / f"{name}.ipynb")
+        return f"{name}.ipynb"
+
+    def kernels(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def complaints(self) -> str:
+        """Lines of the server's and its kernels' log that tell of an error."""
+        lines = self.log.read_text().splitlines()
+        return "\n".join(
+            line for line in lines if "Traceback" in line or line.startswith(("[E ", "[C ")) or "Error" in line
+        )
+
+    def stop(self) -> None:
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(20)
+        self.process.kill()
+
+
+class Sheet:
+    """A notebook open in a page, and its widgets as a reader uses them: by label, with mouse and keyboard."""
+
+    def __init__(self, lab: Lab, page, name: str, seconds: float = 240):
+        self.lab, self.page, self.errors = lab, page, []
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.goto(f"{lab.address}/doc/tree/{name}?token={lab.token}&reset")
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        page.wait_for_selector('.jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60_000)
+        page.evaluate("document.activeElement.blur()")
+        page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
+        page.locator('.lm-Menu-itemLabel:text-is("Run All Cells")').click()
+        self.wait_for_all_cells(seconds)
+
+    def wait_for_all_cells(self, seconds: float) -> None:
+        """Until each code cell has a number; a cell's error is a failure with its text."""
+        prompts = '[...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")]'
+        done = f"() => {prompts}.every((prompt) => /\\d/.test(prompt.textContent))"
+        deadline = time.monotonic() + seconds
+        while not self.page.evaluate(done):
+            for error in self.page.locator('[data-mime-type="application/vnd.jupyter.error"]').all():
+                raise AssertionError(error.inner_text())
+            assert time.monotonic() < deadline, f"the notebook was not done after {seconds} s"
+            self.page.wait_for_timeout(250)
+        self.page.wait_for_timeout(1500)  # the last widgets
+
+    def widget(self, label: str, number: int = 0) -> "Widget":
+        """The widget that has a control of this label."""
+        boxes = self.page.locator(f'.jp-OutputArea-output > .jupyter-widgets:has(:text-is("{label}"))')
+        box = boxes.nth(number)
+        box.scroll_into_view_if_needed()
+        return Widget(self, box)
+
+
+class Widget:
+    """One widget's box in the page."""
+
+    def __init__(self, sheet: Sheet, box):
+        self.sheet, self.page, self.box = sheet, sheet.page, box
+
+    def control(self, label: str):
+        return self.box.locator(f'.jupyter-widgets:has(> label:text-is("{label}"))')
+
+    def handle(self, label: str):
+        return self.control(label).locator(".noUi-handle")
+
+    def press(self, label: str, key: str, times: int = 1) -> None:
+        """Focus a slider and press a key, as a keyboard's user does."""
+        self.handle(label).focus()
+        for _ in range(times):
+            self.page.keyboard.press(key)
+        self.settle()
+
+    def choose(self, label: str, option: str) -> None:
+        self.control(label).locator("select").select_option(label=option)
+        self.settle()
+
+    def readout(self, label: str) -> float:
+        text = self.control(label).locator(".widget-readout").inner_text()
+        return float(text.replace("−", "-"))  # a typographer's minus
+
+    def settle(self, quiet: float = 0.5, most: float = 20) -> None:
+        """Wait until no picture has changed for `quiet` seconds."""
+        deadline, before = time.monotonic() + most, None
+        while time.monotonic() < deadline:
+            now = [image.get_attribute("src") for image in self.box.locator("img").all()]
+            if now == before:
+                return
+            before = now
+            self.page.wait_for_timeout(1000 * quiet)
+
+    def image(self, title: str):
+        return self.box.locator(f'.widget-vbox:has(> .widget-html b:text-is("{title}")) > img')
+
+    def pixels(self, title: str) -> np.ndarray:
+        """The picture that the page shows under this title: uint8 (H, W, 3)."""
+        content = bytes(self.image(title).evaluate(PIXELS))
+        return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+    def text(self) -> str:
+        return self.box.inner_text()
+
+    def milliseconds(self, label: str, title: str, times: int) -> np.ndarray:
+        """From a key on a slider to the new picture in the page, for so many keys to and fro."""
+        handle, image, measured = self.handle(label).element_handle(), self.image(title).element_handle(), []
+        for number in range(times):
+            key = "ArrowRight" if number % 10 < 5 else "ArrowLeft"
+            measured.append(self.page.evaluate(UNTIL_REDRAWN, [handle, image, key]))
+            self.page.wait_for_timeout(60)
+        return np.array(measured)
