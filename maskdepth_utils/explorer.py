@@ -67,8 +67,9 @@ def loss_explorer(task: str = "depth", index: int = 5, **start) -> w.VBox:
     first = start_values(named, start or {"preset": START})
     below = [reset, note, table, tiles.box]
     box = assemble(
-        named, first, update, below, tiles, GROUPS, lambda tiles: still_picture(*maps_of(named), before["task"])
-    )
+        named, first, update, below, tiles, GROUPS, above=2,
+        picture=lambda tiles: still_picture(*maps_of(named), before["task"]),
+    )  # fmt: skip
     box.table, box.note, box.reset = table, note, reset
     return box
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from . import plots
 
-NAME, WIDE = {"description_width": "120px"}, {"width": "330px"}  # of a control's label, and of all of it
+NAME, WIDE = {"description_width": "105px"}, {"width": "265px"}  # of a control's label, and of all of it
 
 
 def slider(label: str, value, low, high, step):
@@ -44,8 +44,10 @@ class Tiles:
         boxes = []
         for name, image in self.images.items():
             title, text = captions[name]
-            caption = w.HTML(f"<b>{html.escape(title)}</b><br><small>{html.escape(text)}</small>")
-            boxes.append(w.VBox([image, caption], layout=w.Layout(width="205px", margin="4px")))
+            caption = w.HTML(
+                f'<div style="line-height:1.3"><b>{html.escape(title)}</b><br><small>{html.escape(text)}</small></div>'
+            )
+            boxes.append(w.VBox([image, caption], layout=w.Layout(width="195px", margin="4px")))
         self.box = w.Box(boxes, layout=w.Layout(flex_flow="row wrap"))
 
     def show(self, pictures: dict[str, bytes]) -> None:
@@ -85,12 +87,14 @@ def still(tiles: Tiles, count: int = 4) -> bytes:
     return plots.to_png(figure, dpi=80)
 
 
-def assemble(named: dict, start: dict, update, below: list, tiles: Tiles, groups=None, picture=still) -> w.VBox:
+def assemble(
+    named: dict, start: dict, update, below: list, tiles: Tiles, groups=None, above: int = 1, picture=still
+) -> w.VBox:
     """Set the start values, connect, draw once, and show.
 
-    named: the controls, kept as `box.controls`; groups: {title: names of controls}, all in one group if not given.
-    picture(tiles) is the still one, PNG bytes, for where no widget can be. `box.set(name=value, ...)` moves several
-    controls at once and draws once.
+    named: the controls, kept as `box.controls`; groups: {title: names of controls}, all in one group if not given;
+    above: how many groups stand above the pictures, the others below them. picture(tiles) is the still one, PNG bytes,
+    for where no widget can be. `box.set(name=value, ...)` moves several controls at once and draws once.
     """
     box = w.VBox()
     box.controls, box.tiles, moving = named, tiles, []
@@ -116,7 +120,7 @@ def assemble(named: dict, start: dict, update, below: list, tiles: Tiles, groups
     box.set = set_values
     box.set(**start)
     boxes = [grouped(title, [named[name] for name in names]) for title, names in (groups or {"": named}).items()]
-    box.children = [*boxes, *below]
+    box.children = [*boxes[:above], *below, *boxes[above:]]
     present(box, picture(tiles))
     return box
 
@@ -136,5 +140,6 @@ def png(picture: np.ndarray) -> bytes:
 
 def link(name: str, content: bytes) -> str:
     """A link that saves a file without a server."""
-    data = base64.b64encode(content).decode()
-    return f'<a download="{name.replace(" ", "_")}.png" href="data:image/png;base64,{data}">{name}</a>'
+    data, file = base64.b64encode(content).decode(), name.replace(" ", "_")
+    style = "text-decoration:underline"
+    return f'<a style="{style}" download="{file}.png" href="data:image/png;base64,{data}">{name}</a>'

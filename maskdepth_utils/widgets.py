@@ -159,7 +159,9 @@ def own_photos(predictor, examples: dict | None = None) -> w.VBox:
             links.value = "Save: " + " · ".join(link(name, files[name]) for name in ("mask", "depth in mm", "cutout"))
 
     start = {"example": next(iter(examples))} if examples else {}
-    return assemble(named, start, update, [note, tiles.box, links], tiles)
+    box = assemble(named, start, update, [note, tiles.box, links], tiles)
+    box.links = links
+    return box
 
 
 def use(predictor, photo, background, align: bool, fov: float, eye_height: float) -> tuple[str, dict[str, bytes]]:

@@ -13,10 +13,11 @@ import pytest
 from lab import Lab, Sheet, find_chromium
 from PIL import Image
 
-from maskdepth_utils import assets, live
+from maskdepth_utils import assets, explore, live
 from maskdepth_utils.capture import LEVELS
 
 pytestmark = pytest.mark.browser
+FLAGS = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"]  # WebGL without a graphics card
 SHOTS = os.environ.get("MASKDEPTH_SCREENSHOTS")  # a folder to keep pictures of the pages in
 
 
@@ -31,7 +32,7 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
 
@@ -43,17 +44,26 @@ def lab(tmp_path_factory, browser):
     lab.stop()
 
 
-def open_notebook(lab, browser, name, until=None, width=1000):
-    page = browser.new_page(viewport={"width": width, "height": 900})
-    return Sheet(lab, page, lab.copy(name, until))
+@pytest.fixture
+def open_notebook(lab, browser):
+    """Opens a notebook, or a part of it, runs it and closes it at the end of the test."""
+    pages = []
+
+    def open_one(name, **part):
+        pages.append(browser.new_page(viewport={"width": 1000, "height": 900}))
+        return Sheet(lab, pages[-1], lab.copy(name, **part))
+
+    yield open_one
+    for page in pages:
+        page.close()
 
 
 @pytest.fixture(scope="module")
 def playground(lab, browser):
     """Notebook 07, run as a whole."""
-    sheet = open_notebook(lab, browser, "07_playground")
-    yield sheet
-    sheet.page.close()
+    page = browser.new_page(viewport={"width": 1000, "height": 900})
+    yield Sheet(lab, page, lab.copy("07_playground"))
+    page.close()
 
 
 def keep(sheet, name):
@@ -61,37 +71,84 @@ def keep(sheet, name):
         sheet.page.screenshot(path=f"{SHOTS}/{name}.png")
 
 
-def shown_setup(widget) -> live.Setup:
+def shown_setup(widget, split="test") -> live.Setup:
     """The scene that the widget's controls show, read from the page."""
     chosen = {label: widget.control(label).locator("select").input_value() for label in ("room", "object", "gap")}
     value = {
         label: widget.readout(label) for label in ("view (of 8)", "left to right, °", "distance, m", "another gap")
     }
     objects = widget.control("object").locator("option").all_inner_texts()
+    mirrored = widget.box.get_by_role("checkbox", name="mirrored").is_checked()
     return live.Setup(
-        chosen["room"], assets.object_names("test")[objects.index(chosen["object"])], int(value["view (of 8)"]),
-        value["left to right, °"], value["distance, m"],
-        widget.box.get_by_role("checkbox", name="mirrored").is_checked(), chosen["gap"], int(value["another gap"]), widget.readout("other light ×"), widget.readout("noise ×"),
-        widget.readout("compression ×"), widget.readout("motion ×"), widget.readout("contact shadow"),
-        widget.readout("floor mirrors"),
+        chosen["room"], assets.object_names(split)[objects.index(chosen["object"])], int(value["view (of 8)"]),
+        value["left to right, °"], value["distance, m"], mirrored, chosen["gap"], int(value["another gap"]),
+        widget.readout("other light ×"), widget.readout("noise ×"), widget.readout("compression ×"),
+        widget.readout("motion ×"), widget.readout("contact shadow"), widget.readout("floor mirrors"),
     )  # fmt: skip
 
 
-def test_notebook_01_the_composer_shows_what_its_sliders_say(lab, browser):
-    sheet = open_notebook(lab, browser, "01_dataset_inspection", until="composer(")
+def test_notebook_01_the_composer_shows_what_its_sliders_say(open_notebook):
+    sheet = open_notebook("01_dataset_inspection", until="composer(")
     widget = sheet.widget("room")
     near = {title: widget.pixels(title) for title in ("Background", "Image", "Mask", "Depth")}
     widget.press("distance, m", "ArrowRight", 20)
     far = {title: widget.pixels(title) for title in near}
     assert np.array_equal(near["Background"], far["Background"])
     assert 0 < (far["Mask"] > 127).sum() < (near["Mask"] > 127).sum()
-    scene = live.build(shown_setup(widget))
+    scene = live.build(shown_setup(widget, "val"))
     assert np.array_equal(far["Image"][::2, ::2][:40], scene.image[:40])  # above the cross
     column, row = int(widget.readout("column")), int(widget.readout("row"))
     assert f"{scene.depth[row, column]:.2f} m" in widget.text()
     keep(sheet, "composer")
     assert not sheet.errors
-    sheet.page.close()
+
+
+def test_notebook_03_feature_maps_by_stage_and_without_skips(open_notebook):
+    """The widget's own cells only: the ones before it train for minutes."""
+    sheet = open_notebook("03_mask_depth_net", only=("import contextlib", "feature_maps("))
+    widget = sheet.widget("stage")
+    picture = widget.box.locator("img").first
+    first, mask = picture.get_attribute("src"), widget.pixels("Network's mask")
+    widget.press("stage", "ArrowRight", 2)
+    assert picture.get_attribute("src") != first
+    widget.box.get_by_role("button", name="no skips").click()
+    widget.settle()
+    cut = widget.pixels("Network's mask")
+    assert cut.shape == mask.shape and not np.array_equal(cut, mask)
+    keep(sheet, "feature_maps")
+    assert not sheet.errors
+
+
+def test_notebook_04_the_loss_explorer_charges_what_the_losses_charge(open_notebook):
+    sheet = open_notebook("04_loss_ablation", until="loss_explorer(")
+    widget = sheet.widget("preset")
+    truth, spoiled = widget.pixels("Truth"), widget.pixels("Spoiled")
+    widget.choose("preset", "1 m too far")
+    assert np.array_equal(truth, widget.pixels("Truth"))
+    assert not np.array_equal(spoiled, widget.pixels("Spoiled"))
+    bills = explore.bills(real := explore.load_truth(), explore.spoil(real, explore.PRESETS["depth"]["1 m too far"]))
+    rows = widget.box.locator("tr").all_inner_texts()
+    for name, bill in bills.items():
+        assert any(name in row and f"{bill.relative:.2f} ×" in row for row in rows), (name, rows)
+    widget.press("to the right, px", "ArrowRight", 3)
+    assert widget.control("preset").locator("select").evaluate("e => e.selectedOptions[0].text") == "your own mixture"
+    keep(sheet, "explorer")
+    assert not sheet.errors
+
+
+def test_the_room_in_3d_turns_with_the_mouse(playground):
+    plot = playground.page.locator(".js-plotly-plot").first
+    plot.scroll_into_view_if_needed()
+    playground.page.wait_for_timeout(3000)
+    before, box = plot.screenshot(), plot.bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    playground.page.mouse.move(*middle)
+    playground.page.mouse.down()
+    playground.page.mouse.move(middle[0] + 150, middle[1] + 20, steps=5)
+    playground.page.mouse.up()
+    playground.page.wait_for_timeout(1500)
+    assert plot.screenshot() != before
+    keep(playground, "room_in_3d")
 
 
 def test_the_playground_agrees_with_the_package(playground):

@@ -3,6 +3,7 @@
 import datetime
 import io
 
+import ipywidgets
 import numpy as np
 import pytest
 from PIL import Image
@@ -22,6 +23,11 @@ class Half:
         return Prediction(mask, np.full(mask.shape, 3.0 * eye_height / 1.5, np.float32))
 
 
+def note_of(box):
+    """The line of words, the first text that is no title."""
+    return next(child for child in box.children if isinstance(child, ipywidgets.HTML))
+
+
 def picture(value: bytes):
     return np.asarray(Image.open(io.BytesIO(value)))
 
@@ -36,7 +42,7 @@ def test_the_composer_shows_what_its_controls_say():
     assert setup == Setup(assets.room_names("test")[0], assets.object_names("test")[0], distance=4.0)
     scene = build(setup)
     assert box.tiles.images["image"].value == draw_scene(scene, (80, 120))["image"]
-    note = box.children[3]
+    note = note_of(box)
     assert f"{scene.depth[120, 80]:.2f} m" in note.value
     box.controls["azimuth"].value = 28
     box.controls["distance"].value = 1.6
@@ -45,7 +51,7 @@ def test_the_composer_shows_what_its_controls_say():
 
 def test_the_playground_scores_network_and_threshold():
     box = widgets.playground(Half())
-    note, mask = box.children[3], box.tiles.images["mask"].value
+    note, mask = note_of(box), box.tiles.images["mask"].value
     assert "IoU <b>" in note.value and "RMSE" in note.value
     box.controls["azimuth"].value = -10.0
     assert box.tiles.images["mask"].value != mask
@@ -60,10 +66,10 @@ def test_an_error_is_words_and_the_widget_goes_on(monkeypatch):
     box = widgets.composer()
     monkeypatch.setattr(widgets, "build", lambda setup: (_ for _ in ()).throw(ValueError("too <far> away")))
     box.controls["distance"].value = 5.0
-    assert "too &lt;far&gt; away" in box.children[3].value
+    assert "too &lt;far&gt; away" in note_of(box).value
     monkeypatch.undo()
     box.controls["distance"].value = 4.0
-    assert "Under the cross" in box.children[3].value
+    assert "Under the cross" in note_of(box).value
 
 
 def file(content: bytes, name="a.png"):
@@ -80,7 +86,7 @@ def as_png(size):
 
 def test_own_photos_are_predicted_and_can_be_saved():
     box = widgets.own_photos(Half())
-    note, links = box.children[1], box.children[3]
+    note, links = note_of(box), box.links
     assert "Choose a photo" in note.value and links.value == ""
     box.controls["photo"].value = (file(as_png((80, 60))),)
     assert "Choose a photo" in note.value
@@ -99,7 +105,7 @@ def test_a_bad_upload_is_said_in_place(content, words):
     box = widgets.own_photos(Half())
     box.controls["photo"].value = (file(as_png((80, 60))),)
     box.controls["background"].value = (file(content),)
-    assert words in box.children[1].value
+    assert words in note_of(box).value
 
 
 def test_uploads_of_both_versions_of_ipywidgets():
