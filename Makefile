@@ -4,13 +4,14 @@ PROFILE ?= fast
 PY      := .venv/bin/python
 STAMP   := .venv/.installed
 
-.PHONY: help install course lab test bench
+.PHONY: help install course lab app test bench
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make install   set up .venv/ (the other targets do it too)"
 	@echo "make course    run the notebooks headless; PROFILE=fast (default) or full; NOTEBOOKS=\"01 03\" for some of them"
 	@echo "make lab       open the notebooks in JupyterLab"
+	@echo "make app       open the playground as a page without code, on this computer only"
 	@echo "make test      run the tests; ARGS=\"-m 'not notebooks'\" for the quick ones"
 	@echo "make bench     measure speed on this machine"
 
@@ -31,6 +32,10 @@ course: $(STAMP)
 
 lab: $(STAMP)
 	$(PY) -m jupyterlab notebooks
+
+app: $(STAMP)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[app]"
+	$(PY) -m voila notebooks/07_playground.ipynb --Voila.ip=127.0.0.1 --theme=light --progressive_rendering=True
 
 test: $(STAMP)
 	$(PY) -m pytest $(ARGS)

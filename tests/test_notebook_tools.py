@@ -143,3 +143,15 @@ def test_new_address_reaches_every_kind_of_place():
     )
     new = write_address.with_address(text, "https://github.com/me/my-course")
     assert new.count("me/my-course") == 3 and "OWNER" not in new and "someone/else" in new
+
+
+def test_of_a_widget_its_still_picture_is_stored_and_nothing_else():
+    view, plotly = "application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json"
+    one = cell("box = composer()")
+    picture, bare, room = {"image/png": "iVBO", "text/plain": "x"}, {"text/plain": "x"}, {"image/jpeg": "/9j/"}
+    shown = {view: {}} | picture, {view: {}} | bare, {plotly: {}} | room
+    for data in shown:
+        one.outputs.append(new_output("display_data", data))
+    nb = files.tidy(notebook(one))
+    kept = [set(output.data) for output in nb.cells[-1].outputs]
+    assert kept == [{"image/png", "text/plain"}, {"image/jpeg"}]

@@ -1,0 +1,147 @@
+"""Why did depth turn gray? The write-up's step from 80 to 160 px again and again, one condition changed at a time.
+
+    python notebooks/tools/collapse.py              # about half an hour on two CPU cores; can be stopped and started
+    python notebooks/tools/collapse.py --only L1    # the conditions whose name has this word
+
+"Then, I trained the network with image size of 160x160. After the first epoch, the resulting predictions were good
+enough to start. But after this, the depth predictions were just gray images": SGD at 0.01, no skips, BCE for the mask
+and L1 for the depth, from the weights of 80 px. One network is trained like that at 80 px; from there each condition
+goes on at 160 px, and is watched on the same validation samples: how much contrast its depth has (`spread`: its
+standard deviation divided by the truth's; a gray image has 0), once as the network is used (BatchNorm with its running
+statistics) and once as it is trained (with the batch's own), the error, and each loss's share of the gradients at two
+layers. Everything goes to data/results/collapse.json, some predictions to collapse.npz beside it. The original's
+network has twice the width and a stem of full resolution; on a CPU it would take days.
+"""
+
+import argparse
+import functools
+import io
+import json
+import time
+
+import numpy as np
+import torch
+from notebook_files import NOTEBOOKS
+from torch.utils.data import Subset
+from train_network import RESULTS
+from write_results import commit, machine
+
+from maskdepth_utils import checkpoint, losses, metrics
+from maskdepth_utils.data import MaskDepthDataset, loader
+from maskdepth_utils.inference import load_network
+from maskdepth_utils.models import MaskDepthNet
+from maskdepth_utils.training import fit, mask_and_depth_loss
+
+RUNS = NOTEBOOKS.parent / "build" / "runs" / "collapse"
+STORED, FRAMES = RESULTS / "collapse.json", RESULTS / "collapse.npz"
+WIDTH, BATCH, WATCHED, FRAMED = 0.5, 8, 24, 3  # samples: in a step, watched, kept as pictures
+L1 = {"l1": 1.0, "edge": 0.0, "ssim": 0.0}
+EQUAL = {"l1": 1.0, "edge": 1.0, "ssim": 1.0}
+BCE, LOGITS = {"bce": 1.0, "ssim": 0.0}, {"bce": 1.0, "ssim": 1.0, "ssim_on": "logits"}
+WRITTEN = {"depth": L1, "mask": BCE, "optimizer": "sgd", "lr": 0.01}  # as the write-up says
+CONDITIONS = {
+    "L1, as written": {},
+    "L1, SGD at 0.1": {"lr": 0.1},
+    "L1, AdamW at 0.01": {"optimizer": "adamw"},
+    "L1, mask SSIM on logits": {"mask": LOGITS},
+    "0.1 / 1 / 1": {"depth": losses.WRITE_UP_2020},
+    "0.1 / 1 / 1, mask SSIM on logits": {"depth": losses.WRITE_UP_2020, "mask": LOGITS},
+    "1 / 1 / 1": {"depth": EQUAL},
+    "1 / 1 / 1, AdamW at 0.001": {"depth": EQUAL, "optimizer": "adamw", "lr": 0.001},
+    "L1, as written, with skips": {"skips": True},
+}
+
+
+def start(skips: bool, samples: int) -> MaskDepthNet:
+    """The network at 80 px as the write-up trained it: SGD at 0.01, BCE and L1."""
+    torch.manual_seed(0)
+    model, out = MaskDepthNet(skips=skips, detail=False, width=WIDTH), RUNS / f"start-{skips}-{samples}"
+    dataset, loss = MaskDepthDataset("train", 80, "tripod"), functools.partial(mask_and_depth_loss, mask=BCE, depth=L1)
+    fit(model, dataset, samples=samples, batch=16, loss=loss, lr=0.01, workers=1, out=out)
+    return load_network(out)[0]
+
+
+def watched() -> dict:
+    """The validation samples, as one batch."""
+    return next(iter(loader(Subset(MaskDepthDataset("val", 160, "tripod"), range(WATCHED)), batch=WATCHED)))
+
+
+@torch.no_grad()
+def look(model, batch: dict) -> tuple[dict, np.ndarray]:
+    """Figures of the depth, with BatchNorm's running statistics and with the batch's own; frames, uint8 (n, H, W)."""
+    figures, state = {}, {name: value.clone() for name, value in model.state_dict().items()}
+    for mode in ("train", "eval"):
+        getattr(model, mode)()
+        depth = model(batch["image"], batch["background"]).depth.float()
+        figures[f"spread_{mode}"] = metrics.spread(depth, batch["depth"]).mean().item()
+        figures[f"rmse_{mode}"] = metrics.rmse(depth, batch["depth"]).mean().item()
+        figures[f"mean_{mode}"] = depth.mean().item()
+    model.load_state_dict(state)  # looking in training mode has moved BatchNorm's statistics
+    return figures, np.uint8(255 * depth[:FRAMED, 0, ::2, ::2].numpy() + 0.5)
+
+
+def shares(model, batch: dict, condition: dict) -> dict:
+    """Each loss's share of the lengths of the gradients at the depth's last layer and at the encoder's first."""
+    part = {name: values[:BATCH] for name, values in batch.items()}
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    output = model.train()(part["image"], part["background"])
+    names = {term: weight for term, weight in condition["depth"].items() if weight}
+    terms = losses.depth_loss(output.depth, part["depth"], **names, terms=True)[1]
+    terms = {f"depth {name}": names[name] * value for name, value in terms.items()}
+    terms["mask"] = losses.mask_loss(output.mask_logits, part["mask"], **condition["mask"])
+    last, first = model.branches["depth"].head.weight, model.encoder.conv1.weight
+    found, options = {}, {"retain_graph": True, "allow_unused": True}
+    for place, weight in {"depth's last layer": last, "encoder's first layer": first}.items():
+        gradients = [torch.autograd.grad(value, weight, **options)[0] for value in terms.values()]
+        lengths = [0.0 if gradient is None else gradient.norm().item() for gradient in gradients]
+        found[place] = {name: length / max(sum(lengths), 1e-12) for name, length in zip(terms, lengths, strict=True)}
+    model.load_state_dict(state)
+    return found
+
+
+def run(name: str, samples: int, steps: int, every: int) -> tuple[dict, np.ndarray]:
+    """Go on at 160 px in one condition, looking every so many steps."""
+    condition, started = WRITTEN | CONDITIONS[name], time.monotonic()
+    model, batch = start(condition.get("skips", False), samples), watched()
+    loss = functools.partial(mask_and_depth_loss, mask=condition["mask"], depth=condition["depth"])
+    dataset, looks, frames = MaskDepthDataset("train", 160, "tripod"), [], []
+    out = RUNS / "".join(c if c.isalnum() else "-" for c in f"{name}-{samples}-{steps}")
+    for step in range(0, steps + 1, every):
+        if step:
+            fit(
+                model, dataset, steps=step, batch=BATCH, loss=loss, optimizer=condition["optimizer"],
+                lr=condition["lr"], workers=1, out=out, progress=False, resume=step > every,
+            )  # fmt: skip
+        figures, frame = look(model, batch)
+        looks.append({"step": step, **figures, "shares": shares(model, batch, condition)})
+        frames.append(frame)
+    print(f"{name}: spread {looks[0]['spread_eval']:.2f} at first, {looks[-1]['spread_eval']:.2f} at last", flush=True)
+    seconds = round(time.monotonic() - started)
+    return {"condition": name, "changed": CONDITIONS[name], "looks": looks, "seconds": seconds}, np.stack(frames)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=8000, help="at 80 px, before")
+    parser.add_argument("--steps", type=int, default=300, help=f"of {BATCH} samples at 160 px, in each condition")
+    parser.add_argument("--every", type=int, default=20, help="steps between two looks")
+    parser.add_argument("--only", default="", metavar="WORD", help="conditions whose name has this word")
+    args = parser.parse_args()
+    settings = {"samples": args.samples, "steps": args.steps, "every": args.every}
+    stored = json.loads(STORED.read_text(encoding="utf8")) if STORED.is_file() else {}
+    frames = dict(np.load(FRAMES)) if FRAMES.is_file() else {}
+    if stored.get("settings") != settings:
+        stored, frames = {"settings": settings, "runs": []}, {}
+    for name in CONDITIONS:
+        if args.only in name and name not in [one["condition"] for one in stored["runs"]]:
+            row, frames[name] = run(name, **settings)
+            stored["runs"].append(row | {"commit": commit(), "machine": machine()})
+            frames.setdefault("truth", np.uint8(255 * watched()["depth"][:FRAMED, 0, ::2, ::2].numpy() + 0.5))
+            packed = io.BytesIO()
+            np.savez_compressed(packed, **frames)
+            checkpoint.write_file(FRAMES, packed.getvalue())
+            checkpoint.write_file(STORED, (json.dumps(stored, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
