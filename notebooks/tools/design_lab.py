@@ -1,0 +1,101 @@
+"""The designs of notebook 03's lab, each trained on the same samples and measured: data/results/design_lab.json.
+
+    python notebooks/tools/design_lab.py               # some minutes a design; can be stopped and started
+    python notebooks/tools/design_lab.py --only skip   # designs whose name has this word
+
+Everything but the design is the same: the losses, 80 px, the samples and their order, optimizer and schedule, and the
+first weights of what two designs have in common only as far as the same seed gives them. A few predicted depth maps go
+to design_lab.npz beside it, for the picture of the checkerboard.
+"""
+
+import argparse
+import io
+import json
+import time
+
+import numpy as np
+import torch
+from notebook_files import NOTEBOOKS
+from torch.utils.data import Subset
+from train_network import RESULTS
+from write_results import commit, machine
+
+from maskdepth_utils import checkpoint, metrics
+from maskdepth_utils.bench import measure
+from maskdepth_utils.data import MaskDepthDataset, loader
+from maskdepth_utils.design import LabNet, checkerboard, deepest_field, gradient_field, multiply_adds, width_of
+from maskdepth_utils.models import count_parameters
+from maskdepth_utils.training import fit
+
+RUNS = NOTEBOOKS.parent / "build" / "runs" / "design"
+STORED, FRAMES = RESULTS / "design_lab.json", RESULTS / "design_lab.npz"
+SIZE, TESTED, FRAMED = 80, 300, 4  # pixels; test samples; kept as pictures
+DESIGNS = {
+    "added skips (base)": {},
+    "no skips": {"skip": None},
+    "concatenated skips": {"skip": "concat"},
+    "transposed": {"up": "transposed"},
+    "no skips, transposed": {"skip": None, "up": "transposed"},
+    "encoder to layer 2": {"stages": 3},
+    "encoder to layer 3": {"stages": 4},
+    "bottleneck 16": {"bottleneck": 16},
+    "bottleneck 512": {"bottleneck": 512},
+}
+
+
+def cost(model: LabNet) -> dict:
+    """What the design costs and sees, before any training."""
+    pair = torch.rand(2, 1, 3, SIZE, SIZE)
+    with torch.no_grad():
+        seconds = measure({"predict": lambda: model.eval()(*pair)}, 3.0)["predict"]
+    return {
+        "parameters": count_parameters(model), "multiply_adds": multiply_adds(model, SIZE),
+        "field_computed": deepest_field(model.stages), "milliseconds": round(1000 * seconds, 2),
+    }  # fmt: skip
+
+
+def run(name: str, samples: int, seed: int) -> tuple[dict, np.ndarray]:
+    """Train and measure one design; a training that was stopped goes on."""
+    started = time.monotonic()
+    torch.manual_seed(seed)
+    model = LabNet(**DESIGNS[name])
+    row = {"design": name, "changed": DESIGNS[name], "samples": samples, "seed": seed} | cost(model)
+    out = RUNS / "".join(c if c.isalnum() else "-" for c in f"{name}-{samples}-{seed}")
+    fit(
+        model, MaskDepthDataset("train", SIZE, "tripod", rooms=400), samples=samples, batch=16, lr=0.002, workers=1,
+        optimizer="adamw", weight_decay=0.01, schedule="one-cycle", seed=seed, out=out,
+    )  # fmt: skip
+    test = Subset(MaskDepthDataset("test", SIZE, "tripod"), range(TESTED))
+    figures = metrics.evaluate(metrics.network_predict(model), loader(test, batch=30))
+    frame = next(iter(loader(test, batch=60)))
+    with torch.no_grad():
+        depth = model.eval()(frame["image"], frame["background"]).depth
+    row |= {key: round(figures[key], 5) for key in ("iou", "boundary_f", "rmse", "rmse_object")}
+    row |= {"checkerboard": checkerboard(depth).mean().item(), "field_95": width_of(gradient_field(model, 160))}
+    row |= {"seconds": round(time.monotonic() - started), "commit": commit(), "machine": machine()}
+    print(name, {key: row[key] for key in ("parameters", "iou", "rmse")}, flush=True)
+    return row, np.float16(depth[:FRAMED, 0].numpy())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=12000, help="of each training")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", metavar="WORD", help="designs whose name has this word")
+    args = parser.parse_args()
+    rows = json.loads(STORED.read_text(encoding="utf8"))["rows"] if STORED.is_file() else []
+    frames = dict(np.load(FRAMES)) if FRAMES.is_file() else {}
+    done = {(row["design"], row["samples"], row["seed"]) for row in rows}
+    for name in DESIGNS:
+        if args.only in name and (name, args.samples, args.seed) not in done:
+            row, frames[name] = run(name, args.samples, args.seed)
+            rows.append(row)
+            packed = io.BytesIO()
+            np.savez_compressed(packed, **frames)
+            report = {"command": "python notebooks/tools/design_lab.py", "size": SIZE, "gap": "tripod", "rows": rows}
+            checkpoint.write_file(FRAMES, packed.getvalue())
+            checkpoint.write_file(STORED, (json.dumps(report, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
