@@ -74,7 +74,7 @@ def inference(models: dict) -> dict:
         model = model.cpu().eval().to(memory_format=torch.channels_last)
         functions[name, "torch float32, ms"] = functools.partial(predict, model, pair, False)
         functions[name, f"torch {fastest}, ms"] = functools.partial(predict, model, pair, fastest == "bf16")
-        program = torch.onnx.export(Deployed(model), pair, dynamo=True, verbose=False)
+        program = torch.onnx.export(Deployed(model).eval(), pair, dynamo=True, verbose=False)
         session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
         feed = dict(zip((one.name for one in session.get_inputs()), (x.numpy() for x in pair)))
         functions[name, "onnxruntime, ms"] = functools.partial(session.run, None, feed)
@@ -92,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, choices=(80, 160), default=80, help="of the pictures trained and tested on")
     parser.add_argument("--samples", type=int, help="how many (a quarter of the recipe's, if not given)")
-    args, started = parser.parse_args(), time.monotonic()
+    args, started, begun_at = parser.parse_args(), time.monotonic(), commit()
     recipe = json.loads((CHECKPOINTS / "recipe.json").read_text(encoding="utf8"))["maskdepthnet"]
     parsed = [make_parser().parse_args(["train", *stage["options"]]) for stage in stages("maskdepthnet", recipe)]
     parsed = [one for one in parsed if one.size == args.size]
@@ -109,7 +109,7 @@ def main() -> None:
         rows[name] |= times
     report = {
         "command": f"python notebooks/tools/compare_unet.py --size {args.size} --samples {samples}",
-        "commit": commit(), "machine": machine(), "seconds": round(time.monotonic() - started),
+        "commit": begun_at, "machine": machine(), "seconds": round(time.monotonic() - started),
         "samples": samples, "gap of the test": "tripod", "results": rows,
     }  # fmt: skip
     print(to_text({"results": rows}))
