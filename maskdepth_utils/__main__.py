@@ -54,7 +54,7 @@ def make_parser() -> Parser:
         ("evaluate", add_evaluate_options, "Measure a network on unseen rooms and objects."),
         ("predict", add_predict_options, "Predict mask and depth of your own photo, given one of the "
          "same place without the object."),
-        ("export", add_export_options, "Write samples as zip files, laid out as the original data."),
+        ("export", add_export_options, "Write samples for other programs, or a network as ONNX."),
         ("bench", add_bench_options, "Measure speed here: making samples, training steps, losses."),
     ):  # fmt: skip
         command = commands.add_parser(name, help=text, description=text, formatter_class=Formatter)
@@ -161,13 +161,16 @@ def add_predict_options(add, group) -> None:
 
 
 def add_export_options(add, group) -> None:
-    add("-o", "--out", metavar="DIR", help="folder for the zip files")
+    add("-o", "--out", metavar="DIR", help="folder for the samples")
+    add("--format", choices=("zip", "webdataset", "arrays"), default="zip", help="zips as in 2020, tar shards, .npy")
     add("--onnx", metavar="FILE", help="instead of samples: write a network as an ONNX file, for other runtimes")
     add("--checkpoint", metavar="PATH", help="with --onnx: which network (the shipped one, if not given)")
     add_sample_options(add, gap="none", split="train")
     add("--start", type=int, default=0, help="first sample")
     add("--count", type=positive, default=1000, help="how many samples")
     add("--overwrite", action="store_true", help="replace an earlier export in the folder")
+    add("--workers", type=positive, default=1, help="webdataset: processes that write shards beside each other")
+    add("--per-shard", type=positive, default=1000, help="webdataset: samples in a tar file")
 
 
 def add_bench_options(add, group) -> None:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import torch
 
-from . import checkpoint, data, models, parallel
+from . import checkpoint, data, formats, models, parallel
 from .align import align
 from .data import MaskDepthDataset
 from .inference import load_network, load_pretrained, save_pretrained
@@ -108,7 +108,7 @@ def predict(options) -> dict:
 
 
 def export(options) -> dict:
-    """Write a stretch of a dataset's samples as zip files, or a network as an ONNX file."""
+    """Write a stretch of a dataset's samples in one of the formats, or a network as an ONNX file."""
     if options.onnx:
         from .onnx_file import write_onnx
 
@@ -119,8 +119,14 @@ def export(options) -> dict:
     stop = min(options.start + options.count, len(dataset))
     if not 0 <= options.start < stop:
         raise ValueError(f"--start: expected a sample of 0 to {len(dataset) - 1:,}; found {options.start:,}")
-    result = data.export(dataset, options.out, range(options.start, stop), overwrite=options.overwrite)
-    return result | {"split": options.split, "first": options.start, "last": stop - 1}
+    common = {"folder": options.out, "indices": range(options.start, stop), "overwrite": options.overwrite}
+    if options.format == "webdataset":
+        result = formats.export_shards(dataset, **common, workers=options.workers, per_shard=options.per_shard)
+    elif options.format == "arrays":
+        result = formats.export_arrays(dataset, **common)
+    else:
+        result = data.export(dataset, **common)
+    return result | {"format": options.format, "split": options.split, "first": options.start, "last": stop - 1}
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from .samples import resized
 
 ZIPS = {"background": "bg.zip", "image": "fg_bg.zip", "mask": "mask.zip", "depth": "depth.zip"}
+ENDINGS = {"background": ".jpg", "image": ".jpg", "mask": ".png", "depth": ".png"}
 LABELS = "labels.csv"
 TRIAL = 50  # samples after which the space that all of them need is estimated
 
@@ -82,7 +83,6 @@ def export(dataset, folder, indices=None, quality=95, overwrite=False, progress=
 def _write(archives, shot, size, quality):
     """Add one sample to the zip files -> its row of the label table."""
     about = shot.about
-    image, background, mask, depth = (resized(array, size) for array in shot[:4])
     stem = f"{about['index']:07d}"
     shared = about.get("scene") or f"{about['room']}_view{about.get('view', 0)}{'_flip' if about['flip'] else ''}"
     names = {
@@ -91,22 +91,37 @@ def _write(archives, shot, size, quality):
         "mask": f"{stem}.png",
         "depth": f"{stem}.png",
     }
-    jpeg = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    pictures = {
-        "image": (cv2.cvtColor(np.uint8(image + 0.5), cv2.COLOR_RGB2BGR), jpeg),
-        "background": (cv2.cvtColor(np.uint8(background + 0.5), cv2.COLOR_RGB2BGR), jpeg),
-        "mask": (np.uint8(mask * 255 + 0.5), []),
-        "depth": (np.uint16(np.clip(depth * 1000 + 0.5, 0, 65535)), []),
-    }
-    for field, (array, options) in pictures.items():
-        if names[field] not in archives[field].NameToInfo:
-            _, code = cv2.imencode(Path(names[field]).suffix, array, options)
-            # A fixed date: the same samples make the same file.
-            archives[field].writestr(zipfile.ZipInfo(names[field], (1980, 1, 1, 0, 0, 0)), code.tobytes())
+    new = [field for field in names if names[field] not in archives[field].NameToInfo]
+    for field, code in encode(shot, size, quality, new).items():
+        # A fixed date: the same samples make the same file.
+        archives[field].writestr(zipfile.ZipInfo(names[field], (1980, 1, 1, 0, 0, 0)), code)
+    return names | to_row(about)
+
+
+def to_row(about: dict) -> dict:
+    """What `describe` tells as a row of a table: truth values as 0 and 1."""
+    return {key: int(value) if isinstance(value, bool) else value for key, value in about.items()}
+
+
+def to_arrays(shot, size: int) -> dict[str, np.ndarray]:
+    """A shot as it is stored: RGB uint8 twice, coverage uint8 (255 is 1), millimetres uint16."""
+    image, background, mask, depth = (resized(array, size) for array in shot[:4])
     return {
-        **names,
-        **{key: int(value) if isinstance(value, bool) else value for key, value in about.items()},
-    }
+        "image": np.uint8(image + 0.5), "background": np.uint8(background + 0.5),
+        "mask": np.uint8(mask * 255 + 0.5), "depth": np.uint16(np.clip(depth * 1000 + 0.5, 0, 65535)),
+    }  # fmt: skip
+
+
+def encode(shot, size: int, quality: int, fields=tuple(ENDINGS)) -> dict[str, bytes]:
+    """The shot's pictures as files: JPEG for the photos, PNG for mask (8 bits) and depth (16 bits, millimetres)."""
+    arrays, codes = to_arrays(shot, size), {}
+    for field in fields:
+        array = arrays[field]
+        if array.ndim == 3:
+            array = cv2.cvtColor(array, cv2.COLOR_RGB2BGR)
+        options = [cv2.IMWRITE_JPEG_QUALITY, quality] if ENDINGS[field] == ".jpg" else []
+        codes[field] = cv2.imencode(ENDINGS[field], array, options)[1].tobytes()
+    return codes
 
 
 def _check_space(folder, parts, total):

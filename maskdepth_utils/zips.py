@@ -86,26 +86,15 @@ class ZipDataset(Dataset):
     def __getitem__(self, index):
         one_thread_in_workers()
         index = checked_index(index, len(self))
-        image, background = (self._picture(field, index, cv2.IMREAD_COLOR) for field in ("image", "background"))
-        mask = self._picture("mask", index, cv2.IMREAD_GRAYSCALE) * np.float32(1 / 255)
-        depth = self._picture("depth", index, cv2.IMREAD_ANYDEPTH)  # one channel, 8 or 16 bits as stored
-        depth = depth * np.float32(0.001 / MAX_DEPTH if depth.dtype == np.uint16 else 1 / 255)
-        image, background, mask, depth = (resized(array, self.size) for array in (image, background, mask, depth))
-        return {
-            "image": planes(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)),
-            "background": planes(cv2.cvtColor(background, cv2.COLOR_BGR2RGB)),
-            "mask": torch.from_numpy(mask[None]),
-            "depth": torch.from_numpy(np.minimum(depth, 1)[None]),
-        }
+        return stored_sample({field: self._picture(field, index) for field in FIELDS}, self.size)
 
-    def _picture(self, field, index, flags):
+    def _picture(self, field, index):
         source, position = self.sources[field], int(self.positions[field][index])
-        array = cv2.imdecode(np.frombuffer(source.read(position), np.uint8), flags)
-        if array is None:
-            raise AssetError(
-                f"{source.path}: member {source.name(position)} is damaged: no picture. Get the file again."
-            )
-        return array
+        try:
+            return decode(field, source.read(position))
+        except ValueError as error:
+            place = f"{source.path}: member {source.name(position)}"
+            raise AssetError(f"{place} is damaged: {error}. Get the file again.") from error
 
     def _table(self, name, columns):
         """The columns of a label table, {column: list of text}."""
@@ -129,6 +118,33 @@ class ZipDataset(Dataset):
                 f"{name} in {self.folder}: row {uneven + 1} has {len(rows[uneven])} columns, expected {len(columns)}"
             )
         return {column: list(values) for column, values in zip(columns, zip(*rows, strict=True), strict=False)}
+
+
+FLAGS = dict.fromkeys(("image", "background"), cv2.IMREAD_COLOR) | {
+    "mask": cv2.IMREAD_GRAYSCALE, "depth": cv2.IMREAD_ANYDEPTH,  # one channel, 8 or 16 bits as stored
+}  # fmt: skip
+
+
+def decode(field: str, code: bytes) -> np.ndarray:
+    """A picture file's pixels, RGB (H, W, 3) or (H, W). Raises ValueError if it is none."""
+    array = cv2.imdecode(np.frombuffer(code, np.uint8), FLAGS[field])
+    if array is None:
+        raise ValueError("no picture")
+    return cv2.cvtColor(array, cv2.COLOR_BGR2RGB) if array.ndim == 3 else array
+
+
+def stored_sample(arrays: dict, size: int) -> dict:
+    """A sample's tensors from its four stored arrays: RGB bytes, coverage bytes, depth of 16 or 8 bits."""
+    depth = arrays["depth"]
+    depth = depth * np.float32(0.001 / MAX_DEPTH if depth.dtype == np.uint16 else 1 / 255)
+    mask = arrays["mask"] * np.float32(1 / 255)
+    image, background, mask, depth = (
+        resized(array, size) for array in (arrays["image"], arrays["background"], mask, depth)
+    )
+    return {
+        "image": planes(image), "background": planes(background),
+        "mask": torch.from_numpy(mask[None]), "depth": torch.from_numpy(np.minimum(depth, 1)[None]),
+    }  # fmt: skip
 
 
 def open_source(path):

@@ -16,6 +16,7 @@ import torch
 from maskdepth_utils import checkpoint, evaluation
 from maskdepth_utils.__main__ import main
 from maskdepth_utils.data import MaskDepthDataset
+from maskdepth_utils.formats import ArrayDataset, ShardDataset
 from maskdepth_utils.inference import save_pretrained
 from maskdepth_utils.models import MaskDepthNet
 
@@ -166,6 +167,15 @@ def test_export_can_be_read_back(data, tmp_path, capsys):
     assert len(ZipDataset(tmp_path / "zips", size=80)) == 3
     _, error = run(f"export -o {tmp_path / 'zips'} --split test --count 3", capsys, code=2)
     assert "already has" in error
+
+
+@pytest.mark.parametrize("name, reader", [("webdataset", ShardDataset), ("arrays", ArrayDataset)])
+def test_export_in_other_formats(data, tmp_path, capsys, name, reader):
+    command = f"export -o {tmp_path / name} --format {name} --split test --count 3 --size 80 --per-shard 2 --json"
+    text, _ = run(command, capsys)
+    assert json.loads(text)["samples"] == 3 and json.loads(text)["format"] == name
+    assert len(list(reader(tmp_path / name, 80))) == 3
+
 
 
 def test_export_onnx_writes_what_onnxruntime_runs(network, tmp_path, capsys):
