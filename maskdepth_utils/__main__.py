@@ -174,7 +174,7 @@ def add_export_options(add, group) -> None:
 
 
 def add_bench_options(add, group) -> None:
-    add("what", nargs="*", metavar="data | step | losses", help="only these (all, if not given)")
+    add("what", nargs="*", metavar="data | formats | step | losses", help="only these (all but formats, if not given)")
     add("--seconds", type=float, default=2.0, help="time for each measurement")
 
 

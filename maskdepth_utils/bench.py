@@ -1,4 +1,4 @@
-"""Speed on this machine: making samples, training steps, losses. The command `bench`.
+"""Speed on this machine: making samples, reading stored ones, training steps, losses. The command `bench`.
 
 Rates of one run can be compared with each other: what is measured takes turns in short rounds, and the median
 round counts, so that another program's activity hits everything alike. Rates of two runs or machines cannot.
@@ -6,15 +6,23 @@ round counts, so that another program's activity hits everything alike. Rates of
 
 import itertools
 import os
+import shutil
 import statistics
+import tempfile
 import time
+import zipfile
+from pathlib import Path
 
 import torch
+from torch.utils.data import IterableDataset, Subset
 
 from . import losses
-from .assets import room_names
-from .data import MaskDepthDataset, loader
+from .assets import data_dir, room_names
+from .capture import LEVELS
+from .data import MaskDepthDataset, ZipDataset, loader
 from .devices import DTYPES, choose_device, choose_precision, machine_facts
+from .export import LABELS, ZIPS, export
+from .formats import ArrayDataset, ShardDataset, export_arrays, export_shards
 from .models import MaskDepthNet, MaskNet
 from .training import mask_and_depth_loss
 
@@ -25,13 +33,13 @@ def bench(options) -> dict:
     """{"machine": facts, "data": {row: figures}, "step": ..., "losses": ...}; raises ValueError for an
     unknown part.
     """
-    parts = {"data": bench_data, "step": bench_step, "losses": bench_losses}
+    parts = {"data": bench_data, "formats": bench_formats, "step": bench_step, "losses": bench_losses}
     unknown = set(options.what) - set(parts)
     if unknown:
         raise ValueError(f"bench: expected {', '.join(parts)}; found {', '.join(sorted(unknown))}")
     device = choose_device()
     result = {"machine": machine_facts(device, choose_precision("auto", device)) | {"cores": os.cpu_count()}}
-    return result | {name: parts[name](device, options.seconds) for name in options.what or parts}
+    return result | {name: parts[name](device, options.seconds) for name in options.what or ("data", "step", "losses")}
 
 
 def measure(functions: dict, seconds: float) -> dict:
@@ -65,6 +73,83 @@ def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32, workers
                 count += batch
             row[f"{number} workers, samples/s"] = count / (time.perf_counter() - start)
     return rates
+
+
+def bench_formats(
+    device, seconds: float, sizes=(80, 160), batches=(32, 64, 128), workers=(0, 1, 2), samples: int = 600
+) -> dict:
+    """Samples per second from each way to store samples, and composed as they are needed; what each takes on disk.
+
+    All ways are measured in turns, for every size of picture and batch and number of workers. The files have just been
+    written and lie in memory: a disk can only be slower. Composed samples lie nowhere; what they are made of counts.
+    """
+    rates = {}
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            sources, facts = make_sources(Path(folder), size, samples)
+            for batch, number in itertools.product(batches, workers):
+                streams = {name: stream(source, batch, number) for name, source in sources.items()}
+                for name, rate in measure_streams(streams, batch, number, seconds).items():
+                    facts[name][f"{number} workers, batch {batch}, samples/s"] = rate
+                del streams  # ends their workers before the files go
+        rates |= {f"{size} px, {name}": row for name, row in facts.items()}
+    return rates
+
+
+def make_sources(folder: Path, size: int, samples: int) -> tuple[dict, dict]:
+    """({name: dataset}, {name: {"kB/sample", "ms/sample to make"}}): the same samples in each format, and composed."""
+    rooms = min(100, len(room_names("train")))
+    composed = {gap: MaskDepthDataset("train", size, gap, rooms=rooms) for gap in LEVELS[:3]}
+    indices, sources, facts = range(min(samples, len(composed["none"]))), {}, {}
+    ours = sum(path.stat().st_size for kind in ("rooms", "objects") for path in (data_dir() / kind).iterdir())
+    for gap, dataset in composed.items():
+        sources[f"composed, {gap}"] = Subset(dataset, indices)
+        facts[f"composed, {gap}"] = {"kB/sample": ours / len(dataset) / 1e3, "ms/sample to make": 0.0}
+    dataset, quiet = composed["none"], {"progress": False}
+    makers = {
+        "zip, as in 2020": (lambda at: export(dataset, at, indices, **quiet), ZipDataset),
+        "tar shards": (lambda at: export_shards(dataset, at, indices, per_shard=100, **quiet), ShardDataset),
+        "memory-mapped arrays": (lambda at: export_arrays(dataset, at, indices, **quiet), ArrayDataset),
+    }
+    for name, (write, read) in makers.items():
+        start = time.perf_counter()
+        write(folder / name)
+        took = time.perf_counter() - start
+        on_disk = sum(path.stat().st_size for path in (folder / name).iterdir())
+        sources[name] = read(folder / name, size)
+        facts[name] = {"kB/sample": on_disk / len(indices) / 1e3, "ms/sample to make": 1000 * took / len(indices)}
+    zips, extracted = folder / "zip, as in 2020", folder / "files"
+    for path in zips.glob("*.zip"):
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(extracted / path.stem)
+    shutil.copy(zips / LABELS, extracted)
+    folders = {field: Path(name).stem for field, name in ZIPS.items()}
+    sources["single files"] = ZipDataset(extracted, size, **folders)
+    facts["single files"] = dict(facts["zip, as in 2020"])
+    return sources, facts
+
+
+def stream(dataset, batch: int, workers: int):
+    """Batches of the dataset without end."""
+    shuffle = not isinstance(dataset, IterableDataset)
+    batches = loader(dataset, batch=batch, shuffle=shuffle, workers=workers, drop_last=True)
+    while True:
+        yield from batches
+
+
+def measure_streams(streams: dict, batch: int, workers: int, seconds: float) -> dict:
+    """{name: samples per second}, the median of rounds in turns."""
+    rates = {name: [] for name in streams}
+    for _ in range(ROUNDS):
+        for name, batches in streams.items():
+            for _ in range(1 + 2 * workers):  # what the workers made while others were measured
+                next(batches)
+            count, start = 0, time.perf_counter()
+            while count == 0 or time.perf_counter() - start < seconds / ROUNDS:
+                next(batches)
+                count += batch
+            rates[name].append(count / (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in rates.items()}
 
 
 def bench_step(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict:

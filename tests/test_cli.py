@@ -205,6 +205,18 @@ def test_bench_measures(data, capsys, monkeypatch):
     assert steps["MaskNet, 32 px, float32"]["images/s"] > 1
 
 
+def test_bench_compares_formats(data):
+    from maskdepth_utils import bench
+
+    rows = bench.bench_formats(torch.device("cpu"), 0.05, sizes=(80,), batches=(2,), workers=(0, 1), samples=6)
+    expected = {"composed, none", "zip, as in 2020", "single files", "tar shards", "memory-mapped arrays"}
+    assert {name.split(", ", 1)[1] for name in rows} >= expected
+    for row in rows.values():
+        assert row["0 workers, batch 2, samples/s"] > 0 and row["1 workers, batch 2, samples/s"] > 0
+    assert rows["80 px, memory-mapped arrays"]["kB/sample"] > rows["80 px, zip, as in 2020"]["kB/sample"]
+
+
+
 def test_errors_are_one_line_and_exit_code_2(network, own_data, tmp_path, capsys):
     photo = np.zeros((64, 64, 3), np.uint8)
     for name, picture in (("a.png", photo), ("b.png", photo[:50])):
@@ -226,7 +238,7 @@ def test_errors_are_one_line_and_exit_code_2(network, own_data, tmp_path, capsys
         (f"predict {a} {a} -o {out}", "the shipped network is missing"),
         (f"predict {a} {a} -o {tmp_path / 'file'} --checkpoint {network}", "cannot be written"),
         (f"evaluate --checkpoint {a}", "a.png: damaged, or no safetensors file"),
-        ("bench flight", "bench: expected data, step, losses; found flight"),
+        ("bench flight", "bench: expected data, formats, step, losses; found flight"),
         (f"export -o {out} --rooms 3 --start 999999999", "--start: expected a sample of 0 to"),
     ]:
         text, error = run(command, capsys, code=2)
