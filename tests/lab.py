@@ -85,19 +85,13 @@ class Lab:
             time.sleep(0.5)
         raise TimeoutError(f"JupyterLab did not answer within {seconds} s:\n{self.log.read_text()}")
 
-    def copy(self, name: str, until: str | None = None, only: tuple = ()) -> str:
-        """Copy a notebook in the fast profile without its outputs, up to the code cell that holds `until`.
-
-        only: the code cells that hold one of these, and no others.
-        """
+    def copy(self, name: str, until: str | None = None) -> str:
+        """Copy a notebook in the fast profile without its outputs, up to the code cell that holds `until`."""
         nb = read(NOTEBOOKS / f"{name}.ipynb")
-        code = [number for number, cell in enumerate(nb.cells) if cell.cell_type == "code"]
-        for text in filter(None, (until, *only)):
-            assert any(text in nb.cells[number].source for number in code), f"no cell of {name} has {text!r}"
         if until:
-            nb.cells = nb.cells[: next(number for number in code if until in nb.cells[number].source) + 1]
-        if only:
-            nb.cells = [nb.cells[number] for number in code if any(text in nb.cells[number].source for text in only)]
+            ends = [number for number, cell in enumerate(nb.cells) if cell.cell_type == "code" and until in cell.source]
+            assert ends, f"no cell of {name} has {until!r}"
+            nb.cells = nb.cells[: ends[0] + 1]
         for cell in nb.cells:
             cell.source = cell.source.replace('profile = "full"', 'profile = "fast"')
             if cell.cell_type == "code":

@@ -103,10 +103,8 @@ def test_notebook_01_the_composer_shows_what_its_sliders_say(open_notebook):
     assert not sheet.errors
 
 
-def test_notebook_03_feature_maps_by_stage_and_without_skips(open_notebook):
-    """The widget's own cells only: the ones before it train for minutes."""
-    sheet = open_notebook("03_mask_depth_net", only=("import contextlib", "feature_maps("))
-    widget = sheet.widget("stage")
+def test_feature_maps_by_stage_and_without_skips(playground):
+    widget = playground.widget("stage")
     picture = widget.box.locator("img").first
     first, mask = picture.get_attribute("src"), widget.pixels("Network's mask")
     widget.press("stage", "ArrowRight", 2)
@@ -115,8 +113,7 @@ def test_notebook_03_feature_maps_by_stage_and_without_skips(open_notebook):
     widget.settle()
     cut = widget.pixels("Network's mask")
     assert cut.shape == mask.shape and not np.array_equal(cut, mask)
-    keep(sheet, "feature_maps")
-    assert not sheet.errors
+    keep(playground, "feature_maps")
 
 
 def test_notebook_04_the_loss_explorer_charges_what_the_losses_charge(open_notebook):
