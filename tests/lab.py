@@ -158,7 +158,7 @@ class Widget:
         self.sheet, self.page, self.box = sheet, sheet.page, box
 
     def control(self, label: str):
-        return self.box.locator(f'.jupyter-widgets:has(> label:text-is("{label}"))')
+        return self.box.locator(f'.widget-inline-hbox:has(> label:text-is("{label}"))')
 
     def handle(self, label: str):
         return self.control(label).locator(".noUi-handle")

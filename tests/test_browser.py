@@ -77,7 +77,7 @@ def shown_setup(widget, split="test") -> live.Setup:
     value = {
         label: widget.readout(label) for label in ("view (of 8)", "left to right, °", "distance, m", "another gap")
     }
-    objects = widget.control("object").locator("option").all_inner_texts()
+    objects = [text.replace("\xa0", " ") for text in widget.control("object").locator("option").all_inner_texts()]
     mirrored = widget.box.get_by_role("checkbox", name="mirrored").is_checked()
     return live.Setup(
         chosen["room"], assets.object_names(split)[objects.index(chosen["object"])], int(value["view (of 8)"]),
@@ -128,7 +128,7 @@ def test_notebook_04_the_loss_explorer_charges_what_the_losses_charge(open_noteb
     for name, bill in bills.items():
         assert any(name in row and f"{bill.relative:.2f} ×" in row for row in rows), (name, rows)
     widget.press("to the right, px", "ArrowRight", 3)
-    assert widget.control("preset").locator("select").evaluate("e => e.selectedOptions[0].text") == "your own mixture"
+    assert widget.control("preset").locator("select").input_value() == "your own mixture"
     keep(sheet, "explorer")
     assert not sheet.errors
 
