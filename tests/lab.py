@@ -119,7 +119,7 @@ class Lab:
 class Sheet:
     """A notebook open in a page, and its widgets as a reader uses them: by label, with mouse and keyboard."""
 
-    def __init__(self, lab: Lab, page, name: str, seconds: float = 240):
+    def __init__(self, lab: Lab, page, name: str, seconds: float = 600):
         self.lab, self.page, self.errors = lab, page, []
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
