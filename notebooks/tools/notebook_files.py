@@ -100,7 +100,7 @@ def tidy(nb):
 def _tidy_output(output):
     data = output.get("data", {})
     data.pop("application/vnd.plotly.v1+json", None)  # a megabyte for what its still picture shows
-    if data.pop("application/vnd.jupyter.widget-view+json", None) and "image/png" not in data:
+    if data.pop("application/vnd.jupyter.widget-view+json", None) is not None and "image/png" not in data:
         return None  # without its state a widget shows as an error; its still picture, if it has one, does not
     if output.output_type == "stream":
         output.text = PROGRESS.sub("", output.text)
