@@ -31,7 +31,6 @@ def train(options) -> dict:
     weights = {"mask": dict(options.mask_loss or []), "depth": dict(options.depth_loss or [])}
     weights["mask"] |= {"ssim_on": options.mask_ssim_on} if options.mask_ssim_on else {}
     weights = {name: terms for name, terms in weights.items() if terms}
-    samples = functools.partial(MaskDepthDataset, size=options.size, seed=options.seed)
     history = fit(
         model,
         training_samples(options),
@@ -51,7 +50,7 @@ def train(options) -> dict:
         out=options.out,
         resume=not options.restart,
         max_minutes=options.max_minutes,
-        val=(samples("val", gap=options.val_gap), options.val_every),
+        val=(MaskDepthDataset("val", options.size, options.val_gap, options.seed), options.val_every),
         val_samples=options.val_samples,
     )
     step = checkpoint.newest_step(options.out)

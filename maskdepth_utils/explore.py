@@ -67,23 +67,15 @@ class Spoil:
 
 
 PLAIN_GRAY = Spoil(gray=1.0)
+BOTH = {
+    "plain gray": PLAIN_GRAY,
+    "blurred": Spoil(blur=2.0),
+    "2 px to the right": Spoil(shift=2),
+    "half the contrast": Spoil(gray=0.5),
+}
 PRESETS = {
-    "depth": {
-        "plain gray": PLAIN_GRAY,
-        "1 m too far": Spoil(offset=0.1),
-        "blurred": Spoil(blur=2.0),
-        "2 px to the right": Spoil(shift=2),
-        "half the contrast": Spoil(gray=0.5),
-        "noise, 0.5 m": Spoil(noise=0.05),
-    },
-    "mask": {
-        "plain gray": PLAIN_GRAY,
-        "nothing found": Spoil(scale=0.0),
-        "blurred": Spoil(blur=2.0),
-        "2 px to the right": Spoil(shift=2),
-        "half the contrast": Spoil(gray=0.5),
-        "noise, 0.2": Spoil(noise=0.2),
-    },
+    "depth": BOTH | {"1 m too far": Spoil(offset=0.1), "noise, 0.5 m": Spoil(noise=0.05)},
+    "mask": BOTH | {"nothing found": Spoil(scale=0.0), "noise, 0.2": Spoil(noise=0.2)},
 }
 
 

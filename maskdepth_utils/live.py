@@ -50,8 +50,8 @@ class Setup:
     gloss: float = 0.0  # how much of the object the floor mirrors, 0 to 1
 
 
-# Scenes that are hard for one reason each, of test rooms and test objects. Found by looking at 2,400 test samples: the
-# least difference between object and background, and the most white behind it.
+# Scenes that are hard for one reason each, of test rooms and test objects, chosen by hand: they show what may happen,
+# not how often. (How often is what notebook 07 measures after them.)
 BREAK_IT = {
     "nothing special": Setup("room_test_003", "test_002_chair", 2, -8.0, 2.6),
     "camouflaged object": Setup("room_test_018", "test_007_bookcase", 7, -1.0, 4.2),

@@ -26,7 +26,7 @@ from write_results import commit, machine
 from maskdepth_utils import checkpoint, metrics
 from maskdepth_utils.__main__ import make_parser
 from maskdepth_utils.bench import measure, step_function
-from maskdepth_utils.commands import new_network, to_text
+from maskdepth_utils.commands import new_network, to_text, training_samples
 from maskdepth_utils.data import MaskDepthDataset, loader
 from maskdepth_utils.devices import choose_device, choose_precision
 from maskdepth_utils.models import MaskDepth, count_parameters
@@ -53,8 +53,7 @@ def train(name: str, model, options, samples: int) -> dict:
     """Train (or go on); returns the test figures and the images per second."""
     losses = {"mask": dict(options.mask_loss or []), "depth": dict(options.depth_loss or [])}
     history = fit(
-        model, MaskDepthDataset("train", options.size, options.gap, rooms=options.rooms, recolor=options.recolor),
-        samples=samples, batch=options.batch,
+        model, training_samples(options), samples=samples, batch=options.batch,
         loss=functools.partial(mask_and_depth_loss, **{task: terms for task, terms in losses.items() if terms}),
         lr=options.lr, weight_decay=options.weight_decay, optimizer=options.optimizer, schedule=options.schedule,
         workers=options.workers, seed=options.seed, out=RUNS / f"compare-{name}-{options.size}",
