@@ -7,15 +7,18 @@
 Each run is one line of data/results/ablation.jsonl: what was changed, the seed (which draws the first weights and the
 samples), its two commands, and the figures on test rooms and objects, on the scenes in real light, and in its own
 training rooms with training objects (at other places and in other light). Every run of a study sees equally many
-samples at 80 px. Runs that are there already are not repeated, and one that was stopped goes on.
+samples at 80 px. Runs that are there already are not repeated, and one that was stopped goes on. Several runs at once
+(--jobs) share the cores: two of one thread each are as fast as one of two threads, and other work beside costs less.
 """
 
 import argparse
 import json
+import os
 import shlex
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from notebook_files import NOTEBOOKS
 from train_network import RESULTS
@@ -28,9 +31,11 @@ STORED = RESULTS / "ablation.jsonl"
 BASE = {
     "--rooms": "400", "--gap": "mixed", "--size": "80", "--width": "0.5", "--batch": "16", "--optimizer": "adamw",
     "--lr": "0.001", "--weight-decay": "0.01", "--schedule": "one-cycle", "--mask-loss": "bce=1 ssim=1",
-    "--depth-loss": "l1=1 edge=1 ssim=1", "--val-every": "100000", "--val-samples": "16", "--workers": "1",
+    "--depth-loss": "l1=1 edge=1 ssim=1", "--val-every": "100000", "--val-samples": "16", "--workers": "0",
 }  # fmt: skip
-# What each row changes of BASE. None takes an option away; "" is a switch.
+# The losses are compared on a small network and on what the test measures, so that three seeds of each can be had.
+BASES = {"network": BASE, "losses": BASE | {"--width": "0.25", "--gap": "tripod"}}
+# What each row changes of its base. None takes an option away; "" is a switch.
 STUDIES = {
     "network": {
         "base": {},
@@ -71,7 +76,7 @@ SCENES = "--size 80 --gap none --count 100 --no-baselines --scenes"
 
 def options(study: str, row: str) -> str:
     """One row's options for `train`."""
-    changed = {option: value for option, value in (BASE | STUDIES[study][row]).items() if value is not None}
+    changed = {option: value for option, value in (BASES[study] | STUDIES[study][row]).items() if value is not None}
     return " ".join(f"{option} {value}".strip() for option, value in changed.items())
 
 
@@ -98,7 +103,7 @@ def run(study: str, row: str, seed: int, samples: int) -> dict:
     train = f"train --out {out} --samples {samples} --seed {seed} {options(study, row)}"
     test = f"evaluate --checkpoint {out} {TEST}"
     call(train)
-    rooms = (BASE | STUDIES[study][row])["--rooms"]
+    rooms = (BASES[study] | STUDIES[study][row])["--rooms"]
     return {
         "study": study, "row": row, "seed": seed, "samples": samples, "changed": STUDIES[study][row],
         "test": figures(test), "scenes": figures(f"evaluate --checkpoint {out} {SCENES}"),
@@ -118,15 +123,20 @@ def main() -> None:
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("--seeds", type=int, default=1, help="how many runs of each row")
     parser.add_argument("--samples", type=int, default=20000, help="training samples of each run")
+    parser.add_argument("--jobs", type=int, default=1, help="how many runs at a time")
     parser.add_argument("--only", default="", metavar="WORD", help="rows whose name has this word")
     args = parser.parse_args()
-    for seed in range(args.seeds):  # all rows once, then all again: stopped early, it leaves a whole table
-        for row in STUDIES[args.study]:
-            key = {"study": args.study, "row": row, "seed": seed, "samples": args.samples}
-            if args.only in row and not any(key.items() <= one.items() for one in stored()):
-                lines = [*stored(), run(**key)]
-                checkpoint.write_file(STORED, "".join(json.dumps(line) + "\n" for line in lines).encode())
-                print(row, seed, {name: lines[-1]["test"][name] for name in ("iou", "rmse")}, flush=True)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // args.jobs)))  # for what runs start
+    wanted = [  # all rows once, then all again: stopped early, it leaves a whole table
+        {"study": args.study, "row": row, "seed": seed, "samples": args.samples}
+        for seed in range(args.seeds) for row in STUDIES[args.study] if args.only in row
+    ]  # fmt: skip
+    missing = [key for key in wanted if not any(key.items() <= one.items() for one in stored())]
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for done in as_completed([pool.submit(run, **key) for key in missing]):
+            row = done.result()
+            checkpoint.write_file(STORED, "".join(json.dumps(line) + "\n" for line in [*stored(), row]).encode())
+            print(row["row"], row["seed"], {name: row["test"][name] for name in ("iou", "rmse")}, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python notebooks/tools/design_lab.py               # some minutes a design; can be stopped and started
     python notebooks/tools/design_lab.py --only skip   # designs whose name has this word
+    python notebooks/tools/design_lab.py --times       # only measure the milliseconds of a prediction again, in turns
 
 Everything but the design is the same: the losses, 80 px, the samples and their order, optimizer and schedule, and the
 first weights of what two designs have in common only as far as the same seed gives them. A few predicted depth maps go
@@ -9,6 +10,7 @@ to design_lab.npz beside it, for the picture of the checkerboard.
 """
 
 import argparse
+import functools
 import io
 import json
 import time
@@ -45,13 +47,19 @@ DESIGNS = {
 
 def cost(model: LabNet) -> dict:
     """What the design costs and sees, before any training."""
-    pair = torch.rand(2, 1, 3, SIZE, SIZE)
-    with torch.no_grad():
-        seconds = measure({"predict": lambda: model.eval()(*pair)}, 3.0)["predict"]
     return {
         "parameters": count_parameters(model), "multiply_adds": multiply_adds(model, SIZE),
-        "field_computed": deepest_field(model.stages), "milliseconds": round(1000 * seconds, 2),
+        "field_computed": deepest_field(model.stages),
     }  # fmt: skip
+
+
+@torch.no_grad()
+def milliseconds() -> dict[str, float]:
+    """What one prediction takes, every design in turns: the machine should have nothing else to do."""
+    pair = torch.rand(2, 1, 3, SIZE, SIZE)
+    models = {name: LabNet(**changed).eval() for name, changed in DESIGNS.items()}
+    seconds = measure({name: functools.partial(model, *pair) for name, model in models.items()}, 10.0)
+    return {name: round(1000 * value, 2) for name, value in seconds.items()}
 
 
 def run(name: str, samples: int, seed: int) -> tuple[dict, np.ndarray]:
@@ -82,19 +90,23 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=12000, help="of each training")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", metavar="WORD", help="designs whose name has this word")
+    parser.add_argument("--times", action="store_true", help="measure the milliseconds of all designs, and no more")
     args = parser.parse_args()
-    rows = json.loads(STORED.read_text(encoding="utf8"))["rows"] if STORED.is_file() else []
+    report = json.loads(STORED.read_text(encoding="utf8")) if STORED.is_file() else {"rows": []}
+    report |= {"command": "python notebooks/tools/design_lab.py", "size": SIZE, "gap": "tripod"}
     frames = dict(np.load(FRAMES)) if FRAMES.is_file() else {}
-    done = {(row["design"], row["samples"], row["seed"]) for row in rows}
-    for name in DESIGNS:
+    done = {(row["design"], row["samples"], row["seed"]) for row in report["rows"]}
+    for name in [] if args.times else DESIGNS:
         if args.only in name and (name, args.samples, args.seed) not in done:
             row, frames[name] = run(name, args.samples, args.seed)
-            rows.append(row)
+            report["rows"].append(row)
             packed = io.BytesIO()
             np.savez_compressed(packed, **frames)
-            report = {"command": "python notebooks/tools/design_lab.py", "size": SIZE, "gap": "tripod", "rows": rows}
             checkpoint.write_file(FRAMES, packed.getvalue())
             checkpoint.write_file(STORED, (json.dumps(report, indent=1) + "\n").encode())
+    if args.times or "milliseconds" not in report:
+        report["milliseconds"] = milliseconds()
+        checkpoint.write_file(STORED, (json.dumps(report, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":
