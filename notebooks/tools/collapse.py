@@ -57,7 +57,7 @@ def start(skips: bool, samples: int) -> MaskDepthNet:
     torch.manual_seed(0)
     model, out = MaskDepthNet(skips=skips, detail=False, width=WIDTH), RUNS / f"start-{skips}-{samples}"
     dataset, loss = MaskDepthDataset("train", 80, "tripod"), functools.partial(mask_and_depth_loss, mask=BCE, depth=L1)
-    fit(model, dataset, samples=samples, batch=16, loss=loss, lr=0.01, workers=1, out=out)
+    fit(model, dataset, samples=samples, batch=16, loss=loss, lr=0.01, workers=0, out=out)
     return load_network(out)[0]
 
 
@@ -110,7 +110,7 @@ def run(name: str, samples: int, steps: int, every: int) -> tuple[dict, np.ndarr
         if step:
             fit(
                 model, dataset, steps=step, batch=BATCH, loss=loss, optimizer=condition["optimizer"],
-                lr=condition["lr"], workers=1, out=out, progress=False, resume=step > every,
+                lr=condition["lr"], workers=0, out=out, progress=False, resume=step > every,
             )  # fmt: skip
         figures, frame = look(model, batch)
         looks.append({"step": step, **figures, "shares": shares(model, batch, condition)})

@@ -70,7 +70,7 @@ def run(name: str, samples: int, seed: int) -> tuple[dict, np.ndarray]:
     row = {"design": name, "changed": DESIGNS[name], "samples": samples, "seed": seed} | cost(model)
     out = RUNS / "".join(c if c.isalnum() else "-" for c in f"{name}-{samples}-{seed}")
     fit(
-        model, MaskDepthDataset("train", SIZE, "tripod", rooms=400), samples=samples, batch=16, lr=0.002, workers=1,
+        model, MaskDepthDataset("train", SIZE, "tripod", rooms=400), samples=samples, batch=16, lr=0.002, workers=0,
         optimizer="adamw", weight_decay=0.01, schedule="one-cycle", seed=seed, out=out,
     )  # fmt: skip
     test = Subset(MaskDepthDataset("test", SIZE, "tripod"), range(TESTED))
