@@ -1,0 +1,87 @@
+"""Comparing runs: Student's interval, paired differences, verdicts, and what notebook 04 draws of them."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from maskdepth_utils import study
+
+
+def runs(values, figure="rmse"):
+    return {seed: {figure: value} for seed, value in enumerate(values)}
+
+
+@pytest.mark.parametrize("count", [2, 3, 10])
+def test_the_interval_is_scipys(count):
+    values = np.random.default_rng(0).normal(0.1, 0.02, count).tolist()
+    center, half = study.student_interval(values)
+    low, high = stats.t.interval(0.95, count - 1, loc=np.mean(values), scale=stats.sem(values))
+    np.testing.assert_allclose((center - half, center + half), (low, high))
+
+
+def test_the_interval_holds_the_true_mean_in_19_of_20_experiments():
+    draws = np.random.default_rng(0).normal(5, 2, (2000, 3))
+    inside = [abs(center - 5) <= half for center, half in map(study.student_interval, draws.tolist())]
+    assert 0.94 < np.mean(inside) < 0.96
+
+
+def test_one_value_promises_nothing_and_none_is_an_error():
+    assert study.student_interval([0.3]) == (0.3, float("inf"))
+    with pytest.raises(ValueError, match="at least one value, found none"):
+        study.student_interval([])
+
+
+def test_pairing_takes_out_what_seeds_share_and_skips_seeds_of_one_side():
+    base, other = runs([0.1, 0.5, 0.9]), runs([0.11, 0.512, 0.909, 0.4])
+    np.testing.assert_allclose(study.paired(other, base, "rmse"), [0.01, 0.012, 0.009])
+    assert study.verdict(study.paired(other, base, "rmse"), better=-1) == "worse"
+    center, half = study.student_interval([0.11, 0.512, 0.909])
+    assert abs(center - 0.5) < half  # unpaired, nobody could tell
+
+
+@pytest.mark.parametrize(
+    ("differences", "better", "word"),
+    [
+        ([0.1, 0.11, 0.12], 1, "better"), ([0.1, 0.11, 0.12], -1, "worse"), ([-0.1, -0.11, -0.12], -1, "better"),
+        ([-0.1, -0.11, -0.12], 0, "less"), ([0.1, -0.1, 0.02], 1, "cannot say"), ([0.1], 1, "cannot say"),
+    ],
+)  # fmt: skip
+def test_verdicts(differences, better, word):
+    assert study.verdict(differences, better) == word
+
+
+def test_the_table_says_what_the_verdicts_say_and_leaves_out_single_seeds():
+    rows = {"base": runs([0.1, 0.2]), "bad": runs([0.2, 0.3001]), "once": runs([0.5])}
+    said = study.verdicts(rows, "base", ("rmse",))
+    assert said == {"bad": {"rmse": "worse"}}
+    table = study.verdict_table(said, "against base")
+    assert "<th>bad</th><td><b>worse</b></td>" in table and "against base" in table and "depth RMSE" in table
+
+
+def test_the_figure_has_a_point_per_seed_and_an_interval_where_there_are_several():
+    rows = {"base": runs([0.1, 0.2]), "other": runs([0.3, 0.5]), "once": runs([0.4])}
+    (axis,) = study.show_points(rows, ("rmse",), baselines={"constant": {"rmse": 0.6}}).axes
+    points = [line.get_xdata().tolist() for line in axis.lines if line.get_marker() == "o"]
+    assert points == [[0.1, 0.2], [0.3, 0.5], [0.4]]
+    assert len(axis.containers) == 2
+    (axis,) = study.show_points(rows, ("rmse",), base="base").axes
+    points = [line.get_xdata() for line in axis.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(np.concatenate(points), [0.2, 0.3, 0.3])
+
+
+def test_stored_runs_are_those_of_the_usual_length(tmp_path, monkeypatch):
+    (tmp_path / "results").mkdir()
+    machine = {"processor": "P", "device": "2 CPU cores"}
+    lines = [
+        {"study": "s", "row": row, "seed": seed, "samples": samples, "test": {"rmse": 0.1}, "seconds": 1800,
+         "commit": "abc", "machine": machine}
+        for row, seed, samples in (("a", 0, 100), ("a", 1, 100), ("b", 0, 100), ("b", 1, 20))
+    ]  # fmt: skip
+    (tmp_path / "results" / "ablation.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    monkeypatch.setattr(study, "data_dir", lambda: tmp_path)
+    assert study.stored("s") == {"a": {0: {"rmse": 0.1}, 1: {"rmse": 0.1}}, "b": {0: {"rmse": 0.1}}}
+    assert study.provenance("s").startswith("3 runs of 100 samples, 1.5 hours on P, 2 CPU cores; commit abc")
+    with pytest.raises(FileNotFoundError, match="expected runs of study 'x', found none"):
+        study.stored("x")
