@@ -11,7 +11,8 @@ from PIL import Image
 
 from maskdepth_utils import features, widget_parts
 from maskdepth_utils.differences import match_exposure
-from maskdepth_utils.features import SKIPS, collect, draw_stage, feature_maps
+from maskdepth_utils.feature_maps import HEAD, Walk, draw_stage, feature_maps
+from maskdepth_utils.features import SKIPS, collect
 from maskdepth_utils.inference import Predictor
 from maskdepth_utils.models import MaskDepthNet, MaskNet
 
@@ -130,7 +131,7 @@ def test_a_page_shows_the_most_varied_channels_pixel_by_pixel():
     stage = features.Stage("test", maps)
     assert stage.order[:2].tolist() == [13, 7] and stage.pages == 2
     page = draw_stage(stage, colors="gray")
-    top = features.HEAD
+    top = HEAD
     first, second = page[top : top + 160, :160, 0], page[top : top + 160, 164:324, 0]
     assert (first[:40, :40] == 255).all() and (first[40:] == 0).all()
     assert (second[:40, 40:80] == 255).all() and (second[:, :40] == 0).all()  # each channel has its own scale
@@ -162,7 +163,7 @@ def test_moving_the_controls(model, shown):
 
 
 def test_channels_keep_their_places_when_skips_are_cut(model):
-    walk = features.Walk(model, *PAIR)
+    walk = Walk(model, *PAIR)
     whole, cut = walk.draw(9), walk.draw(9, skips=False)
     order = walk.run(True).stages[9].order
     assert np.array_equal(cut, draw_stage(walk.run(False).stages[9], 0, order, remark="; no skips"))
