@@ -85,9 +85,9 @@ def shares(model, batch: dict, condition: dict) -> dict:
     part = {name: values[:BATCH] for name, values in batch.items()}
     state = {name: value.clone() for name, value in model.state_dict().items()}
     output = model.train()(part["image"], part["background"])
-    names = {term: weight for term, weight in condition["depth"].items() if weight}
-    terms = losses.depth_loss(output.depth, part["depth"], **names, terms=True)[1]
-    terms = {f"depth {name}": names[name] * value for name, value in terms.items()}
+    weights = condition["depth"]
+    terms = losses.depth_loss(output.depth, part["depth"], **weights, terms=True)[1]
+    terms = {f"depth {name}": weights[name] * value for name, value in terms.items()}
     terms["mask"] = losses.mask_loss(output.mask_logits, part["mask"], **condition["mask"])
     last, first = model.branches["depth"].head.weight, model.encoder.conv1.weight
     found, options = {}, {"retain_graph": True, "allow_unused": True}
