@@ -55,7 +55,8 @@ def cost(model: LabNet) -> dict:
 
 @torch.no_grad()
 def milliseconds() -> dict[str, float]:
-    """What one prediction takes, every design in turns: the machine should have nothing else to do."""
+    """What one prediction takes on one core, every design in turns: the machine should have nothing else to do."""
+    torch.set_num_threads(1)
     pair = torch.rand(2, 1, 3, SIZE, SIZE)
     models = {name: LabNet(**changed).eval() for name, changed in DESIGNS.items()}
     seconds = measure({name: functools.partial(model, *pair) for name, model in models.items()}, 10.0)
