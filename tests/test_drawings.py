@@ -1,0 +1,235 @@
+"""The drawings say what is so: their numbers are the networks' and the data's own. And they can be read."""
+
+import io
+import itertools
+import math
+import re
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+from PIL import Image
+from torch import nn
+
+from maskdepth_utils import drawings, drawings_geometry, drawings_losses, features, load_pretrained, losses, plots
+from maskdepth_utils.data import MaskDepthDataset
+from maskdepth_utils.design import deepest_field
+from maskdepth_utils.models import Encoder, MaskDepthNet
+
+DRAWINGS = {
+    "encoder_decoder": drawings.encoder_decoder,
+    "encoder_decoder, light, 80 px": lambda: drawings.encoder_decoder(size=80, width=0.25),
+    "skip": drawings.skip,
+    "skip at the bottom": lambda: drawings.skip(1),
+    "skip at the top": lambda: drawings.skip(4),
+    "receptive_field": drawings.receptive_field,
+    "ssim_window": drawings.ssim_window,
+    "sobel_edge": drawings.sobel_edge,
+    "pinhole": drawings.pinhole,
+    "z_buffer": drawings.z_buffer,
+}
+
+
+def drawn_texts(figure):
+    """{number and text: (its box in pixels, points)} of the texts that are really drawn: not an axis' hidden ones."""
+    found = {}
+
+    def draw(self, renderer, *args, **kwargs):
+        if self.get_visible() and self.get_text().strip():
+            found[f"{len(found)} {self.get_text()}"] = self.get_window_extent(renderer), self.get_fontsize()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Text, "draw", draw)
+        FigureCanvasAgg(figure).draw()
+    return found
+
+
+def words(figure):
+    return [name.split(" ", 1)[1] for name in drawn_texts(figure)]
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_drawing_can_be_read(name):
+    """On an opaque white card of 700 px no text is below 9 points, cut off, or on another one. Nothing else changes."""
+    settings, numbers = dict(matplotlib.rcParams), torch.get_rng_state()
+    figure = DRAWINGS[name]()
+    assert isinstance(figure, plt.Figure) and not plt.get_fignums()
+    assert dict(matplotlib.rcParams) == settings and torch.equal(torch.get_rng_state(), numbers)
+
+    width, height = figure.get_size_inches() * figure.dpi
+    assert width == pytest.approx(700) and height <= 720
+    texts = drawn_texts(figure)
+    assert len(texts) >= 8
+    for text, (box, points) in texts.items():
+        assert points >= 9, text
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, f"{text!r} leaves the card"
+    for (one, (a, _)), (other, (b, _)) in itertools.combinations(texts.items(), 2):
+        assert not a.overlaps(b), f"{one!r} and {other!r} overlap"
+
+    card = np.asarray(Image.open(io.BytesIO(plots.to_png(figure, dpi=100))).convert("RGBA"))
+    assert card.shape[1] == 700 and (card[..., 3] == 255).all()
+    assert (card[[0, 0, -1, -1], [0, -1, 0, -1], :3] == 255).all()
+
+
+def test_the_caption_of_each_drawing():
+    for name in ("encoder_decoder", "skip", "receptive_field", "ssim_window", "sobel_edge", "pinhole", "z_buffer"):
+        text = getattr(drawings, name).__doc__
+        assert re.search(r"[Ff]or notebook 0[134]", text) and len(text.split("Caption: ")[1].split()) > 20
+
+
+@pytest.mark.parametrize("size, width", [(160, 1.0), (100, 0.5)])
+def test_the_networks_sizes_are_its_own(size, width):
+    """features.collect asks the network independently; its names are the encoder's, Detail's and the branches'."""
+    black = np.zeros((size, size, 3), np.uint8)
+    expected = [stage.size for stage in features.collect(MaskDepthNet(width=width), black, black).stages]
+    expected.append(f"3 x {size} x {size}")
+    found = re.findall(r"\d+ × \d+ × \d+", "\n".join(words(drawings.encoder_decoder(size, width))))
+    assert sorted(found) == sorted(size.replace("x", "×") for size in expected)
+
+
+def test_shapes_leaves_a_network_as_it_was():
+    model = MaskDepthNet(width=0.25).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert drawings.shapes(model, 64)["encoder.layer4"] == (128, 2, 2)
+    assert model.training and not any(module._forward_hooks for module in model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_too_small_a_picture_is_refused():
+    with pytest.raises(ValueError, match="at least 32 x 32"):
+        drawings.encoder_decoder(size=16)
+
+
+def test_a_skip_adds_what_the_block_convolves():
+    predictor, sample = load_pretrained(device="cpu"), MaskDepthDataset("val", gap="none")[drawings.TABLE]
+    blocks = predictor.model.branches["mask"].ups
+    entered = []
+    for number, block in enumerate(blocks, start=1):
+        hook = block.side.register_forward_pre_hook(lambda module, inputs: entered.append(inputs[0][0]))
+        below, lateral, _ = drawings.skip_parts(predictor.model, sample, number)
+        hook.remove()
+        torch.testing.assert_close(below + lateral, entered[-1])
+
+
+def test_the_maps_of_a_skip_add_up():
+    maps = [axis.images[0].get_array() for axis in drawings.skip().axes if axis.images]
+    below, lateral, total = [values for values in maps if values.ndim == 2]
+    np.testing.assert_allclose(below + lateral, total, atol=1e-5)
+    assert min(below.std(), lateral.std()) > 0.1
+
+
+def test_the_sizes_of_a_skip_are_the_shipped_networks():
+    sample = MaskDepthDataset("val", gap="none")[drawings.TABLE]
+    run = features.collect(load_pretrained(device="cpu"), sample["image"], sample["background"])
+    sizes = {stage.name: stage.size.replace("x", "×") for stage in run.stages}
+    for number, below in ((1, "mask branch, entry"), (3, "mask branch, block 2")):
+        found = words(drawings.skip(number))
+        layer = {1: "encoder, layer 3", 3: "encoder, layer 1"}[number]
+        assert layer in found
+        assert {sizes[below], sizes[layer], sizes[f"mask branch, block {number}"]} <= set(found)
+
+
+@pytest.mark.parametrize("number", [0, 5, 1.5])
+def test_a_block_that_is_not_there(number):
+    with pytest.raises(ValueError, match="number: expected a block from 1"):
+        drawings.skip(number)
+
+
+def test_the_fields_are_where_they_are_drawn():
+    """An encoder that lets everything through: its gradient fills exactly the squares of the drawing."""
+    encoder = Encoder("7x7", [2, 2, 2, 2]).eval()
+    encoder.maxpool = nn.AvgPool2d(3, stride=2, padding=1)  # of a maximum only one pixel has a gradient
+    for parameter in encoder.parameters():
+        if parameter.dim() == 4:
+            nn.init.constant_(parameter, 1 / parameter[0].numel())
+    picture = torch.ones(1, 6, 160, 160).requires_grad_()
+    stages = encoder(picture)
+    figure = drawings.receptive_field()
+    squares = {patch.get_width(): patch for axis in figure.axes for patch in axis.patches}
+    for number, (stage, step) in enumerate(zip(stages, (2, 4, 8, 16, 32)), start=1):
+        field = deepest_field(number)
+        assert any(text.endswith(f": {field} px") for text in words(figure))
+        (gradient,) = torch.autograd.grad(stage[0, 0, 96 // step, 96 // step], picture, retain_graph=True)
+        rows, columns = gradient[0].abs().sum(0).nonzero().T
+        left, top = squares[field].get_xy()
+        assert (columns.min(), rows.min()) == (max(0, left + 0.5), max(0, top + 0.5))
+        assert (columns.max(), rows.max()) == (min(159, left + field - 0.5), min(159, top + field - 0.5))
+
+
+def test_the_windows_numbers_are_ssims():
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        a, b = torch.rand(2, 1, 1, 11, 11, generator=generator, dtype=torch.float64)
+        found = drawings_losses.compare(a[0, 0].numpy(), b[0, 0].numpy())["SSIM"]
+        assert found == pytest.approx(losses.ssim(a, b).item(), abs=1e-5)
+
+
+def test_the_ssim_that_is_written_is_the_losses():
+    figure = drawings.ssim_window()
+    a, b = (torch.tensor(axis.images[0].get_array())[None, None] for axis in figure.axes[1:5:2])
+    (corner,) = {patch.get_xy() for axis in figure.axes for patch in axis.patches}
+    column, row = (round(value + 0.5) for value in corner)  # the window's first pixel, and the map's value there
+    value = losses.ssim_map(a, b)[0, 0, row, column].item()
+    found = dict(itertools.pairwise(words(figure)))
+    assert float(found["= SSIM"]) == pytest.approx(value, abs=0.006)
+    assert float(found["level"]) * float(found["× structure"]) == pytest.approx(value, abs=0.01)
+    assert torch.equal(b[..., 2:], a[..., :-2])
+
+
+def test_sobels_arithmetic():
+    texts = [text.replace("\N{MINUS SIGN}", "-") for text in words(drawings.sobel_edge())]
+    patch = np.array([float(text) for text in texts if re.fullmatch(r"\d\.\d\d", text)]).reshape(3, 3)
+    answer = next(float(text[1:]) for text in texts if text.startswith("= "))
+    first = next(number for number, text in enumerate(texts) if text == "-1")
+    kernel = np.array([int(text) for text in texts[first : first + 9]]).reshape(3, 3)
+    assert (patch * kernel).sum() == pytest.approx(answer, abs=0.1)  # of rounded depths
+    assert losses.sobel(torch.tensor(patch)[None, None])[0].item() == pytest.approx(answer, abs=0.1)
+    assert answer > 1  # an edge
+
+
+def test_the_curves_of_sobel_are_the_maps():
+    figure = drawings.sobel_edge()
+    depth, answers = figure.axes[2:4]
+    for line, answer in zip(depth.lines[:2], answers.lines[:2], strict=True):
+        assert len(line.get_xdata()) == len(answer.get_xdata()) == 160
+    true = MaskDepthDataset("val", gap="tripod").shot(drawings_losses.PERSON).depth
+    np.testing.assert_array_equal(depth.lines[0].get_ydata(), true[72])
+    np.testing.assert_allclose(
+        answers.lines[0].get_ydata()[1:-1], losses.sobel(torch.tensor(true)[None, None])[0][0, 0, 71], atol=1e-5
+    )
+
+
+def test_the_rays_of_the_pinhole_have_the_written_lengths():
+    figure = drawings.pinhole()
+    color = to_rgb(plots.VERMILION)
+    rays = [line.get_xydata() for line in figure.axes[0].lines if to_rgb(line.get_color()) == color]
+    rays = [ends[1] - ends[0] for ends in rays if len(ends) == 2]
+    assert len(rays) == 3 and len({ray[0] for ray in rays}) == 1  # all end at the same z-depth: at the wall
+    written = [float(text[:-2]) for text in words(figure) if re.fullmatch(r"\d\.\d\d m", text)]
+    assert written[::2] == [4.0] * 3
+    for ray, distance in zip(rays, written[1::2], strict=True):
+        assert 4 * math.hypot(*ray) / ray[0] == pytest.approx(distance, abs=0.005)
+    x = 80 / (80 / math.tan(math.radians(30)))  # notebook 01: a pixel at the edge
+    assert written[1] == pytest.approx(4 * math.sqrt(x**2 + 1), abs=0.005)
+    assert "138.6 px" in " ".join(words(figure))
+
+
+def test_the_z_buffer_is_the_samples():
+    """What is drawn is the data set's sample. The nearer one really wins; only the floor hides nothing."""
+    room, alone, both = drawings_geometry.composed(drawings_geometry.TREADMILL)
+    sample = MaskDepthDataset("val", gap="none").shot(drawings_geometry.TREADMILL)
+    for name in ("image", "mask", "depth"):
+        np.testing.assert_array_equal(getattr(both, name), getattr(sample, name))
+    rows = drawings.z_buffer().axes[2]
+    yellow = next(line for line in rows.lines if to_rgb(line.get_color()) == to_rgb(plots.YELLOW))
+    np.testing.assert_array_equal(yellow.get_ydata(), sample.depth[100])
+    thing = np.where(alone.mask[100] > 0.5, alone.depth[100], np.inf)
+    nearer = np.minimum(room.depth[100], thing)
+    assert (~room.floor[100] & np.isfinite(thing)).sum() > 5
+    np.testing.assert_allclose(sample.depth[100][~room.floor[100]], nearer[~room.floor[100]], atol=1e-4)
+    assert (sample.mask[100] > 0.5).sum() > 20
