@@ -2,7 +2,8 @@
 
     python notebooks/tools/execute_notebooks.py            # those whose code changed since they were executed
     python notebooks/tools/execute_notebooks.py --all      # every one
-    python notebooks/tools/execute_notebooks.py 02 05      # these
+    python notebooks/tools/execute_notebooks.py 02 05      # these, and their solutions
+    python notebooks/tools/execute_notebooks.py notebooks/solutions/*.ipynb
 
 A notebook that fails stays as it was.
 """
@@ -10,7 +11,7 @@ A notebook that fails stays as it was.
 import argparse
 
 from notebook_checks import problems
-from notebook_files import find_notebooks, read, source_hash, stored_hash, tidy, write
+from notebook_files import find_notebooks, label, read, source_hash, stored_hash, tidy, write
 from run_notebooks import OUT, interruptible, run
 
 
@@ -30,7 +31,7 @@ def main():
 
     bad = False
     for path in paths:
-        print(f"{path.stem} ...", end=" ", flush=True)
+        print(f"{label(path)} ...", end=" ", flush=True)
         # It runs where its reader would run it, in its own folder, and as it stands: its profile is "full".
         result = run(path, None, OUT / "stored", cwd=path.parent)
         if result["error"]:

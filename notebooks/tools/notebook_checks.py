@@ -87,7 +87,7 @@ def main():
     for path in files.find_notebooks(sys.argv[1:], solutions=True):
         for problem in problems(files.read(path)):
             bad += 1
-            print(f"{path.stem}: {problem}")
+            print(f"{files.label(path)}: {problem}")
     return int(bad > 0)
 
 

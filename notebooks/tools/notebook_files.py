@@ -37,6 +37,11 @@ def find_notebooks(names=(), solutions=False):
     return picked if names else found
 
 
+def label(path):
+    """A notebook's name in messages; a solution notebook has the same file name as its notebook."""
+    return f"solutions/{path.stem}" if path.parent.name == "solutions" else path.stem
+
+
 def read(path):
     return nbformat.read(path, as_version=4)
 

@@ -1,0 +1,27 @@
+"""Instant checks of the notebooks' exercises: say what is wrong, in words, and give a hint.
+
+    from maskdepth_utils import checks
+    checks.check_iou(my_iou)
+
+Each check takes what the exercise asks for, tries it on several inputs, edge cases among them, prints one verdict
+(solved, not solved yet, or what is wrong) and returns True or False. It never raises for a wrong answer, so that a
+notebook with open exercises runs to its end. The solutions are in notebooks/solutions/.
+"""
+
+from .checks_data import check_merge, check_split, check_threshold, check_z_depth
+from .checks_encoder import check_field, check_inflation, check_layers, check_parameters, check_up_block
+from .checks_losses import check_balanced_bce, check_depth_loss, check_flat_wall, check_steepness
+from .checks_mask import check_bce, check_block, check_iou, check_painting, check_size
+from .checks_play import check_break, check_cure, check_distance, check_order
+from .checks_scores import check_delta, check_interval, check_report, check_scale_free, check_side
+from .checks_verdict import tally
+
+__all__ = [
+    "check_threshold", "check_z_depth", "check_merge", "check_split",  # notebook 01
+    "check_painting", "check_size", "check_iou", "check_bce", "check_block",  # notebook 02
+    "check_layers", "check_field", "check_parameters", "check_inflation", "check_up_block",  # notebook 03
+    "check_flat_wall", "check_steepness", "check_balanced_bce", "check_depth_loss",  # notebook 04
+    "check_side", "check_delta", "check_report", "check_interval", "check_scale_free",  # notebook 05
+    "check_distance", "check_break", "check_order", "check_cure",  # notebook 07
+    "tally",
+]  # fmt: skip

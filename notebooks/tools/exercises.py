@@ -1,0 +1,141 @@
+"""Exercises and solutions are twins: a notebook's exercises are made from notebooks/solutions/, minus the blanks.
+
+    python notebooks/tools/exercises.py --check          # are they? exit 1 if not
+    python notebooks/tools/exercises.py --write 02 05    # write them into these notebooks (none named: all)
+
+In a solution notebook the cells tagged `exercise` are what both have: set-up, tasks, code, checks. In their code
+
+    # SOLUTION            alone on a line: the rest of its block is for the reader to write
+    kernel = 4  # SOLUTION    at a line's end: what stands after the = is
+
+and the reader finds `...` there. Everything else (why it is so) stays in the solutions. A notebook whose exercises were
+written anew has to be executed again, unless only their prose changed.
+"""
+
+import argparse
+import re
+import sys
+
+from nbformat.v4 import new_markdown_cell
+from notebook_files import NOTEBOOKS, find_notebooks, read, tagged, write
+
+TAG, MARK = "exercise", "# SOLUTION"
+HEADING, SECTION = (re.compile(pattern, re.MULTILINE) for pattern in ("^## ", "^## Exercises$"))
+INTRO = """**These exercises check themselves.** Write your code where the `...` is, run the cell, and then the check
+below it: it says what is wrong, in words, and gives a hint. An exercise left open says so, and the notebook runs on.
+They need nothing from above: you can start at the next cell. The solutions, with the reasons, are in
+[solutions/{name}](solutions/{name})."""
+
+
+def blank(source):
+    """A solution's code as the reader gets it, with `...` for what is to be written."""
+    lines, kept = source.splitlines(), []
+    while lines:
+        line = lines.pop(0)
+        indent = line[: len(line) - len(line.lstrip())]
+        if line.strip() == MARK:
+            block = 0  # lines until one that is indented less
+            while block < len(lines) and (not lines[block].strip() or lines[block].startswith(indent)):
+                block += 1
+            while block and not lines[block - 1].strip():  # empty lines belong to what follows
+                block -= 1
+            del lines[:block]
+            kept.append(f"{indent}...  # your code")
+        elif line.endswith(MARK):
+            kept.append(f"{line.split('=')[0]}= ...")
+        else:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def exercise_cells(solution, name):
+    """The cells that belong into notebook `name`: an introduction, and the solution's exercises with their blanks."""
+    cells = [new_markdown_cell(INTRO.format(name=name), metadata={"tags": [TAG]})]
+    for cell in tagged(solution, TAG):
+        twin = cell.copy()
+        twin.metadata = {"tags": [TAG]}
+        if cell.cell_type == "code":
+            twin.source, twin.outputs, twin.execution_count = blank(cell.source), [], None
+        cells.append(twin)
+    return cells
+
+
+def put(nb, cells):
+    """The exercises of `nb` replaced by `cells`; the first time, at the end of its section `## Exercises`."""
+    old = {(cell.cell_type, cell.source): cell for cell in tagged(nb, TAG)}
+    cells = [old.get((cell.cell_type, cell.source), cell) for cell in cells]  # what has not changed keeps its outputs
+    if old:
+        place = next(number for number, cell in enumerate(nb.cells) if TAG in cell.metadata.get("tags", []))
+        nb.cells = [cell for cell in nb.cells if TAG not in cell.metadata.get("tags", [])]
+    else:
+        place = end_of_section(nb)
+    nb.cells[place:place] = cells
+    seen = set()
+    for cell in nb.cells:  # ids have to be unique; executing the notebook makes lasting ones
+        while cell.id in seen:
+            cell.id += "x"
+        seen.add(cell.id)
+    return nb
+
+
+def end_of_section(nb):
+    """The number of the cell before which the section `## Exercises` ends; a cell that holds its end is cut in two."""
+    starts = [number for number, cell in enumerate(nb.cells) if SECTION.search(cell.source)]
+    if not starts:
+        raise ValueError("it has no cell with a line `## Exercises`")
+    cell, number = nb.cells[starts[0]], starts[0] + 1
+    following = HEADING.search(cell.source, SECTION.search(cell.source).end())
+    if following:
+        nb.cells.insert(number, new_markdown_cell(cell.source[following.start() :]))
+        cell.source = cell.source[: following.start()].rstrip()
+    while number < len(nb.cells) and not HEADING.match(nb.cells[number].source):
+        number += 1
+    return number
+
+
+def problems(nb, solution, name):
+    """Where a notebook's exercises differ from its solutions: a list of sentences."""
+    expected = [(cell.cell_type, cell.source) for cell in exercise_cells(solution, name)]
+    found = [(cell.cell_type, cell.source) for cell in tagged(nb, TAG)]
+    if not found:
+        return ["its exercises are not written yet"]
+    for number, (a, b) in enumerate(zip(expected, found)):
+        if a != b:
+            return [f"exercise cell {number} differs from its solution: {b[1].splitlines()[:1]}"]
+    if len(expected) != len(found):
+        return [f"{len(found)} exercise cells, its solutions have {len(expected)}"]
+    return []
+
+
+def pairs(names=()):
+    """(notebook, its solutions) of each notebook that has solutions, as paths."""
+    solutions = {path.name: path for path in (NOTEBOOKS / "solutions").glob("[0-9]*.ipynb")}
+    notebooks = find_notebooks(names)
+    missing = sorted(set(solutions) - {path.name for path in find_notebooks()})
+    if missing:
+        raise FileNotFoundError(f"solutions without a notebook: {', '.join(missing)}")
+    return [(path, solutions[path.name]) for path in notebooks if path.name in solutions]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--write", action="store_true", help="make the notebooks' exercises from their solutions")
+    what.add_argument("--check", action="store_true", help="say which notebooks' exercises differ from their solutions")
+    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="how its name begins, or its path")
+    args = parser.parse_args()
+    bad = False
+    for path, solution in pairs(args.names):
+        nb, solved = read(path), read(solution)
+        found = problems(nb, solved, path.name)
+        if args.write and found:
+            write(put(nb, exercise_cells(solved, path.name)), path)
+            print(f"{path.stem}: written; execute it again if the code of an exercise changed")
+        elif found:
+            bad = True
+            print(f"{path.stem}: {found[0]}")
+    return int(bad)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
