@@ -1,11 +1,11 @@
 """Find, check and open what data/ holds: rooms, object cutouts and whole scenes.
 
-What was read stays in memory, in as few bytes as it needs (8-bit colour, 16-bit millimetres): 64 MB for 100
-rooms with 5 views each, 77 MB for 100 objects. Notebook 01 opens the files by hand.
+What was read stays in memory, in as few bytes as it needs (8-bit colour, 16-bit millimetres): 77 MB for 100
+rooms with 5 views each and their floors, 77 MB for 100 objects. Notebook 01 opens the files by hand.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import cv2
@@ -38,10 +38,10 @@ class Room:
         """z-depth, float32 (160, 160), metres."""
         return self.depth_mm * np.float32(0.001)
 
-    @property
+    @cached_property
     def floor(self):
         """Where the picture shows floor, bool (160, 160): less than 2 cm above it."""
-        return floor_mask(self.depth_mm, self.pitch)
+        return _frozen(floor_mask(self.depth_mm, self.pitch))
 
 
 @dataclass(frozen=True)
@@ -141,15 +141,19 @@ def load_room(name, view=0, data=None):
     return _room_view(str(data or data_dir()), name, int(view))
 
 
-@lru_cache(maxsize=500 * VIEWS)
-def _room_view(data, name, view):
+@lru_cache(maxsize=100)  # 23 MB: the other views of a room need not decode it again
+def _stored_room(data, name):
+    """Picture and z-depth in millimetres as they are stored, wider than the view, and the room's entry."""
     head, entry = find_entry("rooms", name, data)
     folder, shape = Path(data) / "rooms", (head["height"], head["width"])
-    image, depth = (
-        open_picture(folder / f"{name}.webp", "RGB", shape),
-        open_picture(folder / f"{name}_depth.png", "I;16", shape),
-    )
-    pitch, pan = entry["pitch"], entry["pan"]
+    image = open_picture(folder / f"{name}.webp", "RGB", shape)
+    return image, open_picture(folder / f"{name}_depth.png", "I;16", shape), entry
+
+
+@lru_cache(maxsize=500 * VIEWS)
+def _room_view(data, name, view):
+    image, depth, entry = _stored_room(data, name)
+    pitch, pan, shape = entry["pitch"], entry["pan"], depth.shape
     if view == 0:
         top, left = (shape[0] - IMAGE_SIZE) // 2, (shape[1] - IMAGE_SIZE) // 2
         window = np.s_[top : top + IMAGE_SIZE, left : left + IMAGE_SIZE]
@@ -190,8 +194,8 @@ def _cutouts(data, name):
 
     color = sheet("color.webp", "RGBA", "frame")
     # Resampling mixes neighbouring pixels: weighted by alpha, colours from outside the object leave no fringe.
-    alpha = color[..., 3:].astype(np.uint16)
-    color = np.concatenate([(color[..., :3] * alpha + 127) // 255, alpha], -1).astype(np.uint8)
+    alpha = cv2.extractChannel(color, 3)
+    color = cv2.multiply(color, cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)]), scale=1 / 255)  # rounds
     relief, shadow = sheet("relief.png", "I;16", "frame"), sheet("shadow.png", "L", "shadow")
     views, top, shadow_top = [], 0, 0
     for row in rows:
@@ -211,19 +215,20 @@ def _cutouts(data, name):
 
 def _view(head, entry, row, yaw, color, relief, shadow):
     # The frame fits the widest view: keep what this one fills.
-    x, y, width, height = cv2.boundingRect(np.ascontiguousarray(color[..., 3]))
+    x, y, width, height = cv2.boundingRect(cv2.extractChannel(color, 3))
     color, relief = color[y : y + height, x : x + width].copy(), relief[y : y + height, x : x + width].copy()
     if width == 0:
         raise AssetError(f"{entry['name']}_color.webp is damaged: the view at {yaw} degrees is empty. Restore it.")
-    seen = relief[color[..., 3] > 0]
+    alpha = cv2.extractChannel(color, 3)
+    nearest, farthest, _, _ = cv2.minMaxLoc(relief, mask=alpha)
     frame, shade, away, focal = row["frame"], row["shadow"], row["distance"], head["focal"]
     return Cutout(
         name=entry["name"], kind=entry["kind"], yaw=float(yaw), distance=away, focal=focal,
         size=tuple(entry["size"]), premultiplied=_frozen(color), relief_code=_frozen(relief),
         shadow=_frozen(shadow.copy()), x0=frame["x0"] + x, y0=frame["y0"] + y,
         shadow_x0=shade["x0"], shadow_y0=shade["y0"], shadow_step=shade["step"],
-        area=float(color[..., 3].sum(dtype=np.int64)) / 255 * (away / focal) ** 2,
-        relief_range=((int(seen.min()) - 32768) / 1000, (int(seen.max()) - 32768) / 1000),
+        area=cv2.sumElems(alpha)[0] / 255 * (away / focal) ** 2,
+        relief_range=((nearest - 32768) / 1000, (farthest - 32768) / 1000),
     )  # fmt: skip
 
 

@@ -58,8 +58,9 @@ def compose(room: Room, cutout: Cutout, distance, azimuth, flip=False, shadow=Tr
     if gloss:
         _mirror(image, floor, cutout, rotation, distance, gain, float(gloss))
     inside, visible = _paste(image, mask, depth, floor, cutout, rotation, distance, gain)
-    arrays = image, room.image, mask, depth
-    return Composite(*(cv2.flip(array, 1) if flip else array.copy() for array in arrays), inside, visible)
+    background = room.image if flip else room.image.copy()
+    arrays = image, background, mask, depth
+    return Composite(*(cv2.flip(array, 1) if flip else array for array in arrays), inside, visible)
 
 
 def nearest_distance(distances, distance):
@@ -73,10 +74,10 @@ def _paste(image, mask, depth, floor, cutout, rotation, distance, gain):
     window = _bounds(_corners(cutout, rotation, distance))
     scale = (FOCAL / distance) / (cutout.focal / cutout.distance)
     color, relief, toward = _resample(cutout, rotation, distance, window, 2 if scale < SUPERSAMPLE_BELOW else 1)
-    whole = int(color[..., 3].sum(dtype=np.int64))  # the object's area, inside the image or not
+    whole = int(cv2.sumElems(color)[3])  # the object's area, inside the image or not
     part, (x0, y0, x1, y1) = _crop(window)
     color, here = color[part], np.s_[y0:y1, x0:x1]
-    inside = int(color[..., 3].sum(dtype=np.int64))
+    inside = int(cv2.sumElems(color)[3]) if color.size else 0
     if inside == 0:
         return 0.0, 0.0
     # In the cutout's frame a pixel's ray p is R^T p; its point with depth d + r there has z = (d + r) / (R^T p)_z.
@@ -89,7 +90,7 @@ def _paste(image, mask, depth, floor, cutout, rotation, distance, gain):
     alpha = color[..., 3] * np.float32(1 / 255)
     _blend(image, here, alpha, color, gain)
     mask[here] = alpha
-    np.copyto(behind, z, where=alpha > 0.5)
+    depth[here] = np.where(alpha > 0.5, z, behind)
     return inside / whole, 255 * float(alpha.sum(dtype=np.float64)) / inside
 
 
@@ -100,7 +101,7 @@ def _blend(image, here, alpha, color, gain, share=1.0):
     paint = paint.astype(np.float32)
     if np.ndim(gain) or gain != 1:
         paint = cv2.transform(paint, np.float32(gain * np.eye(3) if np.ndim(gain) == 0 else gain))
-        paint = np.clip(paint, 0, 255 * opacity)  # premultiplied: white is as large as alpha
+        paint = np.minimum(np.maximum(paint, 0), 255 * opacity)  # premultiplied: white is as large as alpha
     if share != 1:
         opacity, paint = opacity * np.float32(share), paint * np.float32(share)
     image[here] = cv2.add(image[here] * (1 - opacity), paint, dtype=cv2.CV_8U)  # rounds
@@ -123,20 +124,19 @@ def _resample(cutout, rotation, distance, window, oversample, mirrored=False):
 
     Returns colour (premultiplied RGBA uint8), relief (float32 metres) and (R^T p)_z for each pixel's ray p.
     To know which cutout pixel to fetch one must know the relief there: look it up as if it were 0, then where
-    that relief points to, and again: a fixed-point iteration.
+    that relief points to, and again: a fixed-point iteration. Mirror images, which get blurred, are never oversampled.
     """
     x, y, toward = _rays(rotation, window, 1)
-    relief = np.float32(0)
-    for _ in range(LOOKS):
+    pictured, relief = cutout.relief, np.float32(0)
+    for _ in range(LOOKS + 1):
+        scale = _scale(relief, cutout, distance)
         seen = _floor_slope(relief, distance) - y if mirrored else y
-        relief = _fetch(cutout.relief_code, x, seen, _scale(relief, cutout, distance), cutout)
-    scale, slope = _scale(relief, cutout, distance), _floor_slope(relief, distance)
-    relief = _fetch(cutout.relief_code, x, slope - y if mirrored else y, scale, cutout)
+        relief = _fetch(pictured, x, seen, scale, cutout)
     if oversample > 1:
         size = oversample * (window[2] - window[0]), oversample * (window[3] - window[1])
         x, y, _ = _rays(rotation, window, oversample)
-        scale = cv2.resize(scale, size, interpolation=cv2.INTER_NEAREST)
-    color = _fetch(cutout.premultiplied, x, slope - y if mirrored else y, scale, cutout)
+        scale, seen = cv2.resize(scale, size, interpolation=cv2.INTER_NEAREST), y
+    color = _fetch(cutout.premultiplied, x, seen, scale, cutout)
     if oversample > 1:
         color = cv2.resize(color, toward.shape[::-1], interpolation=cv2.INTER_AREA)
     return color, relief, toward
@@ -152,9 +152,8 @@ def _rays(rotation, window, oversample):
     z = column * m[0, 2] + (row * m[1, 2] + m[2, 2])
     inverse = 1 / z
     x = column * m[0, 0] + (row * m[1, 0] + m[2, 0])
-    y = column * m[0, 1] + (row * m[1, 1] + m[2, 1])
     x *= inverse
-    y *= inverse
+    y = (row * m[1, 1] + m[2, 1]) * inverse  # m[0, 1] is 0: the cameras' x axes are both level
     return x, y, z
 
 
@@ -171,19 +170,14 @@ def _scale(relief, cutout, distance):
 
 
 def _fetch(picture, x, y, scale, cutout):
-    """The cutout's picture at the slopes x, y times scale: colours bilinear, the relief nearest and in
-    metres."""
+    """The cutout's picture at the slopes x, y times scale: colours bilinear, the relief nearest."""
     x = x * scale
     y = y * scale
     x -= np.float32(cutout.x0 + 0.5)
     y -= np.float32(cutout.y0 + 0.5)
     if picture.ndim == 3:
         return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    code = cv2.remap(picture, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    relief = code.astype(np.float32)
-    relief -= 32768
-    relief *= np.float32(0.001)
-    return relief
+    return cv2.remap(picture, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _cast_shadow(image, floor, cutout, rotation, distance, strength):
@@ -207,7 +201,7 @@ def _cast_shadow(image, floor, cutout, rotation, distance, strength):
     here = np.s_[y0:y1, x0:x1]
     factor *= np.float32(strength / 255)
     factor += np.float32(1 - strength)
-    factor[~floor[here]] = 1
+    factor = np.where(floor[here], factor, np.float32(1))
     image[here] = cv2.multiply(image[here], cv2.cvtColor(factor, cv2.COLOR_GRAY2RGB), dtype=cv2.CV_8U)
 
 
@@ -215,22 +209,22 @@ def _corners(cutout, rotation, distance, mirrored=False):
     """Projected points (3, 8) around the object, or its mirror image in the floor, in the image or not."""
     height, width = cutout.relief_code.shape
     x, y = np.array([0, width, 0, width]) + cutout.x0, np.array([0, 0, height, height]) + cutout.y0
-    rays = []
-    for relief in map(np.float32, cutout.relief_range):
-        scale = _scale(relief, cutout, distance)
-        down = _floor_slope(relief, distance) - y / scale if mirrored else y / scale
-        rays.append(np.stack([x / scale, down, np.ones(4)]))
-    return PROJECTION @ rotation @ np.concatenate(rays, 1)
+    relief = np.float32(cutout.relief_range)[:, None]
+    scale, rays = _scale(relief, cutout, distance), np.ones((3, 2, 4))
+    rays[0], rays[1] = x / scale, y / scale
+    if mirrored:
+        rays[1] = _floor_slope(relief, distance) - rays[1]
+    return PROJECTION @ rotation @ rays.reshape(3, 8)
 
 
 def _bounds(points):
     """The smallest window (x0, y0, x1, y1) of pixels around projected points (3, N); all the image if one is
     behind the camera."""
-    x, y, z = points
-    if z.min() <= 0:
+    x, y, z = points.tolist()  # of so few numbers Python itself finds the extremes sooner than NumPy
+    if min(z) <= 0:
         return 0, 0, IMAGE_SIZE, IMAGE_SIZE
-    x, y = x / z, y / z
-    return math.floor(x.min()), math.floor(y.min()), math.ceil(x.max()) + 1, math.ceil(y.max()) + 1
+    x, y = [a / c for a, c in zip(x, z, strict=True)], [b / c for b, c in zip(y, z, strict=True)]
+    return math.floor(min(x)), math.floor(min(y)), math.ceil(max(x)) + 1, math.ceil(max(y)) + 1
 
 
 def _crop(window):

@@ -6,8 +6,8 @@ makes batches of it. Notebook 01 builds a sample by hand. Reading and writing zi
 """
 
 import math
+from functools import lru_cache
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -178,9 +178,11 @@ def loader(dataset, batch=64, shuffle=False, workers=0, seed=0, drop_last=False)
 
 def _gain(room, draws):
     """Factor for an object's colours: it follows the room's brightness, as far as path-traced objects do."""
-    return float(np.clip(room.brightness / USUAL_BRIGHTNESS * math.exp(draws.normal(0, LIGHT_SPREAD)), 0.5, 1.5))
+    gain = room.brightness / USUAL_BRIGHTNESS * math.exp(draws.normal(0, LIGHT_SPREAD))
+    return min(1.5, max(0.5, gain))
 
 
+@lru_cache
 def _stride(count):
     """A step of about 0.62 count that visits all of 0 .. count - 1, so that neighbours in the list come apart."""
     step = max(1, round(0.618 * count))

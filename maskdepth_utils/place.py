@@ -110,10 +110,9 @@ def _is_seen(composite: Composite):
     """Whether enough of the object is in the picture, at 160 pixels and at 80."""
     if composite.inside < MIN_INSIDE or composite.visible < MIN_VISIBLE:
         return False
-    if np.count_nonzero(composite.mask > 0.5) > MAX_COVER * composite.mask.size:
-        return False
     small = cv2.resize(composite.mask, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    return all(np.count_nonzero(mask > 0.5) >= MIN_COVER * mask.size for mask in (composite.mask, small))
+    cover, small_cover = (np.count_nonzero(mask > 0.5) / mask.size for mask in (composite.mask, small))
+    return MIN_COVER <= cover <= MAX_COVER and small_cover >= MIN_COVER
 
 
 def candidates(room: Room, object_name, draws, data=None):
