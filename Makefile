@@ -4,7 +4,7 @@ PROFILE ?= fast
 PY      := .venv/bin/python
 STAMP   := .venv/.installed
 
-.PHONY: help install course lab app test bench
+.PHONY: help install course lab app site test bench
 .DELETE_ON_ERROR:
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make course    run the notebooks headless; PROFILE=fast (default) or full; NOTEBOOKS=\"01 03\" for some of them"
 	@echo "make lab       open the notebooks in JupyterLab"
 	@echo "make app       open the playground as a page without code, on this computer only"
+	@echo "make site      build the course's web site into build/site/, to be read without a network"
 	@echo "make test      run the tests; ARGS=\"-m 'not notebooks'\" for the quick ones"
 	@echo "make bench     measure speed on this machine"
 
@@ -36,6 +37,10 @@ lab: $(STAMP)
 app: $(STAMP)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[app]"
 	$(PY) -m voila notebooks/07_playground.ipynb --Voila.ip=127.0.0.1 --theme=light --progressive_rendering=True
+
+site: $(STAMP)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[site]"
+	$(PY) docs/build_site.py
 
 test: $(STAMP)
 	$(PY) -m pytest $(ARGS)

@@ -1,0 +1,163 @@
+"""Bring the site's sources together in one folder, at the same places as in the repository.
+
+Notebooks, cards and README stay where they are; what Sphinx reads is a copy. A link from one of them to another page,
+or to a picture, works as it stands. A link to any other file of the repository becomes one to the course's address,
+which stands in pyproject.toml and nowhere else.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+from notebook_files import NOTEBOOKS, find_notebooks, read
+from write_address import address
+
+ROOT = NOTEBOOKS.parent
+DOCS = ROOT / "docs"
+TEACHING = NOTEBOOKS / "TEACHING.md"
+CARDS = {"README.md": "Read me", "data/README.md": "Data card", "data/checkpoints/README.md": "Model card"}
+PICTURES = {".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp"}
+FENCED = re.compile(r"(^ *(`{3,}|~{3,}).*?^ *\2[`~]*[ \t]*$)", re.MULTILINE | re.DOTALL)
+TARGET = re.compile(r"(?<=\]\()[^)\s]+")
+
+
+def page_sources() -> list[Path]:
+    """Every file outside docs/ that becomes a page as it is."""
+    guide = [TEACHING] if TEACHING.exists() else []
+    return [*find_notebooks(solutions=True), *(ROOT / name for name in CARDS), *guide]
+
+
+def source_of(page: str) -> Path | None:
+    """The file that a page (by Sphinx's name) is made from; None for an index or the search."""
+    module = page.removeprefix("api/").removeprefix("_modules/").replace(".", "/")
+    names = [f"docs/{page}.md", f"{page}.ipynb", f"{page}.md", f"{module}.py", f"{module}/__init__.py"]
+    return next((ROOT / name for name in names if (ROOT / name).is_file()), None)
+
+
+def with_links(text: str, source: Path, pages: set[Path]) -> tuple[str, set[Path]]:
+    """Markdown whose links work on the site, and the pictures that it shows.
+
+    source: the file that the text comes from; pages: the files that become pages. A target that does not exist is left
+    as it is, for Sphinx to complain about.
+    """
+    pictures = set()
+
+    def rewrite(match):
+        target, mark, fragment = match[0].partition("#")
+        if not target or re.match(r"[a-z]+:", target):
+            return match[0]
+        path = (source.parent / target).resolve()
+        if path in pages or not path.exists() or not path.is_relative_to(ROOT):
+            return match[0]
+        if path.suffix in PICTURES:
+            pictures.add(path)
+            return match[0]
+        kind = "tree" if path.is_dir() else "blob"
+        return f"{address()}/{kind}/main/{path.relative_to(ROOT).as_posix()}{mark}{fragment}"
+
+    pieces = FENCED.split(text)  # prose, a block, its fence, prose, ...
+    prose = [TARGET.sub(rewrite, piece) for piece in pieces[0::3]]
+    return "".join(a + b for a, b in zip(prose, [*pieces[1::3], ""])), pictures
+
+
+def opening(path: Path) -> dict:
+    """What a notebook's first cell says: `title`, `learn` (a list), `time`. Raises ValueError where one is missing."""
+    text = read(path).cells[0].source
+    patterns = {
+        "title": r"^# (.+)$",
+        "learn": r"^\*\*You will learn\*\*\s*\n((?:[-* ] .*\n?)+)",
+        "time": r"^\*\*Time\*\*: *(.+)$",
+    }
+    found = {name: re.search(pattern, text, re.MULTILINE) for name, pattern in patterns.items()}
+    for name, match in found.items():
+        if not match:
+            raise ValueError(f"{path.name}: found no {name} in its first cell, expected {patterns[name]}")
+    bullets = re.split(r"^- ", found["learn"][1], flags=re.MULTILINE)[1:]
+    learn = [" ".join(bullet.split()).rstrip(";.") for bullet in bullets]
+    time = found["time"][1]
+    return {"title": found["title"][1], "learn": learn, "time": time[0].upper() + time[1:]}
+
+
+def notebook_table() -> str:
+    """The landing page's table: a row for each notebook, from what its first cell says."""
+    rows = []
+    for path in find_notebooks():
+        facts = opening(path)
+        bullets = [f"{'  - ' if number == 0 else '    '}- {line}" for number, line in enumerate(facts["learn"])]
+        rows += [f"* - [{facts['title']}](notebooks/{path.name})", *bullets, f"  - {facts['time']}"]
+    head = ["```{list-table}", ":header-rows: 1", ":class: notebooks", ":widths: 24 52 24", ""]
+    return "\n".join([*head, "* - Notebook", "  - You will learn", "  - Time", *rows, "```"])
+
+
+def toctrees() -> str:
+    """The contents in the sidebar: every page, under captions."""
+
+    def names(paths):
+        return [path.relative_to(ROOT).with_suffix("").as_posix() for path in paths]
+
+    solutions = [path for path in find_notebooks(solutions=True) if path.parent != NOTEBOOKS]
+    parts = {
+        "Course": names(find_notebooks()),
+        "Solutions": names(solutions),
+        "For teachers": [f"Teacher's guide <{name}>" for name in names([TEACHING]) if TEACHING.exists()],
+        "Reference": [*(f"{title} <{Path(name).with_suffix('')}>" for name, title in CARDS.items()), "api"],
+    }
+    blocks = [
+        "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```"])
+        for caption, pages in parts.items()
+        if pages
+    ]
+    return "\n\n".join(blocks)
+
+
+def further_modules(text: str) -> str:
+    """Those of the package's modules that `text` does not name, as a section of their own: none is ever missing."""
+    names = [f"maskdepth_utils.{path.stem}" for path in sorted((ROOT / "maskdepth_utils").glob("[!_]*.py"))]
+    missing = [f"   {name}" for name in names if not re.search(rf"\b{re.escape(name)}\b", text)]
+    head = ["## Further modules", "", "```{eval-rst}", ".. autosummary::", "   :toctree: api", ""]
+    return "\n".join([*head, *missing, "```"]) if missing else ""
+
+
+def fill(text: str) -> str:
+    """A page of docs/ with its places, such as {{ address }}, filled in."""
+    guide = "- [Teacher's guide](notebooks/TEACHING.md): how to teach from these notebooks."
+    places = {
+        "address": address(),
+        "folder": address().rsplit("/", 1)[1],
+        "notebook_table": notebook_table(),
+        "teaching": guide if TEACHING.exists() else "",
+        "toctrees": toctrees(),
+        "further_modules": further_modules(text),
+    }
+    return re.sub(r"\{\{ (\w+) \}\}", lambda match: places[match[1]], text)
+
+
+def gather(folder: Path) -> None:
+    """Write every source into `folder`, which is emptied first."""
+    shutil.rmtree(folder, ignore_errors=True)
+    pages, pictures = set(page_sources()), set()
+
+    def take(text, source):
+        text, shown = with_links(text, source, pages)
+        pictures.update(shown)
+        return text
+
+    def write(name, content: bytes):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+    for path in pages:
+        if path.suffix == ".ipynb":
+            nb = read(path)
+            nb.metadata.language_info["pygments_lexer"] = "ipython3"  # which knows lines that begin with !
+            for cell in nb.cells:
+                if cell.cell_type == "markdown":
+                    cell.source = take(cell.source, path)
+            write(path.relative_to(ROOT), nbformat.writes(nb).encode())
+        else:
+            write(path.relative_to(ROOT), take(path.read_text(encoding="utf8"), path).encode())
+    for path in DOCS.glob("*.md"):  # their links are written as seen from the site's top, which is the repository's
+        write(path.name, take(fill(path.read_text(encoding="utf8")), ROOT / path.name).encode())
+    for path in pictures:
+        write(path.relative_to(ROOT), path.read_bytes())
