@@ -87,6 +87,7 @@ def add_train_options(add, group) -> None:
     add("--samples", type=positive, default=100_000, help="how many samples to train on")
     add("--steps", type=positive, help="instead of --samples: how many steps of --batch samples")
     add("--max-minutes", type=float, metavar="M", help="stop after so long, save, and say how to go on")
+    add("--save-minutes", type=float, metavar="M", default=5.0, help="save a checkpoint so often (0: after each step)")
     add("--save-to", metavar="FILE", help="when finished, also write a small file for `predict` (fp16)")
     add = group("samples").add_argument
     add_sample_options(add, gap="mixed")

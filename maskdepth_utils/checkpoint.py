@@ -144,8 +144,12 @@ def widened(tensor, shape: tuple | None):
     return torch.cat([tensor, tensor.new_zeros(old[0], shape[1] - old[1], *old[2:])], dim=1)
 
 
-def write_run(folder, model_tensors: dict, optimizer_tensors: dict, state: dict, metadata: dict) -> Path:
-    """Add the checkpoint folder/step-NNNNNNNN and drop all but the last two. state["step"] names it.
+def write_run(
+    folder, model_tensors: dict, optimizer_tensors: dict, state: dict, metadata: dict, good: int = 0
+) -> Path:
+    """Add the checkpoint folder/step-NNNNNNNN and drop all but the last two whole ones. state["step"] names it.
+
+    good: the step of the newest whole checkpoint; those of later steps were found damaged, and go too.
 
     All is written into a folder under another name, forced to disk, and that folder renamed at last; so what
     is called step-... is whole. Raises CheckpointError (full disk); earlier checkpoints stay as they were.
@@ -169,9 +173,9 @@ def write_run(folder, model_tensors: dict, optimizer_tensors: dict, state: dict,
     except (CheckpointError, OSError) as error:
         shutil.rmtree(beside, ignore_errors=True)
         raise CheckpointError(f"{error}. {describe_last(folder)}") from error
-    # A later step than this one can only be a damaged checkpoint, which the run had to go back behind.
-    later = [old for old in list_run(folder) if old > final]
-    for old in later + list_run(folder)[len(later) + KEEP :]:
+    others = [old for old in list_run(folder) if old != final]
+    damaged = [old for old in others if int(old.name.removeprefix("step-")) > good]
+    for old in damaged + others[len(damaged) + KEEP - 1 :]:
         shutil.rmtree(old, ignore_errors=True)
     return final
 

@@ -50,6 +50,7 @@ def train(options) -> dict:
         out=options.out,
         resume=not options.restart,
         max_minutes=options.max_minutes,
+        save_minutes=options.save_minutes,
         val=(MaskDepthDataset("val", options.size, options.val_gap, options.seed), options.val_every),
         val_samples=options.val_samples,
     )

@@ -57,7 +57,7 @@ def export(dataset, folder, indices=None, quality=95, overwrite=False, progress=
                 rows.append(_write(archives, dataset.shot(index), dataset.size, quality))
                 done += 1
                 if done == TRIAL:
-                    _check_space(folder, parts, len(indices))
+                    _check_trial(folder, parts, len(indices))
         finally:
             for archive in archives.values():
                 archive.close()
@@ -124,10 +124,14 @@ def encode(shot, size: int, quality: int, fields=tuple(ENDINGS)) -> dict[str, by
     return codes
 
 
-def _check_space(folder, parts, total):
+def _check_trial(folder, parts, total):
     """Raise at once if all samples will not fit: better than after hours."""
     written = sum(part.stat().st_size for part in parts if part.exists())
-    needed, free = written / TRIAL * total, shutil.disk_usage(folder).free + written
+    check_space(folder, total, written / TRIAL * total, shutil.disk_usage(folder).free + written)
+
+
+def check_space(folder, total: int, needed: float, free: float) -> None:
+    """Raise DiskFull if `total` samples of `needed` bytes do not fit into `free` bytes."""
     if needed > free:
         raise _no_space(folder, f"{total} samples need about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free")
 

@@ -6,22 +6,27 @@ object stores and network disks are good at. Arrays are one .npy file a field, w
 memory: nothing is decoded, but a sample takes 230 kB at 160 px. (Zip files: export.py and zips.py.)
 """
 
+import errno
 import io
 import json
 import multiprocessing
 import os
+import shutil
 import tarfile
+import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch.utils.data
+from filelock import FileLock, Timeout
 from torch.utils.data import Dataset, IterableDataset
 from tqdm import tqdm
 
 from .assets import AssetError
-from .export import ENDINGS, encode, to_arrays, to_row
+from .checkpoint import DISK_FULL
+from .export import ENDINGS, DiskFull, check_space, encode, to_arrays, to_row
 from .samples import checked_index, one_thread_in_workers
 from .zips import FIELDS, decode, stored_sample
 
@@ -40,21 +45,34 @@ def describe(dataset) -> dict:
 def export_shards(dataset, folder, indices, per_shard=1000, quality=95, workers=1, overwrite=False, progress=True):
     """Write samples as tar shards, `workers` of them at once -> {"folder", "samples", "shards", "bytes"}.
 
-    Interrupted, it goes on with the shards that are missing: each is written beside its name, then renamed.
-    overwrite: delete shards of other samples that are in the folder. Raises FileExistsError rather than mix them.
+    Interrupted, however it was, it goes on with the shards that are missing: each is written beside its name, then
+    renamed. overwrite: delete shards of other samples that are in the folder. Raises FileExistsError rather than mix
+    them, or if another export is at work in the folder, and DiskFull.
     """
     folder, indices = Path(folder), list(indices)
     if not indices or per_shard < 1:
         raise ValueError(f"expected samples and at least one in a shard, found {len(indices)} and {per_shard}")
     wanted = {"dataset": describe(dataset), "first": indices[0], "last": indices[-1], "samples": len(indices),
               "per_shard": per_shard, "quality": quality}  # fmt: skip
-    prepare(folder, wanted, overwrite)
     parts = {shard_name(number): indices[start : start + per_shard] for number, start in
              enumerate(range(0, len(indices), per_shard))}  # fmt: skip
-    missing = {name: part for name, part in parts.items() if not (folder / name).is_file()}
-    with tqdm(total=len(parts), initial=len(parts) - len(missing), unit="shard", disable=not progress) as bar:
-        for _ in written(dataset, folder, missing, quality, workers):
-            bar.update()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            prepare(folder, wanted, overwrite)
+            missing = {name: part for name, part in parts.items() if not (folder / name).is_file()}
+            with tqdm(total=len(parts), initial=len(parts) - len(missing), unit="shard", disable=not progress) as bar:
+                for _ in written(dataset, folder, missing, quality, workers):
+                    bar.update()
+    except Timeout:
+        raise FileExistsError(f"{folder}: another export is writing into this folder; choose another one") from None
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        whole = f"{sum((folder / name).is_file() for name in parts)} of {len(parts)} shards"
+        raise DiskFull(
+            errno.ENOSPC, f"{folder}: the disk is full. {whole} are whole; make room and export again: it goes on"
+        ) from error
     size = sum((folder / name).stat().st_size for name in parts)
     return {"folder": str(folder), "samples": len(indices), "shards": len(parts), "bytes": size}
 
@@ -64,8 +82,7 @@ def shard_name(number: int) -> str:
 
 
 def prepare(folder: Path, wanted: dict, overwrite: bool) -> None:
-    """Make the folder, or check that what is in it belongs to the same export; clear away what was cut off."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Check that what is in the folder belongs to the same export; clear away what was cut off."""
     manifest = folder / MANIFEST
     there = json.loads(manifest.read_text(encoding="utf8")) if manifest.is_file() else None
     if there != wanted and (there or any(folder.glob("shard-*.tar"))):
@@ -89,7 +106,7 @@ def written(dataset, folder: Path, parts: dict, quality: int, workers: int):
             yield write_shard(dataset, folder / name, indices, quality)
         return
     # spawn: a fork of a process with PyTorch's threads may hang
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), cv2.setNumThreads, (0,)) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), start_writer) as pool:
         jobs = [pool.submit(write_shard, dataset, folder / name, part, quality) for name, part in parts.items()]
         try:
             for job in as_completed(jobs):
@@ -99,11 +116,23 @@ def written(dataset, folder: Path, parts: dict, quality: int, workers: int):
             raise
 
 
+def start_writer() -> None:
+    """In a worker: one thread for OpenCV, and an end with the process that started it, which may be killed."""
+    cv2.setNumThreads(0)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """Left alone, a pool's worker would wait for work for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
 def write_shard(dataset, path: Path, indices, quality: int) -> str:
     """Write one tar file of samples; the same samples make the same bytes."""
-    part = path.with_name(f"{PART}{path.name}")
+    part = path.with_name(f"{PART}{os.getpid()}-{path.name}")
     try:
-        with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as archive:
+        with open(part, "wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
             for index in indices:
                 shot = dataset.shot(index)
                 codes = encode(shot, dataset.size, quality)
@@ -113,6 +142,9 @@ def write_shard(dataset, path: Path, indices, quality: int) -> str:
                     info = tarfile.TarInfo(f"{index:07d}.{ending}")
                     info.size = len(content)
                     archive.addfile(info, io.BytesIO(content))
+            archive.close()
+            file.flush()
+            os.fsync(file.fileno())  # a name must never stand for a file that is not yet on the disk
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -164,6 +196,8 @@ def export_arrays(dataset, folder, indices, overwrite=False, progress=True):
         )
     folder.mkdir(parents=True, exist_ok=True)
     parts, size = {field: path.with_name(f"{PART}{path.name}") for field, path in targets.items()}, dataset.size
+    # Before anything is written: a memory-mapped file for which there is no room kills the process without a word.
+    check_space(folder, len(indices), 9 * size**2 * len(indices), shutil.disk_usage(folder).free)
     try:
         arrays = {}
         for field, part in parts.items():

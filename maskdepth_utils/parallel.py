@@ -6,7 +6,7 @@ Each process (a *rank*) takes its share of every batch; DistributedDataParallel 
 process, nothing here does anything. Notebook 06 shows what it gains.
 """
 
-import contextlib
+import atexit
 import os
 
 import torch
@@ -26,22 +26,32 @@ def own_device(device: torch.device) -> torch.device:
     return device
 
 
-@contextlib.contextmanager
-def together(device: torch.device):
-    """Join the other processes, and leave them at the end. gloo on CPUs, nccl on GPUs."""
-    if rank_and_world()[1] == 1 or dist.is_initialized():
-        yield
-        return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield
-    finally:
+def join(device: torch.device) -> None:
+    """Meet the other processes: gloo on CPUs, nccl on GPUs.
+
+    They stay together until this process ends: a second meeting, for another `fit`, is often refused.
+    """
+    if rank_and_world()[1] > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(leave)
+
+
+def leave() -> None:
+    """Tell the library, which would warn otherwise."""
+    if dist.is_initialized():
         dist.destroy_process_group()
 
 
 def wrap(model: nn.Module):
     """The model whose backward pass averages the gradients of all processes; itself if there is but one."""
-    return nn.parallel.DistributedDataParallel(model) if rank_and_world()[1] > 1 else model
+    return nn.parallel.DistributedDataParallel(model, static_graph=True) if rank_and_world()[1] > 1 else model
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give all processes the first one's BatchNorm statistics, which are what a checkpoint holds."""
+    if rank_and_world()[1] > 1:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, 0)
 
 
 def average_gradients(parameters) -> None:
@@ -59,6 +69,13 @@ def mean(values: dict, device: torch.device) -> dict:
     numbers = torch.tensor([float(value) for value in values.values()], dtype=torch.float64, device=device)
     dist.all_reduce(numbers)
     return dict(zip(values, (numbers / rank_and_world()[1]).tolist(), strict=True))
+
+
+def another_is_gone(error) -> bool:
+    """Whether an error is that of a process whose partner was killed or has failed: its connection is closed."""
+    if rank_and_world()[1] == 1 or not isinstance(error, RuntimeError):
+        return False
+    return isinstance(error, dist.DistError) or "gloo" in str(error) or "NCCL" in str(error)
 
 
 def any_of(flag: bool, device: torch.device) -> bool:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from . import checkpoint, parallel
 
 PLAIN = (bool, int, float, str)
+SMALLER = "a smaller lr may help, or float32 precision. What was saved before is as it was"
 
 
 class TrainingError(RuntimeError):
@@ -97,6 +98,7 @@ class Run:
         # As JSON would give it back, so that it can be compared with what a checkpoint says.
         self.state = {"step": 0, "history": [], "window": {}, "config": checkpoint.plain(config), "machine": machine}
         self.resume, self.board, self.saved = resume, None, time.monotonic()
+        self.good = 0  # the step of the newest whole checkpoint
         self.first = parallel.rank_and_world()[0] == 0
 
     def __enter__(self):
@@ -111,8 +113,8 @@ class Run:
                 parallel.wait_for_all()  # before the first one has the folder, nobody looks into it
                 self.restore()
                 self.open_board()
-            except BaseException:
-                self.stack.close()
+            except BaseException as error:
+                self.__exit__(type(error), error, error.__traceback__)
                 raise
         return self
 
@@ -124,6 +126,13 @@ class Run:
         if isinstance(error, OSError) and error.errno in checkpoint.DISK_FULL:  # from TensorBoard's files
             message = checkpoint.explain(error, self.folder / "tensorboard", 0)
             raise checkpoint.CheckpointError(f"{message}. {checkpoint.describe_last(self.folder)}") from error
+        if parallel.another_is_gone(error):
+            rank, world = parallel.rank_and_world()
+            last = "" if self.folder is None else f" {checkpoint.describe_last(self.folder)}."
+            raise TrainingError(
+                f"process {rank} of {world} (counted from 0) cannot go on: another one was killed or failed; its own "
+                f"message, or the launcher's, says which and why.{last} To go on, start the same command again"
+            ) from error
 
     def restore(self) -> None:
         """Take everything from the folder's checkpoint if there is one. TrainingError if it is of other settings."""
@@ -145,6 +154,7 @@ class Run:
         for difference in compare(state["machine"], self.state["machine"]):
             self.say(f"Going on, but not bit for bit as on the same machine: {difference}")
         self.state |= {name: state[name] for name in ("step", "history", "window")}
+        self.good = state["step"]
 
     def save(self, **facts) -> None:
         """Write a checkpoint; `facts` go into the weights' metadata."""
@@ -157,8 +167,12 @@ class Run:
         self.state["window"] = {name: float(value) for name, value in self.state["window"].items()}
         config = self.state["config"]
         metadata = config["network"] | facts | {"training": {"step": self.state["step"], **config}}
-        checkpoint.write_run(self.folder, tensors, optimizer_tensors, self.state, metadata)
-        self.saved = time.monotonic()
+        broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+        if broken:  # the loss may still be finite: it was computed before the step
+            raise TrainingError(f"{broken[0]} became inf or nan by step {self.state['step']}: {SMALLER}")
+        self.board.flush()  # so that it holds all that comes before the checkpoint
+        checkpoint.write_run(self.folder, tensors, optimizer_tensors, self.state, metadata, self.good)
+        self.good, self.saved = self.state["step"], time.monotonic()
 
     def open_board(self) -> None:
         """TensorBoard. What a killed session wrote after its checkpoint is hidden: it will come again."""
@@ -166,7 +180,7 @@ class Run:
 
         if not self.first:
             return
-        self.board = SummaryWriter(self.folder / "tensorboard", purge_step=self.state["step"], flush_secs=20)
+        self.board = SummaryWriter(self.folder / "tensorboard", purge_step=self.state["step"] + 1, flush_secs=20)
 
     def log(self, record: dict, picture=None) -> None:
         """Add a record to the history, and it and a picture (3, H, W) to TensorBoard."""

@@ -17,7 +17,7 @@ from . import checkpoint, parallel
 from .devices import DTYPES, choose_device, choose_precision, machine_facts, make_loader
 from .losses import depth_loss, mask_loss
 from .metrics import iou, rmse
-from .runs import Run, TrainingError, describe, farewell, progress_bar, stop_signals
+from .runs import SMALLER, Run, TrainingError, describe, farewell, progress_bar, stop_signals
 from .schedule import batch_indices, batch_list, make_optimizer, schedule_factor
 
 
@@ -55,9 +55,10 @@ def forward(model, batch: dict, loss, weighting, device, dtype) -> tuple:
 def validate(model, loader, loss, weighting, device, dtype) -> tuple:
     """Held-out means of the loss, its terms, IoU and depth RMSE (0 to 1); and a picture of four samples.
 
-    With several processes each measures its share of the batches, and all get the mean of these means.
+    With several processes each measures its share of the batches; all get the means over all samples.
     """
-    sums, count, picture = {}, 0, None
+    sums, picture = {"samples": 0.0}, None
+    parallel.share_buffers(model)
     model.eval()
     for batch in loader:
         batch = {name: tensor.to(device) for name, tensor in batch.items()}
@@ -68,11 +69,13 @@ def validate(model, loader, loss, weighting, device, dtype) -> tuple:
         if depth is not None:
             figures["val_rmse"] = rmse(depth.float(), batch["depth"]).mean()
         picture = draw(batch, logits, depth) if picture is None else picture  # of the first batch: the same every time
-        count += len(batch["image"])
+        sums["samples"] += len(batch["image"])
         for name, value in figures.items():
             sums[name] = sums.get(name, 0.0) + value.item() * len(batch["image"])
     model.train()
-    return parallel.mean({name: value / count for name, value in sums.items()}, device), picture
+    sums = parallel.mean(sums, device)
+    samples = sums.pop("samples")
+    return {name: value / samples for name, value in sums.items()}, picture
 
 
 def draw(batch: dict, logits, depth, count: int = 4) -> torch.Tensor:
@@ -149,8 +152,11 @@ def fit(
     run = Run(out, resume, config, machine_facts(device, precision), modules, optimizer, scaler, say)
     gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
     # fork_rng: the caller's random numbers go on afterwards as if `fit` had not been.
-    with stop_signals() as stop, torch.random.fork_rng(gpus), parallel.together(device), run:
+    parallel.join(device)
+    with stop_signals() as stop, torch.random.fork_rng(gpus), run:
         state = run.state
+        if parallel.mean({"step": state["step"]}, device)["step"] != state["step"]:
+            raise TrainingError(f"{out}: the processes found different checkpoints in it; all must see the same folder")
         if state["step"]:
             say(f"{out}: going on from step {state['step']:,} of {steps:,}")
         own = slice(rank, None, world)  # of each batch
@@ -189,7 +195,8 @@ def fit(
                 bar.set_postfix(loss=f"{record['loss']:.4f}")
             if val is not None and (last or (step + 1) % val[1] == 0):
                 check_finite(state)
-                held_out = batch_list(len(val[0]), max(val_samples, world), max(1, min(batch, val_samples // world)))
+                count = min(max(val_samples, world), len(val[0]))
+                held_out = batch_list(len(val[0]), count, max(1, min(batch, count // world)))
                 held_out = make_loader(val[0], held_out[own], workers, device)
                 figures, picture = validate(model, held_out, loss, weighting, device, dtype)
                 record |= figures
@@ -205,6 +212,7 @@ def fit(
             if ending:
                 stop["reason"] = stop["reason"] or "Stopped by another process"
                 break
+        parallel.share_buffers(model)
         bar.close()
         say(farewell(stop["reason"], state["step"], steps, out))
     model.eval()
@@ -226,7 +234,4 @@ def check_finite(state: dict) -> None:
     """Raise TrainingError if a loss of the last steps was inf or nan: such weights must not be saved."""
     value = float(state["window"].get("loss", 0.0))
     if not math.isfinite(value):
-        raise TrainingError(
-            f"the loss became {value} by step {state['step']}: a smaller lr may help, or float32 precision. "
-            "What was saved before is as it was"
-        )
+        raise TrainingError(f"the loss became {value} by step {state['step']}: {SMALLER}")

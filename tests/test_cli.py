@@ -70,10 +70,12 @@ def test_train_saves_goes_on_and_writes_a_network(data, tmp_path, capsys):
     out, net = tmp_path / "run", tmp_path / "net.safetensors"
     text, _ = run(f"train --out {out} --steps 4 --val-every 2 {TINY}", capsys)
     assert "finished: True" in text and "Finished: 4 steps" in text
-    text, progress = run(f"train --out {out} --steps 6 --save-to {net} --json {TINY}", capsys)
+    assert [path.name for path in checkpoint.list_run(out)] == ["step-00000004"]  # 5 minutes had not passed before
+    text, progress = run(f"train --out {out} --steps 6 --save-minutes 0 --save-to {net} --json {TINY}", capsys)
     result = json.loads(text)  # nothing else on the standard output
     assert (result["step"], result["finished"], result["saved_to"]) == (6, True, str(net))
     assert result["last"]["loss"] > 0 and "going on from step 4 of 6" in progress
+    assert [path.name for path in checkpoint.list_run(out)] == ["step-00000006", "step-00000005"]
     _, metadata = checkpoint.read_weights(net)
     assert metadata["arguments"]["width"] == 0.125 and metadata["training"]["step"] == 6
     # the next stage starts from it
