@@ -15,6 +15,7 @@ from tqdm import tqdm
 from . import checkpoint, parallel
 
 PLAIN = (bool, int, float, str)
+USED = ("memory_mb", "cpu_cores", "gpu_memory_mb", "gpu_percent")  # see usage.py
 SMALLER = "a smaller lr may help, or float32 precision. What was saved before is as it was"
 
 
@@ -189,6 +190,7 @@ class Run:
             return
         for name, value in record.items():
             group = "val" if name.startswith("val_") else "speed" if "second" in name else "train"
+            group = "usage" if name in USED else group
             if name not in ("step", "samples"):
                 self.board.add_scalar(f"{group}/{name.removeprefix('val_')}", value, record["step"])
         if picture is not None:

@@ -19,6 +19,7 @@ from .losses import depth_loss, mask_loss
 from .metrics import iou, rmse
 from .runs import SMALLER, Run, TrainingError, describe, farewell, progress_bar, stop_signals
 from .schedule import batch_indices, batch_list, make_optimizer, schedule_factor
+from .usage import Usage
 
 
 def mask_and_depth_loss(output, batch: dict, mask: dict | None = None, depth: dict | None = None) -> dict:
@@ -114,7 +115,7 @@ def fit(
 
     The history is a list of records: step, samples, loss, each of its terms, lr, data_seconds (a step's wait
     for samples), step_seconds (the rest of it), images_per_second, each a mean over the `log_every` steps
-    before; val_loss, val_iou ... A run stopped and resumed gives the losses of one that was not, bit for bit,
+    before; what this process and its workers use (see `Usage`); val_loss, val_iou ... A run stopped and resumed gives the losses of one that was not, bit for bit,
     on the same machine with the same thread count and library versions (on a CPU; some GPU kernels add in any
     order). The network is left in evaluation mode.
 
@@ -163,7 +164,7 @@ def fit(
         order = (batch_indices(step, batch, len(dataset), seed)[own] for step in range(state["step"], steps))
         batches = iter(make_loader(dataset, order, workers, device))
         network = parallel.wrap(model)
-        bar = progress_bar(progress, steps, state["step"])
+        bar, usage = progress_bar(progress, steps, state["step"]), Usage(device)
         for step in range(state["step"], steps):
             before = time.perf_counter()
             samples = {name: tensor.to(device, non_blocking=True) for name, tensor in next(batches).items()}
@@ -191,7 +192,7 @@ def fit(
 
             last, picture, record = step + 1 == steps, None, {}
             if last or (step + 1) % log_every == 0:
-                record = summarise(state, batch, group["lr"], device)
+                record = summarise(state, batch, group["lr"], device) | usage()
                 bar.set_postfix(loss=f"{record['loss']:.4f}")
             if val is not None and (last or (step + 1) % val[1] == 0):
                 check_finite(state)

@@ -1,4 +1,4 @@
-"""Training in several processes: the same samples, the same gradients, checkpoints that fit any number of them."""
+"""Training in several processes from the command line. What it computes there is in test_scale.py."""
 
 import os
 import subprocess
@@ -50,17 +50,6 @@ def test_two_processes_make_the_step_of_one_that_accumulates(tmp_path):
     trained = weights(tmp_path)
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(trained[name], parameter.data, rtol=0, atol=1e-5 * 0.05, msg=name)
-
-
-def test_a_checkpoint_of_one_process_goes_on_in_two_and_back(tmp_path):
-    samples = MaskDepthDataset("train", 80, "mixed", rooms=3)
-    assert launch(1, f"--out {tmp_path} --steps 2").returncode == 0
-    second = launch(2, f"--out {tmp_path} --steps 4")
-    assert second.returncode == 0 and "going on from step 2" in second.stdout, second.stderr
-    third = launch(1, f"--out {tmp_path} --steps 5")
-    assert third.returncode == 0 and "going on from step 4" in third.stdout
-    state, _, _ = checkpoint.read_run(tmp_path)
-    assert state["step"] == 5 and len(samples) == state["config"]["dataset"]["length"]
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
