@@ -55,7 +55,7 @@ def make_parser() -> Parser:
         ("predict", add_predict_options, "Predict mask and depth of your own photo, given one of the "
          "same place without the object."),
         ("export", add_export_options, "Write samples for other programs, or a network as ONNX."),
-        ("bench", add_bench_options, "Measure speed here: making samples, training steps, losses."),
+        ("bench", add_bench_options, "Measure speed here (samples, formats, steps, losses) beside a stored run."),
     ):  # fmt: skip
         command = commands.add_parser(name, help=text, description=text, formatter_class=Formatter)
         add_options(command.add_argument, command.add_argument_group)
@@ -175,7 +175,7 @@ def add_export_options(add, group) -> None:
 
 
 def add_bench_options(add, group) -> None:
-    add("what", nargs="*", metavar="data | formats | step | losses", help="only these (all but formats, if not given)")
+    add("what", nargs="*", metavar="data | formats | step | losses", help="only these; all take a quarter of an hour")
     add("--seconds", type=float, default=2.0, help="time for each measurement")
 
 

@@ -5,6 +5,7 @@ round counts, so that another program's activity hits everything alike. Rates of
 """
 
 import itertools
+import json
 import os
 import shutil
 import statistics
@@ -38,8 +39,34 @@ def bench(options) -> dict:
     if unknown:
         raise ValueError(f"bench: expected {', '.join(parts)}; found {', '.join(sorted(unknown))}")
     device = choose_device()
-    result = {"machine": machine_facts(device, choose_precision("auto", device)) | {"cores": os.cpu_count()}}
-    return result | {name: parts[name](device, options.seconds) for name in options.what or ("data", "step", "losses")}
+    facts = {"machine": machine_facts(device, choose_precision("auto", device)) | {"cores": os.cpu_count()}}
+    found = {name: parts[name](device, options.seconds) for name in options.what or parts}
+    return facts | found | compare(found, reference()["results"])
+
+
+def reference() -> dict:
+    """The stored run on the course's machine (notebooks/tools/measure_speed.py): its results, machine and commit.
+
+    Without results where it is missing.
+    """
+    path = data_dir() / "results" / "bench.json"
+    return json.loads(path.read_text(encoding="utf8")) if path.is_file() else {"results": {}}
+
+
+def compare(found: dict, stored: dict) -> dict:
+    """{"data, here / reference": {row: {column: ratio}}} for what both have measured.
+
+    The ratios of one part tell what is fast or slow *here*; the two runs' machines differ, and so may their load.
+    """
+    result = {}
+    for part in found.keys() & stored.keys():
+        rows = {
+            row: {column: round(value / stored[part][row][column], 2) for column, value in columns.items()
+                  if stored[part][row].get(column)}
+            for row, columns in found[part].items() if row in stored[part]
+        }  # fmt: skip
+        result |= {f"{part}, here / reference": rows} if any(rows.values()) else {}
+    return result
 
 
 def measure(functions: dict, seconds: float) -> dict:

@@ -13,7 +13,9 @@ from .checks_encoder import check_field, check_inflation, check_layers, check_pa
 from .checks_losses import check_balanced_bce, check_depth_loss, check_flat_wall, check_steepness
 from .checks_mask import check_bce, check_block, check_iou, check_painting, check_size
 from .checks_play import check_break, check_cure, check_distance, check_order
+from .checks_scale import check_gradients, check_share, check_write
 from .checks_scores import check_delta, check_interval, check_report, check_scale_free, check_side
+from .checks_speed import check_rate, check_time
 from .checks_verdict import tally
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "check_layers", "check_field", "check_parameters", "check_inflation", "check_up_block",  # notebook 03
     "check_flat_wall", "check_steepness", "check_balanced_bce", "check_depth_loss",  # notebook 04
     "check_side", "check_delta", "check_report", "check_interval", "check_scale_free",  # notebook 05
+    "check_rate", "check_time", "check_share", "check_write", "check_gradients",  # notebook 06
     "check_distance", "check_break", "check_order", "check_cure",  # notebook 07
     "tally",
 ]  # fmt: skip

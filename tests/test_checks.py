@@ -10,6 +10,7 @@ import wrong_losses
 import wrong_mask
 import wrong_play
 import wrong_scores
+import wrong_speed
 
 from maskdepth_utils import checks
 from maskdepth_utils.checks_verdict import RESULTS
@@ -20,6 +21,7 @@ WRONG = (
     | wrong_encoder.WRONG
     | wrong_losses.WRONG
     | wrong_scores.WRONG
+    | wrong_speed.WRONG
     | wrong_play.WRONG
 )
 CHECKS = [name for name in checks.__all__ if name.startswith("check_")]

@@ -203,8 +203,22 @@ def test_bench_measures(data, capsys, monkeypatch):
     result = json.loads(text)
     assert result["data"]["80 px, handheld"]["0 workers, samples/s"] > 1
     assert result["losses"]["ssim"]["32 px, ms"] > 0 and result["machine"]["torch"]
+    assert not [name for name in result if "reference" in name]  # this data folder has no stored run
     steps = bench.bench_step(torch.device("cpu"), 0.02, sizes=(32,), batch=2)
     assert steps["MaskNet, 32 px, float32"]["images/s"] > 1
+
+
+def test_bench_is_compared_with_the_stored_run(own_data, capsys, monkeypatch):
+    from maskdepth_utils import bench
+
+    stored = {"ssim": {"32 px, ms": 1000.0}, "of another version": {"32 px, ms": 1.0}}
+    (own_data / "results").mkdir(exist_ok=True)
+    (own_data / "results" / "bench.json").write_text(json.dumps({"results": {"losses": stored, "data": {}}}))
+    monkeypatch.setattr(bench, "bench_losses", lambda device, seconds: {"ssim": {"32 px, ms": 1500.0}, "l1": {}})
+    text, _ = run("bench losses --json", capsys)
+    assert json.loads(text)["losses, here / reference"] == {"ssim": {"32 px, ms": 1.5}}
+    text, _ = run("bench losses", capsys)
+    assert "losses, here / reference" in text
 
 
 def test_bench_compares_formats(data):
