@@ -2,7 +2,7 @@
 
 Notebooks, cards and README stay where they are; what Sphinx reads is a copy. A link from one of them to another page,
 or to a picture, works as it stands. A link to any other file of the repository becomes one to the course's address,
-which stands in pyproject.toml and nowhere else.
+which stands in pyproject.toml and nowhere else. A notebook's badge, a picture on the network, becomes a link in words.
 """
 
 import re
@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import nbformat
+from heads import alt_texts
 from notebook_files import NOTEBOOKS, find_notebooks, read
 from write_address import address
 
@@ -20,6 +21,7 @@ CARDS = {"README.md": "Read me", "data/README.md": "Data card", "data/checkpoint
 PICTURES = {".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp"}
 FENCED = re.compile(r"(^ *(`{3,}|~{3,}).*?^ *\2[`~]*[ \t]*$)", re.MULTILINE | re.DOTALL)
 TARGET = re.compile(r"(?<=\]\()[^)\s]+")
+BADGE = re.compile(r"\[!\[(Open in Colab)\]\([^)]*\)\]")
 
 
 def page_sources() -> list[Path]:
@@ -59,6 +61,14 @@ def with_links(text: str, source: Path, pages: set[Path]) -> tuple[str, set[Path
     pieces = FENCED.split(text)  # prose, a block, its fence, prose, ...
     prose = [TARGET.sub(rewrite, piece) for piece in pieces[0::3]]
     return "".join(a + b for a, b in zip(prose, [*pieces[1::3], ""])), pictures
+
+
+def for_the_site(cell) -> None:
+    """Change a notebook's cell where the site needs it otherwise: the badge in words, alt texts where myst-nb looks."""
+    if cell.cell_type == "markdown":
+        cell.source = BADGE.sub(r"[\1]", cell.source)
+    for alt in filter(None, alt_texts(cell)):  # one for all of the cell's pictures, or none
+        cell.metadata["mystnb"] = {"image": {"alt": alt}}
 
 
 def opening(path: Path) -> dict:
@@ -152,6 +162,7 @@ def gather(folder: Path) -> None:
             nb = read(path)
             nb.metadata.language_info["pygments_lexer"] = "ipython3"  # which knows lines that begin with !
             for cell in nb.cells:
+                for_the_site(cell)
                 if cell.cell_type == "markdown":
                     cell.source = take(cell.source, path)
             write(path.relative_to(ROOT), nbformat.writes(nb).encode())

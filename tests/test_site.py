@@ -4,6 +4,7 @@ Building it needs the extra `site` (pip install -e ".[site]") and looking at it 
 those tests are skipped; without Chromium they fail where MASKDEPTH_BROWSER=required says that there is one.
 """
 
+import html
 import io
 import os
 import re
@@ -15,7 +16,7 @@ import nbformat
 import numpy as np
 import pytest
 from lab import find_chromium
-from notebook_files import find_notebooks
+from notebook_files import find_notebooks, read
 from PIL import Image
 from write_address import address
 
@@ -24,6 +25,7 @@ sys.path.append(str(ROOT / "docs"))
 
 import docstrings  # noqa: E402  (after the path to it)
 import gather  # noqa: E402
+import heads  # noqa: E402
 import links  # noqa: E402
 import verified  # noqa: E402
 
@@ -84,6 +86,17 @@ def test_links_lead_to_pages_and_otherwise_to_the_repository():
     expected = text.replace("[licence](../LICENSE)", f"[licence]({repository[0]})")
     assert found == expected.replace("(tools/)", f"({repository[1]})")
     assert pictures == {ROOT / "data" / "results" / "readme.png"}
+
+
+def test_a_badge_becomes_words_and_alt_texts_go_where_the_site_looks():
+    badge = nbformat.v4.new_markdown_cell("[![Open in Colab](http://a.org/b.svg)](https://a.org/x) ![A room](room.png)")
+    gather.for_the_site(badge)
+    assert badge.source == "[Open in Colab](https://a.org/x) ![A room](room.png)" and not badge.metadata
+    told, untold = nbformat.v4.new_code_cell(), nbformat.v4.new_code_cell()
+    for cell, about in ((told, {"image/png": {"alt": "A room"}}), (untold, {})):
+        cell.outputs = [nbformat.v4.new_output("display_data", {"image/png": "iVBO"}, metadata=about)]
+        gather.for_the_site(cell)
+    assert told.metadata == {"mystnb": {"image": {"alt": "A room"}}} and untold.metadata == {}
 
 
 def test_docstrings_become_paragraphs_definitions_and_code():
@@ -191,6 +204,11 @@ def test_every_page_is_there_and_needs_no_network(site):
     shown = (site / "notebooks" / "01_dataset_inspection.html").read_text(encoding="utf8")
     assert "<math" in shown and shown.count("<img") > 10 and "NumPy" in shown
     assert not re.search(r'<img(?![^>]*\balt="[^"])', shown), "a picture without words"
+    for path in find_notebooks():
+        shown = html.unescape((site / "notebooks" / f"{path.stem}.html").read_text(encoding="utf8"))
+        alts = [alt for cell in read(path).cells for alt in heads.alt_texts(cell) if alt]
+        assert [alt for alt in alts if f'alt="{alt}"' not in shown] == [], path.stem
+        assert re.search(r'<a [^>]*href="https://colab[^>]*>Open [^<]*in Colab</a>', shown), path.stem
 
 
 @pytest.fixture(scope="module")

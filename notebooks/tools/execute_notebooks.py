@@ -5,14 +5,27 @@
     python notebooks/tools/execute_notebooks.py 02 05      # these, and their solutions
     python notebooks/tools/execute_notebooks.py notebooks/solutions/*.ipynb
 
-A notebook that fails stays as it was.
+Stored with them, in `metadata.maskdepth.executed`: the day, seconds, peak memory in MB, and the machine. Head and alt
+texts are made anew (heads.py). A notebook that fails stays as it was.
 """
 
 import argparse
+import datetime
+import os
 
+from heads import finish
 from notebook_checks import problems
 from notebook_files import find_notebooks, label, read, source_hash, stored_hash, tidy, write
 from run_notebooks import OUT, interruptible, run
+from write_results import machine
+
+
+def executed(result):
+    """What is stored of a run: `result` is run()'s."""
+    facts = machine()
+    about = {"date": datetime.date.today().isoformat(), "seconds": result["seconds"], "peak_mb": result["peak_mb"]}
+    about |= {"cores": os.cpu_count(), **{name: facts[name] for name in ("processor", "python", "torch")}}
+    return about if "CPU" in facts["device"] else about | {"gpu": facts["device"]}
 
 
 def main():
@@ -39,7 +52,9 @@ def main():
             print(f"FAILED, left as it was\n{result['error']}\n")
             continue
         nb = tidy(read(OUT / "stored" / path.name))
-        write(nb, path)
+        nb.metadata["maskdepth"]["executed"] = executed(result)
+        write(nb, path)  # whatever is wrong with its head
+        write(finish(nb, path), path)
         print(f"{result['seconds']:.0f} s, {result['peak_mb']} MB: {result['headline']}")
         for problem in problems(nb):
             bad = True

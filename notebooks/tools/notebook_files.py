@@ -85,7 +85,11 @@ def headline(nb):
 
 
 def tidy(nb):
-    """Drop what differs between two equal runs: widget state, timings, progress bars, random cell ids."""
+    """Drop what differs between two equal runs: widget state, timings, progress bars, random cell ids.
+
+    What execute_notebooks.py and heads.py stored about the last run and the head's picture stays.
+    """
+    about = {name: value for name, value in nb.metadata.get("maskdepth", {}).items() if name in ("executed", "goal")}
     nb.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     nb.nbformat, nb.nbformat_minor = 4, 5
     seen = {}
@@ -98,7 +102,7 @@ def tidy(nb):
         cell.metadata = {"tags": tags} if tags else {}
         if cell.cell_type == "code":
             cell.outputs = [output for output in map(_tidy_output, cell.outputs) if output]
-    nb.metadata["maskdepth"] = {"source_hash": source_hash(nb)}
+    nb.metadata["maskdepth"] = {"source_hash": source_hash(nb), **about}
     return nb
 
 

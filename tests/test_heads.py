@@ -1,0 +1,160 @@
+"""Every notebook opens alike, and no picture is without words: what heads.py makes, and that the notebooks have it."""
+
+import base64
+import io
+
+import heads
+import nbformat
+import numpy as np
+import pytest
+from nbconvert import HTMLExporter
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from notebook_files import NOTEBOOKS, find_notebooks, label, read, source_hash, tidy
+from PIL import Image
+from write_address import address, with_address
+
+HERE = NOTEBOOKS / "09_x.ipynb"  # it need not exist
+SOLUTION = NOTEBOOKS / "solutions" / "09_x.ipynb"
+OLD_LINK = "[Open this notebook in Colab](https://colab.research.google.com/github/A/b/blob/main/notebooks/09_x.ipynb)"
+WORDS = ["Two lines\nof an *introduction*.", "**You will learn**\n- this;\n- that.", "**Time**: a minute."]
+RUN = {"date": "2026-11-03", "seconds": 171.3, "peak_mb": 1343, "cores": 2}
+RUN |= {"processor": "AMD EPYC 7B13 64-Core Processor", "python": "3.11.7", "torch": "2.14.1+cu130"}
+LINE = (
+    "*Run for these pages on 3 November 2026: 3 minutes, 1.4 GB of memory at its peak, on 2 CPU cores (AMD EPYC 7B13); "
+    "Python 3.11, PyTorch 2.14. Not timed on a GPU yet.*"
+)
+
+
+def figure(shade=0, size=(1000, 400), noise=0):
+    """A PNG, as base64: transparent but for a square, and noise if wished."""
+    pixels = np.zeros((size[1], size[0], 4), np.uint8)
+    pixels[100:200, 100:200] = (shade, 90, 180, 255)
+    if noise:
+        pixels[:] = np.random.default_rng(0).integers(0, noise, pixels.shape)
+        pixels[..., 3] = 255
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def notebook(caption="*Figure: a blue square on white, [left].* More.", picture=None, tag="goal"):
+    drawing = new_code_cell("draw()", metadata={"tags": [tag]})
+    drawing.outputs = [new_output("display_data", {"image/png": picture or figure(), "text/plain": "x"})]
+    first = new_markdown_cell("\n\n".join(["# 9 · X", OLD_LINK, *WORDS]))
+    return tidy(new_notebook(cells=[first, new_code_cell("1"), drawing, new_markdown_cell(caption)]))
+
+
+def shown(nb):
+    return Image.open(io.BytesIO(base64.b64decode(heads.stored_picture(nb))))
+
+
+def test_a_head_is_title_badge_picture_the_authors_words_and_the_run():
+    nb = notebook()
+    nb.metadata.maskdepth.executed = RUN
+    before = source_hash(nb)
+    parts = heads.finish(nb, HERE).cells[0].source.split("\n\n")
+    slug = address().removeprefix("https://github.com/")
+    assert parts[0] == "# 9 · X" and parts[3:6] == WORDS and parts[6] == LINE
+    assert parts[1].startswith("[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](")
+    assert parts[1].endswith(f"(https://colab.research.google.com/github/{slug}/blob/main/notebooks/09_x.ipynb)")
+    assert parts[2] == "![A blue square on white, (left).][goal]" and parts[7].startswith("[goal]: data:image/jpeg;")
+    assert len(parts) == 8 and source_hash(nb) == before
+    nbformat.validate(nb)
+    assert len({cell.id for cell in nb.cells}) == len(nb.cells)
+    assert "me/mine" in with_address(parts[1], "https://github.com/me/mine")
+
+
+def test_another_run_changes_one_line_and_no_id():
+    nb = heads.finish(notebook(), HERE)
+    words, name = nb.cells[0].source, nb.cells[0].id
+    nb.metadata.maskdepth.executed = RUN
+    again = heads.finish(tidy(nb), HERE)  # tidy keeps what is stored of the run
+    assert again.cells[0].source == words.replace("[goal]: ", f"{LINE}\n\n[goal]: ") and again.cells[0].id == name
+    assert heads.problems(again, HERE) == []
+    assert nbformat.writes(heads.finish(again, HERE)) == nbformat.writes(again)
+
+
+def test_the_picture_is_the_goals_small_and_on_white():
+    nb = heads.finish(notebook(), HERE)
+    assert shown(nb).size == (700, 280) and shown(nb).format == "JPEG"
+    assert min(shown(nb).getpixel((5, 5))) > 250 and shown(nb).getpixel((105, 105))[2] > 150
+    busy = heads.finish(notebook(picture=figure(noise=60)), HERE)
+    assert len(base64.b64decode(heads.stored_picture(busy))) <= 60_000
+    with pytest.raises(ValueError, match="700 x 700 pixels do not fit into 60000 bytes"):
+        heads.finish(notebook(picture=figure(noise=256, size=(700, 700))), HERE)
+
+
+def test_the_picture_follows_the_figure_and_not_the_jpeg_library():
+    nb = heads.finish(notebook(), HERE)
+    first, file = heads.stored_picture(nb), io.BytesIO()
+    shown(nb).save(file, "JPEG", quality=70)
+    other = base64.b64encode(file.getvalue()).decode()
+    nb.cells[0].source = nb.cells[0].source.replace(first, other)
+    assert heads.problems(nb, HERE) == [] and heads.stored_picture(heads.finish(nb, HERE)) == other
+    nb.cells[2].outputs[0].data["image/png"] = figure(shade=9)  # a small difference is one
+    assert heads.problems(nb, HERE) == ["its head is not as heads.py --write makes it"]
+    assert heads.problems(heads.finish(tidy(nb), HERE), HERE) == []
+
+
+@pytest.mark.parametrize(
+    "below, alt",
+    [
+        ("*Figure: the loss over\nsteps.* It falls.", "The loss over steps."),
+        ("*Left: `a`. Right: b.*\n\nMore.", "Left: a. Right: b."),
+        ("The **truth** and [a guess](x.md). Bright is near.\n\nMore.", "The truth and a guess. Bright is near."),
+        ("*Only* the object moves. Watch it while you\n\n1. slide", "Only"),  # its author has to write an alt text
+        ("The four layers. They are:\n- one", "The four layers."),
+        (f"One sentence. {'Long ' * 60}. Short.", "One sentence."),
+        ("<!-- alt: A hill of\nIoU. -->\n\nWhy is this so?", "A hill of IoU."),
+        ("<details><summary>Answer</summary>\n\nYes.</details>", ""),
+        ("## The next section", ""),
+    ],
+)
+def test_the_alt_text_is_the_caption(below, alt):
+    nb = notebook(below)
+    heads.finish(nb, SOLUTION)
+    assert heads.alt_texts(nb.cells[2]) == {alt}
+    assert nb.cells[0].source.startswith(f"# 9 · X\n\n{OLD_LINK}")  # a solution keeps its head
+    assert len(heads.problems(nb, SOLUTION)) == (len(alt.split()) < 3)
+
+
+def test_what_is_missing_is_said():
+    nb = heads.finish(notebook(tag="other"), HERE)
+    assert [problem[:28] for problem in heads.problems(nb, HERE)] == ["no cell tagged `goal` has a "]
+    nb = heads.finish(notebook(), HERE)
+    nb.cells[2].outputs[0].metadata = {}  # as after a run
+    assert "alt text is not its caption" in "".join(heads.problems(nb, HERE))
+    nb.cells.pop()
+    assert "does not describe" in "".join(heads.problems(nb, HERE))
+    nb.cells[0].source = "No title"
+    with pytest.raises(ValueError, match="has to begin with a title.*'No title'"):
+        heads.finish(nb, HERE)
+
+
+@pytest.mark.parametrize(
+    "changed, words",
+    [
+        ({"seconds": 24.4, "peak_mb": 700}, "24 seconds, 734 MB of memory"),
+        ({"seconds": 1190, "peak_mb": 2861}, "20 minutes, 3.0 GB of memory"),
+        ({"processor": "Intel(R) Xeon(R) CPU @ 2.20GHz", "gpu": "Tesla T4"},
+         "on Tesla T4 and 2 CPU cores (Intel Xeon); Python 3.11, PyTorch 2.14.*"),
+    ],
+)  # fmt: skip
+def test_the_run_in_words(changed, words):
+    assert words in heads.about_the_run(RUN | changed)
+
+
+def test_a_page_made_by_nbconvert_shows_badge_picture_and_alt_texts():
+    page = HTMLExporter(template_name="classic").from_notebook_node(heads.finish(notebook(), HERE))[0]
+    assert 'alt="Open in Colab"' in page and 'alt="A blue square on white, (left)."' in page
+    assert 'src="data:image/jpeg;base64,' in page and 'alt="A blue square on white, [left]."' in page
+
+
+@pytest.mark.parametrize("path", find_notebooks(solutions=True), ids=label)
+def test_every_notebook_has_its_head_and_every_picture_its_words(path):
+    nb = read(path)
+    if path.parent == NOTEBOOKS and "[Open this notebook in Colab]" in nb.cells[0].source:
+        pytest.skip("its head is not written yet: python notebooks/tools/heads.py --write")
+    assert heads.problems(nb, path) == []
+    alts = [alt for number in heads.with_pictures(nb) for alt in heads.alt_texts(nb.cells[number])]
+    assert all(len(alt.split()) >= 3 for alt in alts) and len(alts) >= (3 if path.parent == NOTEBOOKS else 0)
