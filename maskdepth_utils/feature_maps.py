@@ -21,7 +21,7 @@ from . import plots
 from .features import SHOWN, SKIPS, Run, Stage, compare, has_skips, model_of, prepare, run_once
 from .live import LIMITS, to_bytes, to_png
 from .photos import color_depth
-from .widget_parts import Tiles, present, reported
+from .widget_parts import Picture, Tiles, present, reported
 from .widget_parts import png as as_png
 
 COLUMNS = 4  # channels in a row of a page
@@ -144,7 +144,7 @@ def feature_maps(network, image, background, **start) -> w.VBox:
     unknown = set(start) - set(named)
     if unknown:
         raise ValueError(f"unknown settings {', '.join(sorted(unknown))}: expected some of {', '.join(named)}")
-    page = w.Image(format="png", layout=w.Layout(flex="1 1 400px", min_width="300px", max_width="656px"))
+    page = Picture("The stage's channels", flex="1 1 400px", min_width="300px", max_width="656px")
     tiles, note = Tiles(TILES), w.HTML()
 
     def update(change=None):
@@ -168,7 +168,9 @@ def feature_maps(network, image, background, **start) -> w.VBox:
 
 
 def controls(walk: Walk) -> dict:
-    """All of them work from the keyboard: arrows move a slider; Tab goes from button to button, Enter presses one."""
+    """All of them work from the keyboard: Tab goes from one to the next, Enter presses a button, and arrows (in
+    Notebook 7, which keeps those for itself, Page Up and Page Down) move a slider.
+    """
     style, wide = {"description_width": "60px"}, w.Layout(width="440px")
     stages = walk.run(True).stages
     names = [(stage.name, number) for number, stage in enumerate(stages)]

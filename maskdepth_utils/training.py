@@ -115,7 +115,8 @@ def fit(
 
     The history is a list of records: step, samples, loss, each of its terms, lr, data_seconds (a step's wait
     for samples), step_seconds (the rest of it), images_per_second, each a mean over the `log_every` steps
-    before; what this process and its workers use (see `Usage`); val_loss, val_iou ... A run stopped and resumed gives the losses of one that was not, bit for bit,
+    before; what this process and its workers use (see `Usage`); val_loss, val_iou ... A run stopped and resumed
+    gives the losses of one that was not, bit for bit,
     on the same machine with the same thread count and library versions (on a CPU; some GPU kernels add in any
     order). The network is left in evaluation mode.
 

@@ -13,6 +13,7 @@ import ipywidgets as w
 import numpy as np
 from IPython.display import display
 from PIL import Image
+from traitlets import Unicode
 
 from . import plots
 
@@ -35,12 +36,26 @@ def checkbox(label: str):
     return w.Checkbox(False, description=label, style=NAME, layout=WIDE)
 
 
+class Picture(w.Image):
+    """A PNG image and, in `tooltip`, words for a reader who does not see it.
+
+    The page shows them as the picture's title, which a screen reader reads. The core's Image has no alternative text,
+    and ipywidgets 8 sets the title only for a widget that has a description too. In version 7, which knows neither for
+    an Image, the caption below has to do.
+    """
+
+    description, tooltip = Unicode("").tag(sync=True), Unicode("").tag(sync=True)
+
+    def __init__(self, words: str, **layout):
+        super().__init__(format="png", tooltip=words, layout=w.Layout(**layout))
+
+
 class Tiles:
     """Pictures with captions that wrap to the page's width."""
 
     def __init__(self, captions: dict):
         self.captions = captions
-        self.images = {name: w.Image(format="png", layout=w.Layout(width="100%")) for name in captions}
+        self.images = {name: Picture(": ".join(words), width="100%") for name, words in captions.items()}
         boxes = []
         for name, image in self.images.items():
             title, text = captions[name]

@@ -1,7 +1,7 @@
 """The widgets in a real browser: JupyterLab as `make lab` starts it, a reader's mouse and keyboard, the page's pixels.
 
-They need Chromium (README). Without one they are skipped, or fail where MASKDEPTH_BROWSER=required says that there
-is one.
+Notebook 7 is tried too, with the composer and the playground. The tests need Chromium (README). Without one
+they are skipped, or fail where MASKDEPTH_BROWSER=required says that there is one.
 """
 
 import os
@@ -45,14 +45,23 @@ def lab(tmp_path_factory, browser):
     lab.stop()
 
 
+@pytest.fixture(scope="module")
+def notebook7(tmp_path_factory, browser):
+    if os.environ.get("MASKDEPTH_BROWSER") != "required":
+        pytest.importorskip("notebook", minversion="7.0", reason="Notebook 7 is not installed: pip install notebook")
+    server = Lab(tmp_path_factory.mktemp("notebook7"), "notebook")
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def open_notebook(lab, browser):
-    """Opens a notebook, or a part of it, runs it and closes it at the end of the test."""
+def open_notebook(browser):
+    """Opens a notebook of a server, or a part of it, runs it and closes it at the end of the test."""
     pages = []
 
-    def open_one(name, **part):
+    def open_one(server, name, **part):
         pages.append(browser.new_page(viewport={"width": 1000, "height": 900}))
-        return Sheet(lab, pages[-1], lab.copy(name, **part))
+        return Sheet(server, pages[-1], server.copy(name, **part))
 
     yield open_one
     for page in pages:
@@ -88,20 +97,23 @@ def shown_setup(widget, split="test") -> live.Setup:
     )  # fmt: skip
 
 
-def test_notebook_01_the_composer_shows_what_its_sliders_say(open_notebook):
-    sheet = open_notebook("01_dataset_inspection", until="composer(")
+@pytest.mark.parametrize("front_end", ["lab", pytest.param("notebook7", marks=pytest.mark.slow)])
+def test_notebook_01_the_composer_shows_what_its_sliders_say(front_end, request, open_notebook):
+    server = request.getfixturevalue(front_end)
+    sheet = open_notebook(server, "01_dataset_inspection", until="composer(")
     widget = sheet.widget("room")
     near = {title: widget.pixels(title) for title in ("Background", "Image", "Mask", "Depth")}
-    widget.press("distance, m", "ArrowRight", 20)
+    widget.press("distance, m", "PageUp", 4)
     far = {title: widget.pixels(title) for title in near}
     assert np.array_equal(near["Background"], far["Background"])
+    assert widget.image("Mask").get_attribute("title") == "Mask: the object's pixels, white"  # for a screen reader
     assert 0 < (far["Mask"] > 127).sum() < (near["Mask"] > 127).sum()
     scene = live.build(shown_setup(widget, "val"))
     assert np.array_equal(far["Image"][::2, ::2][:40], scene.image[:40])  # above the cross
     column, row = int(widget.readout("column")), int(widget.readout("row"))
     assert f"{scene.depth[row, column]:.2f} m" in widget.text()
-    keep(sheet, "composer")
-    assert not sheet.errors
+    keep(sheet, f"composer_{front_end}")
+    assert not sheet.errors and not server.complaints()
 
 
 def test_feature_maps_by_stage_and_without_skips(playground):
@@ -117,8 +129,8 @@ def test_feature_maps_by_stage_and_without_skips(playground):
     keep(playground, "feature_maps")
 
 
-def test_notebook_04_the_loss_explorer_charges_what_the_losses_charge(open_notebook):
-    sheet = open_notebook("04_loss_ablation", until="loss_explorer(")
+def test_notebook_04_the_loss_explorer_charges_what_the_losses_charge(lab, open_notebook):
+    sheet = open_notebook(lab, "04_loss_ablation", until="loss_explorer(")
     widget = sheet.widget("preset")
     truth, spoiled = widget.pixels("Truth"), widget.pixels("Spoiled")
     widget.choose("preset", "1 m too far")
@@ -149,8 +161,8 @@ def test_the_room_in_3d_turns_with_the_mouse(playground):
     keep(playground, "room_in_3d")
 
 
-def test_the_playground_agrees_with_the_package(playground):
-    widget = playground.widget("break it")
+def check_playground(widget):
+    """A preset and the threshold do what they should, and the scores are those of the package."""
     widget.choose("break it", "camouflaged object")
     setup = shown_setup(widget)
     assert setup == live.BREAK_IT["camouflaged object"]
@@ -160,12 +172,25 @@ def test_the_playground_agrees_with_the_package(playground):
     assert abs(float(found["IoU"]) - scores["IoU"]) < 0.01
     assert abs(float(found["depth RMSE, m"]) - scores["depth RMSE, m"]) < 0.02
     mask = widget.pixels("Network's mask")
-    widget.press("mask above", "ArrowRight", 20)
+    widget.press("mask above", "PageUp", 4)
     assert not np.array_equal(mask, widget.pixels("Network's mask"))
     assert np.array_equal(threshold, widget.pixels("Difference threshold"))  # it has no probability to cut
     widget.choose("gap", LEVELS[0])
     assert not np.array_equal(threshold, widget.pixels("Difference threshold"))
+
+
+def test_the_playground_agrees_with_the_package(playground):
+    check_playground(playground.widget("break it"))
     keep(playground, "playground")
+
+
+@pytest.mark.slow
+def test_notebook_7_runs_the_playground(notebook7, open_notebook):
+    sheet = open_notebook(notebook7, "07_playground", until="playground(")
+    check_playground(sheet.widget("break it"))
+    keep(sheet, "playground_notebook7")
+    assert not sheet.errors, sheet.errors
+    assert not notebook7.complaints(), notebook7.complaints()
 
 
 def slowness(seconds: float = 0.11) -> float:

@@ -6,7 +6,8 @@ from notebook_files import NOTEBOOKS, find_notebooks, read
 from run_notebooks import run
 
 COURSE = [
-    "01_dataset_inspection", "02_mask_net", "03_mask_depth_net", "04_loss_ablation", "05_evaluation", "07_playground",
+    "01_dataset_inspection", "02_mask_net", "03_mask_depth_net", "04_loss_ablation", "05_evaluation",
+    "06_speed_and_scale", "07_playground",
 ]  # fmt: skip
 paths = find_notebooks(solutions=True)
 
