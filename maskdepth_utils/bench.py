@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 import torch
-from torch.utils.data import IterableDataset, Subset
+from torch.utils.data import ChainDataset, ConcatDataset, IterableDataset, Subset
 
 from . import losses
 from .assets import data_dir, room_names
@@ -86,19 +86,16 @@ def measure(functions: dict, seconds: float) -> dict:
 
 def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32, workers=(0, 1, 2)) -> dict:
     """Samples per second of `MaskDepthDataset`, made in this process (0 workers) or in others."""
-    rates = {}
-    for size, gap in itertools.product(sizes, ("none", "tripod", "handheld")):
-        dataset = MaskDepthDataset("train", size=size, gap=gap, rooms=min(100, len(room_names("train"))))
-        row = rates[f"{size} px, {gap}"] = {}
+    rates, rooms = {}, min(100, len(room_names("train")))
+    for size in sizes:
+        sources = {gap: MaskDepthDataset("train", size, gap, rooms=rooms) for gap in LEVELS[:3]}
+        for index in range(10 * rooms):
+            sources["none"][index]  # until most rooms and objects are in memory
         for number in workers:
-            batches = iter(loader(dataset, batch=batch, shuffle=True, workers=number))
-            for _ in range(1 + 2 * number):  # what the workers had made in advance
-                next(batches)
-            count, start = 0, time.perf_counter()
-            while time.perf_counter() - start < seconds:
-                next(batches)
-                count += batch
-            row[f"{number} workers, samples/s"] = count / (time.perf_counter() - start)
+            streams = {gap: stream(dataset, batch, number) for gap, dataset in sources.items()}
+            for gap, rate in measure_streams(streams, batch, number, seconds).items():
+                rates.setdefault(f"{size} px, {gap}", {})[f"{number} workers, samples/s"] = rate
+            del streams  # ends their workers
     return rates
 
 
@@ -157,9 +154,11 @@ def make_sources(folder: Path, size: int, samples: int) -> tuple[dict, dict]:
 
 
 def stream(dataset, batch: int, workers: int):
-    """Batches of the dataset without end."""
+    """Batches of the dataset without end. It is strung together, as at each end workers would have to begin anew."""
     shuffle = not isinstance(dataset, IterableDataset)
-    batches = loader(dataset, batch=batch, shuffle=shuffle, workers=workers, drop_last=True)
+    times = 1 + 20_000 // len(dataset) if shuffle else 20
+    long = (ConcatDataset if shuffle else ChainDataset)([dataset] * times)
+    batches = loader(long, batch=batch, shuffle=shuffle, workers=workers, drop_last=True)
     while True:
         yield from batches
 
