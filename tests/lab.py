@@ -93,13 +93,16 @@ class Lab:
             time.sleep(0.5)
         raise TimeoutError(f"{self.front_end} did not answer within {seconds} s:\n{self.log.read_text()}")
 
-    def copy(self, name: str, until: str | None = None) -> str:
-        """Copy a notebook in the fast profile without its outputs, up to the code cell that holds `until`."""
+    def copy(self, name: str, until: str | None = None, alone: bool = False) -> str:
+        """Copy a notebook in the fast profile without its outputs, up to the code cell that holds `until`.
+
+        alone: that cell only, which needs nothing from above.
+        """
         nb = read(NOTEBOOKS / f"{name}.ipynb")
         if until:
             ends = [number for number, cell in enumerate(nb.cells) if cell.cell_type == "code" and until in cell.source]
             assert ends, f"no cell of {name} has {until!r}"
-            nb.cells = nb.cells[: ends[0] + 1]
+            nb.cells = nb.cells[ends[0] if alone else 0 : ends[0] + 1]
         for cell in nb.cells:
             cell.source = cell.source.replace('profile = "full"', 'profile = "fast"')
             if cell.cell_type == "code":

@@ -116,8 +116,8 @@ def test_notebook_01_the_composer_shows_what_its_sliders_say(front_end, request,
     assert not sheet.errors and not server.complaints()
 
 
-def test_feature_maps_by_stage_and_without_skips(playground):
-    widget = playground.widget("stage")
+def check_feature_maps(widget):
+    """Another stage shows other maps, and cutting the skips changes the mask."""
     picture = widget.box.locator("img").first
     first, mask = picture.get_attribute("src"), widget.pixels("Network's mask")
     widget.press("stage", "ArrowRight", 2)
@@ -126,7 +126,17 @@ def test_feature_maps_by_stage_and_without_skips(playground):
     widget.settle()
     cut = widget.pixels("Network's mask")
     assert cut.shape == mask.shape and not np.array_equal(cut, mask)
-    keep(playground, "feature_maps")
+
+
+def test_notebook_03_feature_maps_by_stage_and_without_skips(lab, open_notebook):
+    sheet = open_notebook(lab, "03_mask_depth_net", until="feature_maps(shipped", alone=True)
+    check_feature_maps(sheet.widget("stage"))
+    keep(sheet, "feature_maps")
+    assert not sheet.errors
+
+
+def test_notebook_07_feature_maps(playground):
+    check_feature_maps(playground.widget("stage"))
 
 
 def test_notebook_04_the_loss_explorer_charges_what_the_losses_charge(lab, open_notebook):
@@ -146,26 +156,39 @@ def test_notebook_04_the_loss_explorer_charges_what_the_losses_charge(lab, open_
     assert not sheet.errors
 
 
-def test_the_room_in_3d_turns_with_the_mouse(playground):
-    plot = playground.page.locator(".js-plotly-plot").first
+def check_room(page):
+    """The room in 3D turns with the mouse."""
+    plot = page.locator(".js-plotly-plot").first
     plot.scroll_into_view_if_needed()
-    playground.page.wait_for_timeout(3000)
+    page.wait_for_timeout(3000)
     before, box = plot.screenshot(), plot.bounding_box()
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    playground.page.mouse.move(*middle)
-    playground.page.mouse.down()
-    playground.page.mouse.move(middle[0] + 150, middle[1] + 20, steps=5)
-    playground.page.mouse.up()
-    playground.page.wait_for_timeout(1500)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 150, middle[1] + 20, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(1500)
     assert plot.screenshot() != before
-    keep(playground, "room_in_3d")
+
+
+@pytest.mark.slow
+def test_notebook_05_the_room_in_3d(lab, open_notebook):
+    sheet = open_notebook(lab, "05_evaluation", until="view(scene.image")
+    check_room(sheet.page)
+    keep(sheet, "room_in_3d")
+    assert not sheet.errors
+
+
+def test_notebook_07_the_room_in_3d(playground):
+    check_room(playground.page)
 
 
 def check_playground(widget):
-    """A preset and the threshold do what they should, and the scores are those of the package."""
-    widget.choose("break it", "camouflaged object")
-    setup = shown_setup(widget)
-    assert setup == live.BREAK_IT["camouflaged object"]
+    """Presets and threshold do what they should, and the scores are those of the package."""
+    for preset in (*live.BREAK_IT, "camouflaged object"):
+        widget.choose("break it", preset)
+        assert shown_setup(widget) == live.BREAK_IT[preset]
+    setup = live.BREAK_IT["camouflaged object"]
     threshold = widget.pixels("Difference threshold")
     found = dict(re.findall(r"(IoU|depth RMSE, m) (\d+\.\d+)", widget.text()))
     scores = live.play(live.build(setup), load_pretrained()).scores
@@ -248,6 +271,9 @@ def test_own_photos_good_and_bad(playground, tmp_path):
     upload(widget, "background", tmp_path / "broken.png")
     assert "no picture that can be read" in widget.text()
     upload(widget, "background", tmp_path / "background.png")
+    assert "The object covers" in widget.text()
+    widget.box.get_by_role("checkbox", name="align the background").check()
+    widget.settle(1.0)
     assert "The object covers" in widget.text()
 
 
