@@ -175,7 +175,7 @@ def add_export_options(add, group) -> None:
 
 
 def add_bench_options(add, group) -> None:
-    add("what", nargs="*", metavar="data | formats | step | losses", help="only these; all take a quarter of an hour")
+    add("what", nargs="*", metavar="data | formats | step | losses", help="only these; all take ten minutes or more")
     add("--seconds", type=float, default=2.0, help="time for each measurement")
 
 

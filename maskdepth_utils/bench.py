@@ -59,7 +59,7 @@ def compare(found: dict, stored: dict) -> dict:
     The ratios of one part tell what is fast or slow *here*; the two runs' machines differ, and so may their load.
     """
     result = {}
-    for part in found.keys() & stored.keys():
+    for part in (part for part in found if part in stored):
         rows = {
             row: {column: round(value / stored[part][row][column], 2) for column, value in columns.items()
                   if stored[part][row].get(column)}

@@ -1,8 +1,11 @@
 """Fixtures that several tests use."""
 
+import os
 import shutil
 
 import pytest
+import torch
+from lab import find_chromium
 from tiny_data import write_tiny_data
 
 
@@ -25,3 +28,30 @@ def own_data(tiny_data, tmp_path, monkeypatch):
     path = shutil.copytree(tiny_data, tmp_path / "data")
     monkeypatch.setenv("MASKDEPTH_DATA", str(path))
     return path
+
+
+@pytest.fixture
+def one_thread():
+    """PyTorch on one thread: tiny pictures gain nothing from several, which wait long for each other on busy cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium. Where MASKDEPTH_BROWSER=required says that there is one, a missing one is a failure, not a skip."""
+    required = os.environ.get("MASKDEPTH_BROWSER") == "required"
+    path = find_chromium()
+    if path is None:
+        (pytest.fail if required else pytest.skip)("no Chromium found: see README, or set CHROMIUM to its path")
+    if not required:
+        pytest.importorskip("playwright", reason="playwright is not installed")
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"]  # WebGL without a graphics card
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()

@@ -11,31 +11,14 @@ import time
 
 import numpy as np
 import pytest
-from lab import Lab, Sheet, find_chromium
+from lab import Lab, Sheet
 from PIL import Image
 
 from maskdepth_utils import assets, explore, live, load_pretrained
 from maskdepth_utils.capture import LEVELS
 
 pytestmark = pytest.mark.browser
-FLAGS = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"]  # WebGL without a graphics card
 SHOTS = os.environ.get("MASKDEPTH_SCREENSHOTS")  # a folder to keep pictures of the pages in
-
-
-@pytest.fixture(scope="module")
-def browser():
-    required = os.environ.get("MASKDEPTH_BROWSER") == "required"
-    path = find_chromium()
-    if path is None:
-        (pytest.fail if required else pytest.skip)("no Chromium found: see README, or set CHROMIUM to its path")
-    if not required:
-        pytest.importorskip("playwright", reason="playwright is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from notebook_checks import ABSOLUTE_PATH
 from notebook_files import KERNEL, NOTEBOOKS, QUIET_KERNEL, write
 from quiz_answers import COMPUTED
-from test_browser import browser, lab  # noqa: F401  (fixtures)
+from test_browser import lab  # noqa: F401  (a fixture)
 
 from maskdepth_utils import assets, quiz
 

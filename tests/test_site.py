@@ -15,7 +15,6 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from lab import find_chromium
 from notebook_files import find_notebooks, read
 from PIL import Image
 from write_address import address
@@ -209,22 +208,6 @@ def test_every_page_is_there_and_needs_no_network(site):
         alts = [alt for cell in read(path).cells for alt in heads.alt_texts(cell) if alt]
         assert [alt for alt in alts if f'alt="{alt}"' not in shown] == [], path.stem
         assert re.search(r'<a [^>]*href="https://colab[^>]*>Open [^<]*in Colab</a>', shown), path.stem
-
-
-@pytest.fixture(scope="module")
-def browser():
-    required = os.environ.get("MASKDEPTH_BROWSER") == "required"
-    path = find_chromium()
-    if path is None:
-        (pytest.fail if required else pytest.skip)("no Chromium found: see README, or set CHROMIUM to its path")
-    if not required:
-        pytest.importorskip("playwright", reason="playwright is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 BROKEN_PICTURES = """async () => {

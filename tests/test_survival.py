@@ -31,19 +31,13 @@ from maskdepth_utils.formats import export_arrays, export_shards
 from maskdepth_utils.runs import TrainingError
 from maskdepth_utils.training import fit, mask_and_depth_loss
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL"),
+    pytest.mark.usefixtures("one_thread"),  # as in the lives
+]
 HERE = Path(__file__).parent
 STEPS, KILLS = 40, 20
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")  # where one may mount without asking
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As in the lives, and as PyTorch wants it before another test comes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 # --- lives and deaths

@@ -18,16 +18,8 @@ from maskdepth_utils.runs import TrainingError
 from maskdepth_utils.schedule import batch_indices, permutation, schedule_factor
 from maskdepth_utils.training import fit
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 TIMES = {"data_seconds", "step_seconds", "images_per_second", "memory_mb", "cpu_cores"}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny pictures gain nothing from threads, which wait long for each other on busy cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Squares:

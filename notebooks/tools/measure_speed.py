@@ -1,6 +1,6 @@
 """The reference run of `bench`, which notebook 06 shows and later runs are compared with: data/results/bench.json.
 
-    python notebooks/tools/measure_speed.py    # on an idle machine; about a quarter of an hour on two CPU cores
+    python notebooks/tools/measure_speed.py    # on an idle machine; with --seconds 1.5 eight minutes on two CPU cores
 
 All that `python -m maskdepth_utils bench` measures: composing, the ways to store samples, training steps, losses. The
 stored samples are written to the system's folder for temporary files, which needs 500 MB, and are gone afterwards.
