@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_survival import born, die_before, ended, in_fresh_process, one_thread, steps_of  # noqa: F401
+from test_survival import born, die_before, ended, in_fresh_process, steps_of
 from test_training import Squares, figures
 from torch import nn
 from torch.utils.data import default_collate
