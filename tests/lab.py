@@ -1,16 +1,16 @@
-"""JupyterLab as `make lab` starts it, or Notebook 7, and a reader's hands on a page: for the browser tests."""
+"""JupyterLab as `make lab` starts it, Notebook 7 or Voila, and a reader's hands on a page: for the browser tests."""
 
 import contextlib
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +18,23 @@ import psutil
 from notebook_files import NOTEBOOKS, read, write
 from PIL import Image
 
-# The one thing that a notebook shows from the network: without one, its absence is no error.
+# What pages ask the network for, a notebook its badge, Voila two style sheets of icons: without one, no error.
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 NO_PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="117" height="20"/>'
+ICONS = "https://cdn.jsdelivr.net/npm/@fortawesome/**"
 # Where each front end (its Python module) shows a notebook.
-PAGES = {"jupyterlab": "doc/tree", "notebook": "notebooks"}
+PAGES = {"jupyterlab": "doc/tree", "notebook": "notebooks", "voila": "voila/render"}
 # Both attach only the cells in view unless told otherwise; JupyterLab asks whether to fetch news from the internet.
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false"},
 }
-# Notebook 7 may say this while it starts (jupyter/notebook#7862: its settings arrive in another order than it expects).
-KNOWN_ERROR = "Cannot read properties of undefined (reading 'schema')"
+# What front ends themselves may say, with any notebook. Notebook 7 while it starts (jupyter/notebook#7862: its settings
+# arrive in another order than it expects); Voila if an extension made for JupyterLab only is there, as jupytext's is.
+KNOWN_ERRORS = {
+    "notebook": "Cannot read properties of undefined (reading 'schema')",
+    "voila": "The getter for the shared module is not a function",
+}
 # In the page: from a key press to the moment the next picture is decoded, milliseconds.
 UNTIL_REDRAWN = """([handle, image, key]) => new Promise((resolve) => {
   const start = performance.now();
@@ -54,8 +59,14 @@ def find_chromium() -> str | None:
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
+def app_options() -> list[str]:
+    """What `make app` starts Voila with, less its notebook."""
+    recipe = (NOTEBOOKS.parent / "Makefile").read_text(encoding="utf8")
+    return re.search(r"-m voila \S+\.ipynb (.*)", recipe)[1].split()
+
+
 class Lab:
-    """A server of JupyterLab or Notebook 7 on a free loopback port, in a folder of its own with copies of notebooks."""
+    """A server of JupyterLab, Notebook 7 or Voila on a free loopback port, in a folder of its own with notebooks."""
 
     def __init__(self, folder: Path, front_end: str = "jupyterlab"):
         self.front_end = front_end
@@ -67,12 +78,14 @@ class Lab:
             path.write_text(json.dumps(values))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self.address = f"http://127.0.0.1:{probe.getsockname()[1]}"
-        command = [
-            sys.executable, "-m", front_end, str(self.folder), "--no-browser", "--allow-root",
-            "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.address.rsplit(':', 1)[1]}",
-            f"--IdentityProvider.token={self.token}",
-        ]  # fmt: skip
+            self.port = probe.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+        options = {"voila": [*app_options(), f"--Voila.port={self.port}"]}.get(
+            front_end,
+            ["--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.port}",
+             f"--IdentityProvider.token={self.token}"],
+        )  # fmt: skip
+        command = [sys.executable, "-m", front_end, str(self.folder), "--no-browser", *options]
         folders = {
             "JUPYTERLAB_SETTINGS_DIR": "settings",
             "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
@@ -86,8 +99,7 @@ class Lab:
 
     def wait(self, seconds: float = 180) -> None:
         for _ in range(int(seconds * 2)):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{self.address}/api?token={self.token}", timeout=5).close()
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5):
                 return
             assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.5)
@@ -131,6 +143,12 @@ class Lab:
         self.process.kill()
 
 
+def expect(locator):
+    from playwright.sync_api import expect  # here, for without playwright the tests are skipped
+
+    return expect(locator)
+
+
 class Sheet:
     """A notebook open in a page, and its widgets as a reader uses them: by label, with mouse and keyboard."""
 
@@ -139,19 +157,24 @@ class Sheet:
         page.on("console", lambda message: self.complain(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.complain(str(error)))
         page.route(BADGE, lambda route: route.fulfill(content_type="image/svg+xml", body=NO_PICTURE))
-        page.goto(lab.page_of(name))
-        self.wait_for_kernel()
-        self.run_all_cells()
-        self.wait_for_all_cells(seconds)
+        page.route(ICONS, lambda route: route.fulfill(content_type="text/css", body=""))
+        page.goto(lab.page_of(name), timeout=1000 * seconds)
+        if lab.front_end == "voila":  # runs the cells itself, and keeps a place for what each will show
+            waiting = page.locator(".voila-skeleton-container")
+            waiting.first.wait_for(state="attached", timeout=1000 * seconds)
+            expect(waiting).to_have_count(0, timeout=1000 * seconds)
+        else:
+            self.wait_for_kernel()
+            self.run_all_cells()
+            self.wait_for_all_cells(seconds)
 
     def complain(self, error: str) -> None:
-        if not (self.lab.front_end == "notebook" and error == KNOWN_ERROR):
+        known = KNOWN_ERRORS.get(self.lab.front_end)
+        if known is None or known not in error:
             self.errors.append(error)
 
     def wait_for_kernel(self, seconds: float = 120) -> None:
         """Until it is idle. A slow server's page asks which kernel to take: accept the one that it offers."""
-        from playwright.sync_api import expect  # here, for without playwright the tests are skipped
-
         question = self.page.locator('.jp-Dialog:has-text("Select Kernel")')
         accept = question.locator(".jp-mod-accept")
         self.page.add_locator_handler(question, lambda: accept.click(), no_wait_after=True)  # so that it is asked again
@@ -231,6 +254,13 @@ class Widget:
                 return
             before = now
             self.page.wait_for_timeout(1000 * quiet)
+
+    def wait_until(self, question, seconds: float = 30) -> None:
+        """Until `question()` is true of the page: a busy machine may take its time."""
+        deadline = time.monotonic() + seconds
+        while not question():
+            assert time.monotonic() < deadline, f"not within {seconds} s; the widget says:\n{self.text()}"
+            self.page.wait_for_timeout(100)
 
     def image(self, title: str):
         return self.box.locator(f'.widget-vbox:has(> .widget-html b:text-is("{title}")) > img')

@@ -1,7 +1,7 @@
 """The widgets in a real browser: JupyterLab as `make lab` starts it, a reader's mouse and keyboard, the page's pixels.
 
-Notebook 7 is tried too, with the composer and the playground. The tests need Chromium (README). Without one
-they are skipped, or fail where MASKDEPTH_BROWSER=required says that there is one.
+Notebook 7 is tried too, with the composer and the playground, and the playground as `make app` serves it. The tests
+need Chromium (README). Without one they are skipped, or fail where MASKDEPTH_BROWSER=required says that there is one.
 """
 
 import os
@@ -33,6 +33,15 @@ def notebook7(tmp_path_factory, browser):
     if os.environ.get("MASKDEPTH_BROWSER") != "required":
         pytest.importorskip("notebook", minversion="7.0", reason="Notebook 7 is not installed: pip install notebook")
     server = Lab(tmp_path_factory.mktemp("notebook7"), "notebook")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory, browser):
+    if os.environ.get("MASKDEPTH_BROWSER") != "required":
+        pytest.importorskip("voila", reason="Voila is not installed: make app does it")
+    server = Lab(tmp_path_factory.mktemp("app"), "voila")
     yield server
     server.stop()
 
@@ -170,19 +179,22 @@ def check_playground(widget):
     """Presets and threshold do what they should, and the scores are those of the package."""
     for preset in (*live.BREAK_IT, "camouflaged object"):
         widget.choose("break it", preset)
-        assert shown_setup(widget) == live.BREAK_IT[preset]
+        widget.wait_until(lambda setup=live.BREAK_IT[preset]: shown_setup(widget) == setup)
     setup = live.BREAK_IT["camouflaged object"]
-    threshold = widget.pixels("Difference threshold")
-    found = dict(re.findall(r"(IoU|depth RMSE, m) (\d+\.\d+)", widget.text()))
     scores = live.play(live.build(setup), load_pretrained()).scores
-    assert abs(float(found["IoU"]) - scores["IoU"]) < 0.01
-    assert abs(float(found["depth RMSE, m"]) - scores["depth RMSE, m"]) < 0.02
-    mask = widget.pixels("Network's mask")
+
+    def says_the_scores():
+        found = {name: float(value) for name, value in re.findall(r"(IoU|depth RMSE, m) (\d+\.\d+)", widget.text())}
+        return abs(found["IoU"] - scores["IoU"]) < 0.01 and abs(found["depth RMSE, m"] - scores["depth RMSE, m"]) < 0.02
+
+    widget.wait_until(says_the_scores)
+    widget.settle()
+    threshold, mask = widget.pixels("Difference threshold"), widget.pixels("Network's mask")
     widget.press("mask above", "PageUp", 4)
-    assert not np.array_equal(mask, widget.pixels("Network's mask"))
+    widget.wait_until(lambda: not np.array_equal(mask, widget.pixels("Network's mask")))
     assert np.array_equal(threshold, widget.pixels("Difference threshold"))  # it has no probability to cut
     widget.choose("gap", LEVELS[0])
-    assert not np.array_equal(threshold, widget.pixels("Difference threshold"))
+    widget.wait_until(lambda: not np.array_equal(threshold, widget.pixels("Difference threshold")))
 
 
 def test_the_playground_agrees_with_the_package(playground):
@@ -197,6 +209,17 @@ def test_notebook_7_runs_the_playground(notebook7, open_notebook):
     keep(sheet, "playground_notebook7")
     assert not sheet.errors, sheet.errors
     assert not notebook7.complaints(), notebook7.complaints()
+
+
+@pytest.mark.slow
+def test_the_app_is_a_page_without_code(app, open_notebook):
+    sheet = open_notebook(app, "07_playground", until="playground(")
+    check_playground(sheet.widget("break it"))
+    text = sheet.page.locator("body").inner_text()
+    assert "2 Let the network look" in text and "import " not in text and "widgets.playground" not in text
+    keep(sheet, "app")
+    assert not sheet.errors, sheet.errors
+    assert not app.complaints(), app.complaints()
 
 
 def slowness(seconds: float = 0.11) -> float:
