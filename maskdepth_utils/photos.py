@@ -5,7 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from matplotlib import colormaps
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .models import MINIMUM_SIZE
@@ -113,6 +112,8 @@ def color_depth(depth: np.ndarray, limits: tuple[float, float] | None = None) ->
 
     limits: the distances of these two colours, to compare pictures; the depth's own, if not given.
     """
+    from matplotlib import colormaps  # here, for a training's many processes have no use for it
+
     from .plots import DEPTH_COLORS
 
     low, high = limits or (float(depth.min()), float(depth.max()))
