@@ -105,10 +105,10 @@ class Lab:
             time.sleep(0.5)
         raise TimeoutError(f"{self.front_end} did not answer within {seconds} s:\n{self.log.read_text()}")
 
-    def copy(self, name: str, until: str | None = None, alone: bool = False) -> str:
+    def copy(self, name: str, until: str | None = None, alone: bool = False, edit: tuple[str, str] = ("", "")) -> str:
         """Copy a notebook in the fast profile without its outputs, up to the code cell that holds `until`.
 
-        alone: that cell only, which needs nothing from above.
+        alone: that cell only, which needs nothing from above. edit: words that a reader changes, and into what.
         """
         nb = read(NOTEBOOKS / f"{name}.ipynb")
         if until:
@@ -116,7 +116,7 @@ class Lab:
             assert ends, f"no cell of {name} has {until!r}"
             nb.cells = nb.cells[ends[0] if alone else 0 : ends[0] + 1]
         for cell in nb.cells:
-            cell.source = cell.source.replace('profile = "full"', 'profile = "fast"')
+            cell.source = cell.source.replace('profile = "full"', 'profile = "fast"').replace(*edit)
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         write(nb, self.folder / f"{name}.ipynb")

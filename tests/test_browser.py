@@ -212,6 +212,24 @@ def test_notebook_7_runs_the_playground(notebook7, open_notebook):
 
 
 @pytest.mark.slow
+def test_notebook_06_tensorboard_opens_below_its_cell(lab, open_notebook, tmp_path):
+    above = "import json\nimport os\nimport sys\nfrom pathlib import Path\n\n"
+    above += f'from maskdepth_utils.assets import data_dir\n\nwatched = Path("{tmp_path}")\n'
+    try:
+        sheet = open_notebook(
+            lab, "06_speed_and_scale", until="OPEN = False", alone=True, edit=("OPEN = False", f"{above}OPEN = True")
+        )
+        board = sheet.page.frame_locator(".jp-OutputArea-output iframe")
+        for words in ("shipped network, stage 3, 160 px", "/depth"):  # a run, and one of its curves
+            board.get_by_text(words).first.wait_for(timeout=60_000)
+        keep(sheet, "tensorboard")
+    finally:
+        for process in lab.kernels():
+            if any("tensorboard" in word for word in process.cmdline()):
+                process.kill()  # it would outlive the notebook
+
+
+@pytest.mark.slow
 def test_the_app_is_a_page_without_code(app, open_notebook):
     sheet = open_notebook(app, "07_playground", until="playground(")
     check_playground(sheet.widget("break it"))
@@ -311,13 +329,18 @@ def test_three_hundred_random_interactions(playground):
             )
         playground.page.wait_for_timeout(30)
 
-    memory = []
+    tools = playground.page.context.new_cdp_session(playground.page)
+    kernel, page = [], []  # bytes
     for number in range(300):
         interact()
         if number % 100 == 99:
             widget.settle()
-            memory.append(max(process.memory_info().rss for process in playground.lab.kernels()))
+            kernel.append(max(process.memory_info().rss for process in playground.lab.kernels()))
+            tools.send("HeapProfiler.collectGarbage")
+            page.append(tools.send("Runtime.getHeapUsage")["usedSize"])
+    print("after 100, 200 and 300 interactions, MB: kernel", *(f"{size / 1e6:.0f}" for size in kernel), end="; ")
+    print("page", *(f"{size / 1e6:.1f}" for size in page))
     assert "Error" not in widget.text()
-    assert memory[2] - memory[1] < 60e6, f"{memory} bytes"
+    assert kernel[2] - kernel[1] < 60e6 and page[2] - page[1] < 5e6, f"{kernel}, {page} bytes"
     assert not playground.errors, playground.errors
     assert not playground.lab.complaints(), playground.lab.complaints()

@@ -71,9 +71,18 @@ def test_code_is_lint_free():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+# What Colab may have: not our versions. Metadata only; the packages themselves are those of this environment.
+OTHER_VERSIONS = {
+    "torch": ("2.5.1", ""), "torchvision": ("0.20.1", "Requires-Dist: torch==2.5.1\n"), "ipywidgets": ("7.7.1", ""),
+}  # fmt: skip
+
+
 @pytest.fixture
 def bare_python(tmp_path):
-    """An environment of its own that sees this one's packages, as Colab's does, but not maskdepth_utils."""
+    """An environment of its own that sees this one's packages, as Colab's does, but not maskdepth_utils.
+
+    For pip, PyTorch and ipywidgets are there at OTHER_VERSIONS.
+    """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
     python = tmp_path / "env" / "bin" / "python"
     command = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
@@ -84,6 +93,10 @@ def bare_python(tmp_path):
         if "maskdepth" not in path.name and path.suffix != ".pth":
             (shared / path.name).symlink_to(path)
     (purelib / "shared.pth").write_text(f"{shared}\n")
+    for name, (version, requires) in OTHER_VERSIONS.items():
+        about = purelib / f"{name}-{version}.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}")
     return python
 
 
@@ -118,9 +131,15 @@ def test_colab_setup_clones_and_can_run_twice(bare_python, tmp_path):
     for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
         subprocess.run([*git, *arguments], check=True)
     colab = {"MASKDEPTH_ADDRESS": f"file://{course}", "COLAB_RELEASE_TAG": "test"}
-    versions = "import numpy, torch, torchvision as tv; print(*[m.__version__ for m in (numpy, torch, tv)])"
+    versions = """if True:
+        from importlib.metadata import distributions
+        found = {d.name: d.version for d in reversed(list(distributions()))}  # the first one on the path counts
+        found.pop("maskdepth_utils", None)
+        print(found)
+    """
 
     before = run_in("/", bare_python, bare_python, "-c", versions).stdout
+    assert all(f"'{name}': '{version}'" in before for name, (version, _) in OTHER_VERSIONS.items())
     script = str(ROOT / "colab_setup.sh")
     first = run_in(here, bare_python, bare_python, "-c", FIRST_CELL, script, **colab)
     assert first.returncode == 0, first.stdout + first.stderr
