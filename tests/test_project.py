@@ -159,3 +159,18 @@ def test_colab_setup_says_what_to_do_when_it_cannot_clone(tmp_path):
     done = run_in(tmp_path, sys.executable, "bash", "colab_setup.sh", MASKDEPTH_ADDRESS=nowhere)
     assert done.returncode == 1
     assert "MASKDEPTH_ADDRESS" in done.stderr
+
+
+@pytest.mark.slow
+def test_widgets_work_with_the_ipywidgets_of_colab(tmp_path):
+    """Version 7.7, under the tests of the widgets, which run with version 8 otherwise."""
+    old = ["ipywidgets==7.7.1", "ipython_genutils==0.2.0"]
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path / "old", *old]
+    if subprocess.run(install, capture_output=True).returncode:
+        pytest.skip("pip could not fetch ipywidgets 7.7.1")
+    environment = {"PYTHONPATH": str(tmp_path / "old")}
+    version = run_in(ROOT, None, sys.executable, "-c", "import ipywidgets as w; print(w.__version__)", **environment)
+    assert version.stdout.strip() == "7.7.1", version.stderr
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_widgets.py"]
+    done = run_in(ROOT, None, *tests, **environment)
+    assert done.returncode == 0, done.stdout[-3000:]

@@ -3,8 +3,8 @@
     python notebooks/tools/write_address.py            # after editing [project.urls]
     python notebooks/tools/write_address.py --check    # exit 1 if a place says something else
 
-These places are colab_setup.sh, and every link in README.md and the notebooks that opens a notebook in Colab
-or fetches colab_setup.sh.
+These places are colab_setup.sh, how to cite the course in README.md, and every link in README.md and the notebooks that
+opens a notebook in Colab or fetches colab_setup.sh.
 """
 
 import re
@@ -27,6 +27,7 @@ def address():
 def with_address(text, url):
     slug = url.removeprefix("https://github.com/")
     text = re.sub(r'(?m)^ADDRESS="[^"]*"', f'ADDRESS="{url}"', text)
+    text = re.sub(rf"(?m)^(  url += \{{)https://github\.com/{SLUG}\}}", rf"\g<1>{url}}}", text)
     text = re.sub(rf"(colab\.research\.google\.com/github/){SLUG}(/blob/)", rf"\g<1>{slug}\2", text)
     return re.sub(rf"(raw\.githubusercontent\.com/){SLUG}(/[\w.-]+/colab_setup\.sh)", rf"\g<1>{slug}\2", text)
 
