@@ -158,3 +158,12 @@ def test_every_notebook_has_its_head_and_every_picture_its_words(path):
     assert heads.problems(nb, path) == []
     alts = [alt for number in heads.with_pictures(nb) for alt in heads.alt_texts(nb.cells[number])]
     assert all(len(alt.split()) >= 3 for alt in alts) and len(alts) >= (3 if path.parent == NOTEBOOKS else 0)
+
+
+def test_the_readme_says_how_long_each_notebook_takes():
+    readme = heads.README.read_text(encoding="utf8")
+    assert len(heads.ROW.findall(readme)) == len(find_notebooks())
+    assert heads.with_times(readme) == readme
+    name = next(path.name for path in find_notebooks() if "executed" in read(path).metadata.maskdepth)
+    row = f"| [A](notebooks/{name}) | what | ... | [Colab](x) |"
+    assert "..." not in heads.with_times(row) and heads.with_times("| a | b |") == "| a | b |"

@@ -6,14 +6,14 @@
     python notebooks/tools/execute_notebooks.py notebooks/solutions/*.ipynb
 
 Stored with them, in `metadata.maskdepth.executed`: the day, seconds, peak memory in MB, and the machine. Head and alt
-texts are made anew (heads.py). A notebook that fails stays as it was.
+texts are made anew, and README's times (heads.py). A notebook that fails stays as it was.
 """
 
 import argparse
 import datetime
 import os
 
-from heads import finish
+from heads import finish, write_times
 from notebook_checks import problems
 from notebook_files import find_notebooks, label, read, source_hash, stored_hash, tidy, write
 from run_notebooks import OUT, interruptible, run
@@ -59,6 +59,7 @@ def main():
         for problem in problems(nb):
             bad = True
             print(f"  {problem}")
+    write_times()
     return int(bad)
 
 

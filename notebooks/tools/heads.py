@@ -1,4 +1,4 @@
-"""Give every notebook the same head, and every picture in it an alt text.
+"""Give every notebook the same head, every picture in it an alt text, and README's table of notebooks their times.
 
     python notebooks/tools/heads.py --write          # all notebooks; in the solutions the alt texts only
     python notebooks/tools/heads.py --write 02 05    # some, and their solutions
@@ -38,6 +38,9 @@ from notebook_files import NOTEBOOKS, find_notebooks, label, read, write
 from PIL import Image
 from write_address import address
 
+from maskdepth_utils.checkpoint import write_file
+
+README = NOTEBOOKS.parent / "README.md"
 WIDTH, BYTES = 700, 60_000  # of the head's picture, at most
 LONGEST_ALT, FEWEST_WORDS = 300, 3
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
@@ -46,6 +49,7 @@ MADE = re.compile(r"\[!?\[?Open (?:this notebook )?in Colab\]|!\[[^]]*\]\[goal\]
 COMMENT = re.compile(r"<!-- alt: (.+?) -->", re.DOTALL)
 EMPHASIS = re.compile(r"\*(?![*\s])(.+?)(?<![*\s])\*(?!\*)", re.DOTALL)
 LINK, MARKS = re.compile(r"\[([^]]*)\]\([^)]*\)"), re.compile(r"[`*]")
+ROW = re.compile(r"(?m)^(?P<before>\| \[[^]]+\]\(notebooks/(?P<name>[^)]+)\) \|[^|]+\|)[^|]*(?P<after>\| \[Colab\])")
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
 
@@ -219,6 +223,21 @@ def memory(mebibytes):
     return f"{gigabytes:.1f} GB" if gigabytes >= 1 else f"{1000 * gigabytes:.0f} MB"
 
 
+def with_times(readme):
+    """README's text, its table's rows with the time that their notebook's last run took."""
+
+    def row(found):
+        executed = read(NOTEBOOKS / found["name"]).metadata.get("maskdepth", {}).get("executed")
+        return f"{found['before']} {duration(executed['seconds'])} {found['after']}" if executed else found[0]
+
+    return ROW.sub(row, readme)
+
+
+def write_times():
+    """The same, into README.md."""
+    write_file(README, with_times(README.read_text(encoding="utf8")).encode())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
@@ -238,6 +257,11 @@ def main():
             print(f"{label(path)}: {problem}")
         if path.parent == NOTEBOOKS and "executed" not in nb.metadata.get("maskdepth", {}):
             print(f"{label(path)}: its head does not say what a run takes: execute_notebooks.py has to store it first")
+    if args.write:
+        write_times()
+    elif with_times(readme := README.read_text(encoding="utf8")) != readme:
+        bad = True
+        print("README.md: its table does not say what the notebooks' last runs took")
     return int(bad)
 
 
