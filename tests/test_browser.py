@@ -221,7 +221,7 @@ def test_notebook_06_tensorboard_opens_below_its_cell(lab, open_notebook, tmp_pa
         )
         board = sheet.page.frame_locator(".jp-OutputArea-output iframe")
         for words in ("shipped network, stage 3, 160 px", "/depth"):  # a run, and one of its curves
-            board.get_by_text(words).first.wait_for(timeout=180_000)
+            board.get_by_text(words).first.wait_for(state="attached", timeout=180_000)
         keep(sheet, "tensorboard")
     finally:
         for process in lab.kernels():
