@@ -4,6 +4,7 @@ Rates of one run can be compared with each other: what is measured takes turns i
 round counts, so that another program's activity hits everything alike. Rates of two runs or machines cannot.
 """
 
+import importlib.util
 import itertools
 import json
 import os
@@ -15,6 +16,7 @@ import zipfile
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch.utils.data import ChainDataset, ConcatDataset, IterableDataset, Subset
 
 from . import losses
@@ -209,15 +211,41 @@ def step_function(model, size: int, batch: int, precision: str, device):
 
 
 def bench_losses(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict:
-    """Milliseconds of each loss, forward and backward, for a batch of 32."""
-    functions = {}
-    for name, size in itertools.product(("l1", "edge", "ssim", "bce", "dice", "mask_loss", "depth_loss"), sizes):
-        functions[name, size] = loss_function(getattr(losses, name), size, batch, device)
+    """Milliseconds of each loss, forward and backward, for a batch of 32.
+
+    Where pytorch-msssim is installed (extra `compare`), also of the same two sums built from it and kornia.
+    """
+    names = ("l1", "edge", "ssim", "bce", "dice", "mask_loss", "depth_loss")
+    compared = {name: getattr(losses, name) for name in names} | losses_from_libraries()
+    functions = {
+        (name, size): loss_function(loss, size, batch, device)
+        for (name, loss), size in itertools.product(compared.items(), sizes)
+    }
     times = measure(functions, seconds / 4)
     return {
         name: {f"{size} px, ms": 1000 * times[name, size] for size in sizes}
         for name in dict.fromkeys(key[0] for key in functions)
     }
+
+
+def losses_from_libraries() -> dict:
+    """{name: loss}: what `mask_loss` and `depth_loss` add up, from kornia and pytorch-msssim; {} without the latter."""
+    if importlib.util.find_spec("pytorch_msssim") is None:
+        return {}
+    from kornia.filters import spatial_gradient
+    from pytorch_msssim import ssim
+
+    def structure(prediction, target):
+        return (1 - ssim(prediction, target, data_range=1.0)) / 2
+
+    def mask_loss(logits, target):
+        return F.binary_cross_entropy_with_logits(logits, target) + structure(torch.sigmoid(logits), target)
+
+    def depth_loss(prediction, target):
+        slopes = [spatial_gradient(x, normalized=False)[..., 1:-1, 1:-1] for x in (prediction, target)]
+        return F.l1_loss(prediction, target) + 2 * F.l1_loss(*slopes) + structure(prediction, target)
+
+    return {"mask_loss, from libraries": mask_loss, "depth_loss, from libraries": depth_loss}
 
 
 def loss_function(loss, size: int, batch: int, device):
