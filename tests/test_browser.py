@@ -132,7 +132,7 @@ def test_notebook_07_feature_maps(playground):
 
 
 def test_notebook_04_the_loss_explorer_charges_what_the_losses_charge(lab, open_notebook):
-    sheet = open_notebook(lab, "04_loss_ablation", until="loss_explorer(")
+    sheet = open_notebook(lab, "04_loss_ablation", until="loss_explorer(", alone=True)
     widget = sheet.widget("preset")
     truth, spoiled = widget.pixels("Truth"), widget.pixels("Spoiled")
     widget.choose("preset", "1 m too far")
@@ -165,7 +165,11 @@ def check_room(page):
 
 @pytest.mark.slow
 def test_notebook_05_the_room_in_3d(lab, open_notebook):
-    sheet = open_notebook(lab, "05_evaluation", until="view(scene.image")
+    own = "from maskdepth_utils.pointcloud import level, lift, view"
+    above = "from maskdepth_utils import load_pretrained\n"
+    above += "from maskdepth_utils.assets import load_room, load_scene, scene_names\n\n"
+    above += "scene = load_scene(scene_names()[0])\np = load_pretrained().predict(scene.image, scene.background)\n"
+    sheet = open_notebook(lab, "05_evaluation", until="view(scene.image", alone=True, edit=(own, above + own))
     check_room(sheet.page)
     keep(sheet, "room_in_3d")
     assert not sheet.errors
