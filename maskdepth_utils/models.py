@@ -13,7 +13,6 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock
 
 from .differences import CHANNELS, USUAL, differences, match_exposure
 
@@ -82,6 +81,8 @@ class Encoder(nn.Sequential):
     """
 
     def __init__(self, stem: str, channels: list[int]):
+        from torchvision.models.resnet import BasicBlock  # here: it takes a second and 160 MB, and MaskNet needs none
+
         first, (kernel, stride) = channels[0], {"7x7": (7, 2), "3x3": (3, 1)}[stem]
         layers = OrderedDict(
             conv1=conv(6, first, kernel, stride), bn1=nn.BatchNorm2d(first), relu=nn.ReLU(inplace=True),
