@@ -6,6 +6,7 @@ import json
 import sys
 
 GAPS = ("none", "tripod", "handheld", "mixed")
+TASKS = ["mask", "depth"]
 GAP_HELP = "what differs between photo and background: none, tripod (light, noise, shadow), handheld (also shift)"
 
 
@@ -99,6 +100,7 @@ def add_train_options(add, group) -> None:
     add("--val-samples", type=positive, default=256, help="how many of them")
     add = group("network").add_argument
     add("--network", choices=("MaskDepthNet", "MaskNet"), default="MaskDepthNet", help="which one")
+    add("--tasks", nargs="+", choices=TASKS, default=TASKS, help="MaskDepthNet's branches")
     add("--init", metavar="PATH", help="start from this checkpoint, a file or a run's folder (of 80 px, say)")
     add("--imagenet", action="store_true", help="start the encoder from ImageNet weights (a download)")
     add("--no-skips", action="store_true", help="MaskDepthNet without skip connections")

@@ -76,8 +76,8 @@ def new_network(options):
         return models.MaskNet(**({"width": int(options.width)} if options.width else {}))
     arguments = {"width": options.width} if options.width else {}
     arguments |= {"detail": {"on": True, "off": False, "raw": "raw"}[options.detail]} if options.detail else {}
-    weights = "DEFAULT" if options.imagenet else None
-    return models.MaskDepthNet(skips=not options.no_skips, stem=options.stem, weights=weights, **arguments)
+    arguments |= {"stem": options.stem, "tasks": options.tasks, "weights": "DEFAULT" if options.imagenet else None}
+    return models.MaskDepthNet(skips=not options.no_skips, **arguments)
 
 
 def predict(options) -> dict:

@@ -99,6 +99,13 @@ def test_train_takes_its_options(data, tmp_path, capsys):
     assert config["loss"]["depth"] == "{'l1': 2.0}"
 
 
+def test_a_network_for_the_mask_alone(data, tmp_path, capsys):
+    run(f"train --out {tmp_path} --steps 1 --tasks mask {TINY}", capsys)
+    text, _ = run(f"evaluate --checkpoint {tmp_path} --count 2 --size 80 --no-baselines --json", capsys)
+    figures = json.loads(text)["results"]["MaskDepthNet"]
+    assert 0 <= figures["iou"] <= 1 and "rmse" not in figures
+
+
 def test_evaluate_beside_the_baselines(network, capsys):
     text, _ = run(f"evaluate --checkpoint {network} --count 4 --size 80 --rooms 3 --json", capsys)
     result = json.loads(text)
