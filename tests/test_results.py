@@ -63,6 +63,20 @@ def test_every_row_of_the_ablations_is_one_the_program_knows(study):
     assert len(set(commands.values())) == len(commands)  # and no two rows are the same run
 
 
+def test_an_interrupted_training_is_not_measured(monkeypatch, tmp_path):
+    called = []
+    monkeypatch.setattr(ablate, "call", lambda command, **kwargs: called.append(command))
+    monkeypatch.setattr(train_network, "ROOT", tmp_path)
+    out = tmp_path / "build/runs/ablation/losses-L1-0-64"
+    state = {"step": 3, "config": {"steps": 4}}
+    monkeypatch.setattr(train_network.checkpoint, "read_run", lambda folder: (state, {}, {}) if folder == out else None)
+    with pytest.raises(SystemExit, match="losses-L1-0-64 is not finished: run this again"):
+        ablate.run("losses", "L1", 0, 64)
+    assert [command.split()[0] for command in called] == ["train"]
+    state["step"] = 4
+    assert train_network.finished(out.relative_to(tmp_path))
+
+
 def test_shipped_networks_are_described_where_they_are():
     listed = (train_network.CHECKPOINTS / "SHA256SUMS").read_text(encoding="utf8")
     for path in train_network.CHECKPOINTS.glob("*.safetensors"):

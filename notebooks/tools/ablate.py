@@ -21,7 +21,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from notebook_files import NOTEBOOKS
-from train_network import RESULTS
+from train_network import RESULTS, finished
 from write_results import commit, machine
 
 from maskdepth_utils import checkpoint
@@ -103,6 +103,8 @@ def run(study: str, row: str, seed: int, samples: int) -> dict:
     train = f"train --out {out} --samples {samples} --seed {seed} {options(study, row)}"
     test = f"evaluate --checkpoint {out} {TEST}"
     call(train)
+    if not finished(out):
+        raise SystemExit(f"{out} is not finished: run this again to go on")
     rooms = (BASES[study] | STUDIES[study][row])["--rooms"]
     return {
         "study": study, "row": row, "seed": seed, "samples": samples, "changed": STUDIES[study][row],
@@ -132,11 +134,14 @@ def main() -> None:
         for seed in range(args.seeds) for row in STUDIES[args.study] if args.only in row
     ]  # fmt: skip
     missing = [key for key in wanted if not any(key.items() <= one.items() for one in stored())]
-    with ThreadPoolExecutor(args.jobs) as pool:
+    pool = ThreadPoolExecutor(args.jobs)
+    try:
         for done in as_completed([pool.submit(run, **key) for key in missing]):
             row = done.result()
             checkpoint.write_file(STORED, "".join(json.dumps(line) + "\n" for line in [*stored(), row]).encode())
             print(row["row"], row["seed"], {name: row["test"][name] for name in ("iou", "rmse")}, flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C, which the trainings at work get too, none begins
 
 
 if __name__ == "__main__":

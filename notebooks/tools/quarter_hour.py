@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from train_network import RESULTS, ROOT, summarise
+from train_network import RESULTS, ROOT, finished, summarise
 from write_results import commit, machine
 
 from maskdepth_utils import checkpoint
@@ -23,7 +23,7 @@ TRAIN = (
     "--batch 16 --optimizer adamw --lr 0.002 --weight-decay 0.01 --schedule one-cycle "
     "--mask-loss bce=1 ssim=1 dice=1 --val-gap none --val-every 625 --val-samples 128"
 )
-TEST = f"evaluate --checkpoint {OUT} --size 80 --count 400"
+TESTS = {gap: f"evaluate --checkpoint {OUT} --size 80 --count 400 --gap {gap}" for gap in ("none", "tripod")}
 
 
 def call(command: str, **kwargs) -> subprocess.CompletedProcess:
@@ -34,16 +34,18 @@ def call(command: str, **kwargs) -> subprocess.CompletedProcess:
 def main() -> None:
     begun_at, start = commit(), time.monotonic()
     call(TRAIN)
+    if not finished(OUT):
+        raise SystemExit("interrupted: nothing is stored")
     minutes, found = (time.monotonic() - start) / 60, {}
-    for gap in ("none", "tripod"):
-        results = json.loads(call(f"{TEST} --gap {gap} --json", stdout=subprocess.PIPE).stdout)["results"]
+    for gap, test in TESTS.items():
+        results = json.loads(call(f"{test} --json", stdout=subprocess.PIPE).stdout)["results"]
         found[gap] = {name: round(results[name]["iou"], 4) for name in ("MaskDepthNet", "difference threshold")}
     run = summarise(OUT)
     rate = run["images_per_second"]
     report = {
-        "commands": [f"python -m maskdepth_utils {command}" for command in (TRAIN, TEST)], "commit": begun_at,
-        "machine": machine(), "samples": run["samples"], "images_per_second": rate, "minutes": round(minutes, 1),
-        "mask IoU": found,
+        "commands": [f"python -m maskdepth_utils {command}" for command in (TRAIN, *TESTS.values())],
+        "commit": begun_at, "machine": machine(), "samples": run["samples"], "images_per_second": rate,
+        "minutes": round(minutes, 1), "mask IoU": found,
         "validation": [
             {"minutes": round(samples / rate / 60, 2), "iou": value}
             for samples, value in zip(run["curves"]["samples"], run["curves"]["val_iou"])

@@ -60,6 +60,12 @@ def summarise(out: str) -> dict:
     }
 
 
+def finished(out: str) -> bool:
+    """Whether a run has taken all its steps: Ctrl-C stops one, too, and is no error."""
+    state, _, _ = checkpoint.read_run(ROOT / out)
+    return state["step"] >= int(state["config"]["steps"])
+
+
 def write_checksums() -> None:
     """SHA256SUMS for all shipped networks, as `sha256sum -c` reads it and `load_pretrained` does."""
     files = sorted(CHECKPOINTS.glob("*.safetensors"))
@@ -92,8 +98,7 @@ def main() -> None:
         done = subprocess.run([*command, *limit], cwd=ROOT)
         if done.returncode:
             sys.exit(done.returncode)
-        total = int(checkpoint.read_run(ROOT / stage["out"])[0]["config"]["steps"])
-        if checkpoint.newest_step(ROOT / stage["out"]) < total:
+        if not finished(stage["out"]):
             print(f"{stage['out']} is not finished: run this again to go on")
             return
         text = "python -m maskdepth_utils train " + shlex.join(stage["options"])
