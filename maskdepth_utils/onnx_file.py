@@ -42,6 +42,8 @@ def write_onnx(predictor, path) -> dict:
         import onnxscript  # noqa: F401  (torch's exporter needs it, and would say so less clearly)
     except ImportError as error:
         raise OnnxError(f"{error.name} is not installed: pip install onnxruntime onnxscript") from error
+    if not hasattr(torch.export.Dim, "DYNAMIC"):
+        raise OnnxError(f"export to ONNX: expected PyTorch 2.6 or newer, found {torch.__version__}")
     model = Deployed(predictor.model.cpu().float()).eval()
     # Sizes that no layer could mistake for a constant of the network.
     example = tuple(torch.rand(2, 3, 160, 192) for _ in range(2))

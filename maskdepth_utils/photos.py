@@ -93,12 +93,16 @@ def refine_mask(mask: np.ndarray, image: np.ndarray, background: np.ndarray, fac
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
     small_mask, photo, empty = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (mask, image, background))
     guide = np.concatenate([photo, cv2.absdiff(photo, empty)], axis=2).astype(np.float32) / 255
-    guide = torch.from_numpy(guide).permute(2, 0, 1)[None]
-    steep = torch.from_numpy(np.clip((small_mask - 0.5) * STEEPER + 0.5, 0, 1))[None, None]
+    steep = np.clip((small_mask - 0.5) * STEEPER + 0.5, 0, 1)
     window = 2 * max(1, round(factor * shrink / 2)) + 1
     # Its coefficients vary slowly, so a part of the pixels is enough to find them; all of them would take gigabytes.
-    refined = guided_blur(guide, steep, window, 1e-4, subsample=max(1, window // 4))
-    refined = refined[0, 0].clamp(0, 1).numpy()
+    # Older kornias (0.8.2, the last for Python 3.10) want sides that can be divided by that: the rims are repeated.
+    part = max(1, window // 4)
+    rims = 0, -size[1] % part, 0, -size[0] % part
+    guide, steep = (cv2.copyMakeBorder(x, *rims, cv2.BORDER_REPLICATE) for x in (guide, steep))
+    guide, steep = torch.from_numpy(guide).permute(2, 0, 1)[None], torch.from_numpy(steep)[None, None]
+    refined = guided_blur(guide, steep, window, 1e-4, subsample=part)
+    refined = refined[0, 0, : size[1], : size[0]].clamp(0, 1).contiguous().numpy()
     return refined if shrink == 1 else cv2.resize(refined, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
