@@ -10,7 +10,7 @@ STAMP   := .venv/.installed
 help:
 	@echo "make install   set up .venv/ (the other targets do it too)"
 	@echo "make course    run the notebooks headless; PROFILE=fast (default) or full; NOTEBOOKS=\"01 03\" for some of them"
-	@echo "make lab       open the notebooks in JupyterLab"
+	@echo "make lab       open the notebooks in JupyterLab; as root, in a container: ARGS=--allow-root"
 	@echo "make app       open the playground as a page without code, on this computer only"
 	@echo "make site      build the course's web site into build/site/, to be read without a network"
 	@echo "make test      run the tests; ARGS=\"-m 'not notebooks'\" for the quick ones"
@@ -32,7 +32,7 @@ course: $(STAMP)
 	@$(PY) notebooks/tools/run_notebooks.py --profile $(PROFILE) $(NOTEBOOKS)
 
 lab: $(STAMP)
-	$(PY) -m jupyterlab notebooks
+	$(PY) -m jupyterlab notebooks $(ARGS)
 
 app: $(STAMP)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[app]"
