@@ -113,16 +113,17 @@ class WatchedFile:
 
         return move
 
+    @contextlib.contextmanager
     def moves(self):
         """Context in which the file is looked at after each `os.replace` and the like; pathlib and shutil use them."""
         watched = {name: self.watched(name) for name in MOVES}
-        stack = contextlib.ExitStack()
-        stack.enter_context(mock.patch.multiple(os, **watched))
-        early = getattr(pathlib, "_normal_accessor", None)  # Python 3.10's pathlib keeps `os`'s functions here
-        if early is not None:
-            own = {name: function for name, function in watched.items() if hasattr(early, name)}
-            stack.enter_context(mock.patch.multiple(early, **own))
-        return stack
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(mock.patch.multiple(os, **watched))
+            early = getattr(pathlib, "_normal_accessor", None)  # Python 3.10's pathlib keeps `os`'s functions here
+            if early is not None:
+                own = {name: function for name, function in watched.items() if hasattr(early, name)}
+                stack.enter_context(mock.patch.multiple(early, **own))
+            yield
 
 
 @verdict

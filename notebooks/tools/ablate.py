@@ -6,9 +6,10 @@
 
 Each run is one line of data/results/ablation.jsonl: what was changed, the seed (which draws the first weights and the
 samples), its two commands, and the figures on test rooms and objects, on the scenes in real light, and in its own
-training rooms with training objects (at other places and in other light). Every run of a study sees equally many
-samples at 80 px. Runs that are there already are not repeated, and one that was stopped goes on. Several runs at once
-(--jobs) share the cores: two of one thread each are as fast as one of two threads, and other work beside costs less.
+training rooms with training objects (at other places and in other light), and the seconds of training, in all its
+sessions. Every run of a study sees equally many samples at 80 px. Runs that are there already are not repeated, and one
+that was stopped goes on. Several runs at once (--jobs) share the cores: two of one thread each are as fast as one of
+two threads, and other work beside costs less.
 """
 
 import argparse
@@ -17,11 +18,10 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from notebook_files import NOTEBOOKS
-from train_network import RESULTS, finished
+from train_network import RESULTS, finished, training_seconds
 from write_results import commit, machine
 
 from maskdepth_utils import checkpoint
@@ -99,19 +99,20 @@ def figures(command: str) -> dict:
 def run(study: str, row: str, seed: int, samples: int) -> dict:
     """Train and measure; a training that was stopped goes on."""
     name = "".join(c if c.isalnum() else "-" for c in f"{study}-{row}-{seed}-{samples}")
-    out, started = f"build/runs/ablation/{name}", time.monotonic()
+    out = f"build/runs/ablation/{name}"
     train = f"train --out {out} --samples {samples} --seed {seed} {options(study, row)}"
     test = f"evaluate --checkpoint {out} {TEST}"
     call(train)
     if not finished(out):
         raise SystemExit(f"{out} is not finished: run this again to go on")
+    seconds = training_seconds(checkpoint.read_run(ROOT / out)[0]["history"])
     rooms = (BASES[study] | STUDIES[study][row])["--rooms"]
     return {
         "study": study, "row": row, "seed": seed, "samples": samples, "changed": STUDIES[study][row],
         "test": figures(test), "scenes": figures(f"evaluate --checkpoint {out} {SCENES}"),
         "training": figures(f"{test} --split train --rooms {rooms} --seed {seed + 1000}"),
         "commands": [f"python -m maskdepth_utils {command}" for command in (train, test)],
-        "seconds": round(time.monotonic() - started), "commit": commit(), "machine": machine(),
+        "seconds": round(seconds), "commit": commit(), "machine": machine(),
     }  # fmt: skip
 
 

@@ -1,18 +1,17 @@
 """How good a mask does a quarter of an hour buy, from nothing? Notebook 06 shows the answer.
 
-    python notebooks/tools/quarter_hour.py    # on an idle machine; on two fast CPU cores 15 minutes
+    python notebooks/tools/quarter_hour.py    # on an idle machine; ten minutes or more on two CPU cores
 
 Trains the mask branch of a small `MaskDepthNet` at 80 px, on pairs that differ in nothing but the object, and measures
 it on test rooms and objects. data/results/quarter_hour.json gets the commands, commit, machine, minutes and figures.
 """
 
 import json
-import shlex
 import subprocess
-import sys
 import time
 
-from train_network import RESULTS, ROOT, finished, summarise
+from ablate import call
+from train_network import RESULTS, finished, summarise
 from write_results import commit, machine
 
 from maskdepth_utils import checkpoint
@@ -24,11 +23,6 @@ TRAIN = (
     "--mask-loss bce=1 ssim=1 dice=1 --val-gap none --val-every 625 --val-samples 128"
 )
 TESTS = {gap: f"evaluate --checkpoint {OUT} --size 80 --count 400 --gap {gap}" for gap in ("none", "tripod")}
-
-
-def call(command: str, **kwargs) -> subprocess.CompletedProcess:
-    words = [sys.executable, "-m", "maskdepth_utils", *shlex.split(command)]
-    return subprocess.run(words, cwd=ROOT, check=True, text=True, **kwargs)
 
 
 def main() -> None:

@@ -43,9 +43,7 @@ def summarise(out: str) -> dict:
     """What a finished stage's log says: hours, images per second, and the held-out curves."""
     state, _, _ = checkpoint.read_run(ROOT / out)
     history = state["history"]
-    timed = [record for record in history if "step_seconds" in record]
-    steps = [b["step"] - a["step"] for a, b in zip([{"step": 0}, *timed], timed)]
-    seconds = sum(n * (record["data_seconds"] + record["step_seconds"]) for n, record in zip(steps, timed))
+    seconds = training_seconds(history)
     points = [record for record in history if "val_loss" in record]
     # Training losses are logged at steps of their own: where these are others, the curve is left out.
     whole = [name for name in CURVES if points and all(name in point for point in points)]
@@ -58,6 +56,13 @@ def summarise(out: str) -> dict:
         "machine": state["machine"],
         "curves": curves,
     }
+
+
+def training_seconds(history: list[dict]) -> float:
+    """How long a run has trained, in all its sessions, from its log."""
+    timed = [record for record in history if "step_seconds" in record]
+    steps = [b["step"] - a["step"] for a, b in zip([{"step": 0}, *timed], timed)]
+    return sum(n * (record["data_seconds"] + record["step_seconds"]) for n, record in zip(steps, timed))
 
 
 def finished(out: str) -> bool:
