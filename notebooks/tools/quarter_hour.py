@@ -38,8 +38,8 @@ def main() -> None:
     rate = run["images_per_second"]
     report = {
         "commands": [f"python -m maskdepth_utils {command}" for command in (TRAIN, *TESTS.values())],
-        "commit": begun_at, "machine": machine(), "samples": run["samples"], "images_per_second": rate,
-        "minutes": round(minutes, 1), "mask IoU": found,
+        "commit": begun_at, "machine": machine(), "precision": run["machine"]["precision"], "samples": run["samples"],
+        "images_per_second": rate, "minutes": round(minutes, 1), "mask IoU": found,
         "validation": [
             {"minutes": round(samples / rate / 60, 2), "iou": value}
             for samples, value in zip(run["curves"]["samples"], run["curves"]["val_iou"])
