@@ -2,7 +2,7 @@
 
     python notebooks/tools/ablate.py network                # what holds the network back? (notebook 05)
     python notebooks/tools/ablate.py losses --seeds 3       # what does each loss do? (notebook 04)
-    python notebooks/tools/ablate.py network --only rooms    # rows whose name has this word
+    python notebooks/tools/ablate.py network --only rooms log    # rows whose name has one of these words
 
 Each run is one line of data/results/ablation.jsonl: what was changed, the seed (which draws the first weights and the
 samples), its two commands, and the figures on test rooms and objects, on the scenes in real light, and in its own
@@ -127,12 +127,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="how many runs of each row")
     parser.add_argument("--samples", type=int, default=20000, help="training samples of each run")
     parser.add_argument("--jobs", type=int, default=1, help="how many runs at a time")
-    parser.add_argument("--only", default="", metavar="WORD", help="rows whose name has this word")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="WORD", help="rows whose name has one of these words"
+    )
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // args.jobs)))  # for what runs start
     wanted = [  # all rows once, then all again: stopped early, it leaves a whole table
         {"study": args.study, "row": row, "seed": seed, "samples": args.samples}
-        for seed in range(args.seeds) for row in STUDIES[args.study] if args.only in row
+        for seed in range(args.seeds) for row in STUDIES[args.study] if any(word in row for word in args.only)
     ]  # fmt: skip
     missing = [key for key in wanted if not any(key.items() <= one.items() for one in stored())]
     pool = ThreadPoolExecutor(args.jobs)
