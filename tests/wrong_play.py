@@ -35,7 +35,7 @@ WRONG = {
     ],
     "check_order": [
         (["compression", "motion", "light", "noise"], "light stands after compression, but costs less"),
-        (["light", "noise", "compression", "motion"], "noise stands after light"),
+        (["noise", "motion", "light", "compression"], "light stands after motion, but costs less"),
         (["light", "noise", "compression"], "expected each of light, noise, compression, motion once"),
         (["noise", "light", "motion", "jpeg"], "found noise, light, motion, jpeg"),
         ("compression", "expected a list of four names, found str 'compression'"),
