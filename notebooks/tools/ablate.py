@@ -54,6 +54,8 @@ STUDIES = {
         "trained on tripod only": {"--gap": "tripod"},
         "batch 32": {"--batch": "32"},
         "constant learning rate": {"--schedule": None},
+        "learning rate 0.004": {"--lr": "0.004"},
+        "learning rate 0.01": {"--lr": "0.01"},
         "width 0.25": {"--width": "0.25"},
         "width 1": {"--width": None},
     },
