@@ -119,7 +119,7 @@ def add_train_options(add, group) -> None:
         nargs="+",
         type=weight,
         metavar="TERM=WEIGHT",
-        help="weights of bce, ssim, dice (1 1 0)",
+        help="weights of bce, ssim, dice, cut (1 1 0 0)",
     )
     add("--mask-ssim-on", choices=("probability", "logits"), help="logits: the 2020 project's mistake")
     add("--depth-loss", nargs="+", type=weight, metavar="TERM=WEIGHT", help="of l1, edge, ssim, log (1 1 1 0)")

@@ -16,6 +16,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from safetensors import SafetensorError, safe_open
 
 # checkpoints of a run that stay on disk: should the newest be damaged, the one before it still is there
 KEEP = 2
-
+# Layers of MaskDepthNet that work at the pictures' own size.
+FULL_SIZE = re.compile(r"(detail|branches\.\w+\.(widen|lateral|mix|head))\.")
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -118,12 +120,13 @@ def read_weights(path) -> tuple[dict, dict]:
 def load_weights(model, tensors: dict, source, grow: bool = False) -> None:
     """Copy tensors into a network. Raises CheckpointError if names or shapes are not its own.
 
-    grow: a convolution may have more inputs than the file's: it keeps the file's weights for the first ones and
-    starts with 0 for the others, so that it computes what it did before.
+    grow: the layers at full size may be others than the file's. A convolution with more inputs keeps the file's
+    weights for the first ones and starts with 0 for the others, so that it computes what it did before; what does not
+    fit at all keeps its fresh weights.
     """
     own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     if grow:
-        tensors = {name: widened(tensor, own.get(name)) for name, tensor in tensors.items()}
+        tensors = grown(tensors, model.state_dict())
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if own != found:
         differing = sorted(name for name in own.keys() | found.keys() if own.get(name) != found.get(name))
@@ -136,10 +139,23 @@ def load_weights(model, tensors: dict, source, grow: bool = False) -> None:
     model.load_state_dict(tensors)
 
 
-def widened(tensor, shape: tuple | None):
+def grown(tensors: dict, own: dict) -> dict:
+    """A file's tensors, those of the full-size layers made to fit the network's `own`: widened, or replaced by it."""
+    made = {}
+    for name in own.keys() | tensors.keys():
+        tensor, fresh = tensors.get(name), own.get(name)
+        if tensor is not None and fresh is not None:
+            tensor = widened(tensor, tuple(fresh.shape))
+        fits = tensor is not None and fresh is not None and tensor.shape == fresh.shape
+        kept = tensor if fits or not FULL_SIZE.match(name) else fresh
+        made |= {} if kept is None else {name: kept}
+    return made
+
+
+def widened(tensor, shape: tuple):
     """A convolution's weights (O, I, k, k) with zeros for the further inputs in `shape`; any other tensor as it is."""
     old = tuple(tensor.shape)
-    if shape is None or len(old) != 4 or old[:1] + old[2:] != shape[:1] + shape[2:] or old[1] >= shape[1]:
+    if len(old) != 4 or old[:1] + old[2:] != shape[:1] + shape[2:] or old[1] >= shape[1]:
         return tensor
     return torch.cat([tensor, tensor.new_zeros(old[0], shape[1] - old[1], *old[2:])], dim=1)
 

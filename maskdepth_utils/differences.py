@@ -2,17 +2,19 @@
 
 A raw difference mixes three things: the object, another exposure, and noise. The last two say nothing of the
 object, and both can be measured on the pictures themselves, since most pixels show no object. What is left is as
-much as an outline can be seen by: is this pixel's difference larger than noise, and how does it compare with the
-largest one nearby? Nothing here is learned.
+much as an outline can be seen by: is this pixel's difference larger than noise, and how far does its colour lie on
+the way from the background's to the object's? Nothing here is learned.
 """
+
+import functools
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 USUAL = 0.1  # a usual difference on an object: brings differences to a scale of about 1
-WINDOWS = (3, 5, 9)  # pixels, in which the largest difference is looked for
-CHANNELS = 6 + len(WINDOWS)  # of what `differences` returns
+WINDOWS = (3, 5, 9)  # pixels, in which the largest difference and the object's colour are looked for
+CHANNELS = 6 + 2 * len(WINDOWS) + 1  # of what `differences` returns
 CLIPPED = 0.98  # brighter pixels are overexposed: they do not tell by how much
 
 
@@ -33,16 +35,34 @@ def match_exposure(image: Tensor, background: Tensor, rounds: int = 4) -> Tensor
 
 
 def differences(image: Tensor, background: Tensor) -> Tensor:
-    """Two pictures (N, 3, H, W) of one exposure, in [0, 1] -> (N, 9, H, W), of the scale of 1.
+    """Two pictures (N, 3, H, W) of one exposure, in [0, 1] -> (N, 13, H, W), of the scale of 1.
 
     Channels 0 to 2: the difference in units of 0.1. 3 to 5: the same in units of the noise, squashed to -2 .. 2; the
     noise is the geometric mean of all differences, which hardly notices an object. 6 to 8: the difference's length as
     a share of the largest one within 3, 5 and 9 pixels: at an outline, where object and background mix, it is about
-    the object's share.
+    the object's share. 9 to 11: that share once more, from the colours within as many pixels (`object_share`).
+    12: the noise, on a logarithmic scale and the same everywhere: it tells what the others are worth.
     """
     difference = image - background
     noise = (difference.abs().mean(1, keepdim=True) + 0.001).log().mean((2, 3), keepdim=True).exp()
-    length = (difference * difference).sum(1, keepdim=True).sqrt()
-    shares = [length / (F.max_pool2d(length, window, 1, window // 2) + noise + 0.005) for window in WINDOWS]
     relative = 2 * difference / (difference.abs() + 3 * noise + 0.01)
-    return torch.cat([difference / USUAL, relative, *shares], dim=1)
+    length, least = (difference * difference).sum(1, keepdim=True).sqrt(), noise + 0.005
+    shares = [length / (F.max_pool2d(length, window, 1, window // 2) + least) for window in WINDOWS]
+    shares += [object_share(image, background, window, least) for window in WINDOWS]
+    level = (noise.log() / 2 + 1.5).expand_as(length)
+    return torch.cat([difference / USUAL, relative, *shares, level], dim=1)
+
+
+def object_share(image: Tensor, background: Tensor, window: int, noise: Tensor) -> Tensor:
+    """How much of each pixel the object covers, (N, 1, H, W), if its colour is the one that stands out nearby.
+
+    At an outline, image = share * object + (1 - share) * background. The object's colour is taken to be the mean over
+    `window` x `window` pixels, weighted by the fourth power of their differences, so that pixels full of object count
+    most. The share is then how far the image lies on the way from the background's colour to that one.
+    """
+    difference = image - background
+    weight = (difference * difference).sum(1, keepdim=True) ** 2 + 1e-8  # where nothing differs, all count alike
+    mean = functools.partial(F.avg_pool2d, kernel_size=window, stride=1, padding=window // 2)
+    way = mean(weight * image) / mean(weight) - background
+    share = (difference * way).sum(1, keepdim=True) / ((way * way).sum(1, keepdim=True) + noise**2)
+    return share.clamp(-0.5, 1.5)

@@ -18,7 +18,7 @@ from .differences import CHANNELS, USUAL, differences, match_exposure
 
 TASKS = ("mask", "depth")
 MINIMUM_SIZE = 32  # pixels: the 7x7 stem's deepest features are then 1x1
-DETAIL, FINE = 32, {"mask": (32, 16), "depth": (16,)}  # channels at full size, where each costs most
+DETAIL, FINE = (32, 32), {"mask": (32, 32, 16), "depth": (16,)}  # channels at full size, where each costs most
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -139,7 +139,7 @@ def conv_relu(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Detail(nn.Sequential):
-    """What the pictures themselves say, at full size: the image and the differences of both, through a conv3x3.
+    """What the pictures themselves say, at full size: the image and the differences of both, through two conv3x3.
 
     Thin legs are gone from every stage of the encoder; what gives them away is the difference between the pictures.
     A convolution could subtract them, but not divide: neither noise nor contrast can it take out. `differences` can.
@@ -147,7 +147,7 @@ class Detail(nn.Sequential):
     """
 
     def __init__(self, raw: bool = False):
-        super().__init__(conv_relu(3 + (3 if raw else CHANNELS), DETAIL))
+        super().__init__(conv_relu(3 + (3 if raw else CHANNELS), DETAIL[0]), conv_relu(*DETAIL))
         self.raw = raw
 
     def forward(self, image: Tensor, background: Tensor) -> Tensor:
@@ -171,7 +171,7 @@ class Branch(nn.Module):
         self.ups = nn.ModuleList(UpProjection(a, b, skip if skips else 0) for a, b, skip in steps)
         last = channels[-1]
         if fine:
-            self.widen, self.lateral = conv(last, fine[0], 1), nn.Conv2d(DETAIL, fine[0], 3, padding=1)
+            self.widen, self.lateral = conv(last, fine[0], 1), nn.Conv2d(DETAIL[-1], fine[0], 3, padding=1)
             self.mix = nn.Sequential(nn.ReLU(), *(conv_relu(a, b) for a, b in zip((fine[0], *fine), fine)))
             self.head = nn.Conv2d(fine[-1], 1, 1)
         else:

@@ -35,7 +35,9 @@ def test_exposure_and_white_balance_are_found_in_spite_of_object_and_noise(facto
 def test_black_and_overexposed_pictures_stay_finite(gray):
     picture = torch.full((1, 3, 33, 47), gray)
     assert torch.equal(match_exposure(picture, picture), picture)
-    assert torch.equal(differences(picture, picture), torch.zeros(1, CHANNELS, 33, 47))
+    *nothing, level = differences(picture, picture).unbind(1)
+    assert len(nothing) == CHANNELS - 1 and not any(channel.any() for channel in nothing)
+    assert level.isfinite().all() and level.unique().numel() == 1
 
 
 def test_real_samples_lie_closer_after_matching():
@@ -69,6 +71,25 @@ def test_at_an_outline_the_share_is_the_objects():
     assert share.min() >= 0 and share.max() <= 1
 
 
+def test_the_share_by_colours_is_right_on_any_background():
+    """The length's share takes the nearby difference for this pixel's; another background makes that wrong."""
+    _, _, mask = scene()
+    soft = torch.nn.functional.avg_pool2d(mask, 3, 1, 1)
+    stripes = torch.where(torch.arange(mask.shape[-1]) % 4 < 2, 0.2, 0.6).expand_as(mask)
+    background, image = stripes.repeat(1, 3, 1, 1), torch.tensor([0.1, 0.9, 0.4]).view(1, 3, 1, 1)
+    found = differences(soft * image + (1 - soft) * background, background)
+    edge = (soft > 0.2) & (soft < 0.8)
+    by_length, by_colour = ((found[:, channel : channel + 1] - soft)[edge].abs().mean() for channel in (7, 10))
+    assert by_colour < 0.05 and by_colour < by_length / 2
+
+
+def test_the_last_channel_tells_the_noise():
+    background, image, _ = scene()
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(2))
+    levels = [float(differences(image + s * noise, background)[0, -1, 0, 0]) for s in (0, 0.003, 0.01, 0.03)]
+    assert levels == sorted(levels) and levels[-1] - levels[0] > 0.5
+
+
 def test_another_exposure_hardly_changes_what_the_network_says():
     torch.manual_seed(0)
     background, image, _ = scene()
@@ -91,6 +112,20 @@ def test_a_network_can_grow_from_one_that_knew_the_plain_difference():
     background, image, _ = scene()
     with torch.no_grad():  # the first six channels are those of before, so the detail is what it was
         torch.testing.assert_close(new.detail(image, background), old.detail(image, background))
+
+
+def test_what_does_not_fit_at_full_size_starts_fresh_and_all_else_must_fit():
+    network, tensors = MaskDepthNet(width=0.125), MaskDepthNet(width=0.125).state_dict()
+    fresh = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    tensors["branches.mask.mix.7.0.weight"] = torch.zeros(1)  # a layer that the network has not
+    tensors["branches.mask.head.weight"] = torch.zeros(1, 99, 1, 1)  # of another shape
+    del tensors["branches.mask.mix.2.0.weight"]
+    load_weights(network, tensors, "file", grow=True)
+    for name, tensor in network.state_dict().items():
+        kept = name in tensors and tensors[name].shape == tensor.shape
+        assert torch.equal(tensor, tensors[name] if kept else fresh[name])
+    with pytest.raises(CheckpointError, match="encoder.conv1.weight"):
+        load_weights(network, tensors | {"encoder.conv1.weight": torch.zeros(8, 6, 5, 5)}, "file", grow=True)
 
 
 def test_a_matrix_recolors_the_cutout_and_the_number_one_leaves_it():

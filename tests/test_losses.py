@@ -12,6 +12,7 @@ from maskdepth_utils.losses import (
     WRITE_UP_2020,
     UncertaintyWeighting,
     bce,
+    cut,
     depth_loss,
     dice,
     edge,
@@ -153,6 +154,17 @@ def test_ssim_on_logits_is_the_mistake_and_only_on_request():
     assert float(wrong) == pytest.approx(float(terms["bce"] + (1 - ssim(perfect, target)) / 2))
     # what it asks for instead: logits of 0 and 1
     assert mask_loss(target, target, bce=0, ssim_on="logits") < 1e-6
+
+
+def test_cut_asks_for_the_right_side_of_one_half():
+    target = torch.tensor([0.2, 0.45, 0.55, 0.9]).view(1, 1, 2, 2)
+    exact, swapped = torch.logit(target), torch.logit(target)
+    swapped[..., 0, 1], swapped[..., 1, 0] = torch.logit(torch.tensor([0.55, 0.45]))  # two pixels on the wrong side
+    costs = {name: float(term(swapped, target) - term(exact, target)) for name, term in (("bce", bce), ("cut", cut))}
+    assert costs["cut"] > 10 * costs["bce"] > 0
+    expected = torch.nn.functional.binary_cross_entropy(torch.sigmoid(4 * exact), (target > 0.5).float())
+    assert float(cut(exact, target)) == pytest.approx(float(expected), rel=1e-5)
+    assert float(mask_loss(exact, target, bce=0, ssim=0, cut=0.5)) == pytest.approx(0.5 * float(expected), rel=1e-5)
 
 
 @pytest.mark.parametrize(
