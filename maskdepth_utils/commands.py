@@ -10,7 +10,7 @@ import torch
 from . import checkpoint, data, formats, models, parallel
 from .align import align
 from .data import MaskDepthDataset
-from .inference import load_network, load_pretrained, save_pretrained
+from .inference import load_network, load_pretrained, read_network, save_pretrained
 from .losses import UncertaintyWeighting
 from .photos import color_depth, cut_out, read_picture
 from .training import fit, mask_and_depth_loss
@@ -27,7 +27,7 @@ def train(options) -> dict:
     torch.manual_seed(options.seed)
     model = new_network(options)
     if options.init:
-        checkpoint.load_weights(model, load_network(options.init)[0].state_dict(), options.init, grow=True)
+        checkpoint.load_weights(model, read_network(options.init)[0], options.init, grow=True)
     weights = {"mask": dict(options.mask_loss or []), "depth": dict(options.depth_loss or [])}
     weights["mask"] |= {"ssim_on": options.mask_ssim_on} if options.mask_ssim_on else {}
     weights = {name: terms for name, terms in weights.items() if terms}

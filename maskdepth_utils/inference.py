@@ -71,6 +71,14 @@ def build(metadata: dict, source):
 
 def load_network(path) -> tuple:
     """(network, metadata) from a file of `save_pretrained`, or the newest checkpoint in a run's folder."""
+    tensors, metadata, path = read_network(path)
+    model = build(metadata, path)
+    checkpoint.load_weights(model, tensors, path)  # copies into float32 parameters, so fp16 is only the file's affair
+    return model.eval(), metadata
+
+
+def read_network(path) -> tuple:
+    """(a network's tensors, metadata, their file) from a file or the newest checkpoint in a run's folder."""
     path = Path(path)
     if path.is_dir():
         found = checkpoint.list_run(path)
@@ -78,10 +86,7 @@ def load_network(path) -> tuple:
             raise CheckpointError(f"{path}: no checkpoint of a run in this folder")
         path = found[0] / "model.safetensors"
     tensors, metadata = checkpoint.read_weights(path)
-    model = build(metadata, path)
-    own = {name: tensor for name, tensor in tensors.items() if not name.startswith("loss.")}
-    checkpoint.load_weights(model, own, path)  # copies into float32 parameters, so fp16 is only the file's affair
-    return model.eval(), metadata
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith("loss.")}, metadata, path
 
 
 def load_pretrained(path=None, device="auto") -> "Predictor":
