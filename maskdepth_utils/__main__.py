@@ -110,6 +110,7 @@ def add_train_options(add, group) -> None:
     add = group("optimisation").add_argument
     add("--batch", type=positive, default=32, help="samples in a step")
     add("--lr", type=float, default=0.01, help="learning rate")
+    add("--full-size-lr", type=float, metavar="FACTOR", help="MaskDepthNet: its full-size layers learn so much faster")
     add("--schedule", choices=("constant", "one-cycle"), default="constant", help="learning rate over time")
     add("--optimizer", choices=("sgd", "adamw"), default="sgd", help="which one")
     add("--momentum", type=float, default=0.0, help="for sgd; the 2020 write-up names none, 0.9 is usual")

@@ -40,6 +40,7 @@ def train(options) -> dict:
         loss=functools.partial(mask_and_depth_loss, **weights) if weights else mask_and_depth_loss,
         weighting=UncertaintyWeighting() if options.uncertainty else None,
         lr=options.lr,
+        lr_factors={checkpoint.FULL_SIZE.pattern: options.full_size_lr} if options.full_size_lr else None,
         momentum=options.momentum,
         weight_decay=options.weight_decay,
         optimizer=options.optimizer,

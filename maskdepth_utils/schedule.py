@@ -5,6 +5,7 @@ All of it follows from the step's number, so that a resumed run needs no memory 
 
 import functools
 import math
+import re
 
 import torch
 
@@ -47,9 +48,28 @@ def schedule_factor(schedule, progress: float) -> float:
 
 
 def make_optimizer(name: str, parameters: list, lr: float, momentum: float, weight_decay: float):
-    """ "sgd": the write-up's, which names no momentum. "adamw": steps scaled by each parameter's own gradients."""
+    """ "sgd": the write-up's, which names no momentum. "adamw": steps scaled by each parameter's own gradients.
+
+    parameters: a list of them, or the groups of `lr_groups`.
+    """
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
     if name == "adamw":
         return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay)
     raise ValueError(f"optimizer: expected sgd or adamw; found {name!r}")
+
+
+def lr_groups(parameters: dict, factors: dict | None) -> list[dict]:
+    """Parameters by what their learning rate is multiplied by: [{"params": [...], "factor": 1.0}, ...].
+
+    parameters: {name: parameter}; factors: {regular expression: factor}, for names that begin like this; the others
+    have 1. ValueError for an expression that no name fits.
+    """
+    groups, fitted = {1.0: []}, set()
+    for name, parameter in parameters.items():
+        fits = [pattern for pattern in factors or {} if re.match(pattern, name)]
+        groups.setdefault(factors[fits[0]] if fits else 1.0, []).append(parameter)
+        fitted |= set(fits)
+    for pattern in (factors or {}).keys() - fitted:
+        raise ValueError(f"lr_factors: no parameter of this network has a name like {pattern!r}")
+    return [{"params": members, "factor": factor} for factor, members in groups.items() if members]

@@ -18,7 +18,7 @@ from .devices import DTYPES, choose_device, choose_precision, machine_facts, mak
 from .losses import depth_loss, mask_loss
 from .metrics import iou, rmse
 from .runs import SMALLER, Run, TrainingError, describe, farewell, progress_bar, stop_signals
-from .schedule import batch_indices, batch_list, make_optimizer, schedule_factor
+from .schedule import batch_indices, batch_list, lr_groups, make_optimizer, schedule_factor
 from .usage import Usage
 
 
@@ -90,7 +90,7 @@ def draw(batch: dict, logits, depth, count: int = 4) -> torch.Tensor:
 
 def fit(
     model, dataset, *, steps=None, samples=None, batch=32, loss=mask_and_depth_loss, weighting=None,
-    lr=0.01, momentum=0.0, weight_decay=0.0, optimizer="sgd", schedule="constant",
+    lr=0.01, momentum=0.0, weight_decay=0.0, optimizer="sgd", schedule="constant", lr_factors=None,
     precision="auto", device="auto", workers=0, seed=0,
     out=None, resume=True, max_minutes=None, save_minutes=5.0,
     val=None, val_samples=256, log_every=20, progress=True,
@@ -102,6 +102,7 @@ def fit(
     weighting          instead of adding up: weighting({name: scalar}) -> a scalar, like UncertaintyWeighting.
                        Loss and weighting learn along, if they are nn.Modules
     optimizer          "sgd" (the write-up: lr 0.01, no momentum) or "adamw"; schedule: see `schedule_factor`
+    lr_factors         {regular expression: factor} for parameters that learn faster or slower than the others
     precision          "auto", "bf16", "fp16", "float32": of the convolutions; parameters stay float32
     workers            processes that make samples beside this one (0: this one makes them, between two steps)
     out                folder for checkpoints (every `save_minutes`, and at the end) and TensorBoard
@@ -139,8 +140,8 @@ def fit(
     model.to(device, memory_format=torch.channels_last).train()
     learning = [part.to(device) for part in (loss, weighting) if isinstance(part, nn.Module)]
     modules = {"": model, "loss.": nn.ModuleList(learning)}
-    parameters = [parameter for module in modules.values() for parameter in module.parameters()]
-    optimizer = make_optimizer(optimizer, parameters, lr, momentum, weight_decay)
+    parameters = {prefix + name: one for prefix, module in modules.items() for name, one in module.named_parameters()}
+    optimizer = make_optimizer(optimizer, lr_groups(parameters, lr_factors), lr, momentum, weight_decay)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")  # fp16 would round small gradients to 0
     config = {
         "network": checkpoint.network_facts(model), "dataset": describe(dataset), "batch": batch,
@@ -148,6 +149,8 @@ def fit(
         "lr": lr, "momentum": momentum, "weight_decay": weight_decay,
         "schedule": describe(schedule), "seed": seed, "log_every": log_every,
     }  # fmt: skip
+    if lr_factors:
+        config["lr_factors"] = lr_factors
     if schedule != "constant":
         config["steps"] = steps  # a constant learning rate can be prolonged; a schedule with another end is another one
 
@@ -172,8 +175,9 @@ def fit(
             loaded = time.perf_counter()
 
             torch.manual_seed(seed * 1_000_003 + step)  # for networks with dropout
+            rate = lr * schedule_factor(schedule, step / steps)
             for group in optimizer.param_groups:
-                group["lr"] = lr * schedule_factor(schedule, step / steps)
+                group["lr"] = rate * group["factor"]
             _, terms, total = forward(network, samples, loss, weighting, device, dtype)
             optimizer.zero_grad()
             scaler.scale(total).backward()
@@ -193,7 +197,7 @@ def fit(
 
             last, picture, record = step + 1 == steps, None, {}
             if last or (step + 1) % log_every == 0:
-                record = summarise(state, batch, group["lr"], device) | usage()
+                record = summarise(state, batch, rate, device) | usage()
                 bar.set_postfix(loss=f"{record['loss']:.4f}")
             if val is not None and (last or (step + 1) % val[1] == 0):
                 check_finite(state)
