@@ -87,7 +87,7 @@ def test_train_takes_its_options(data, tmp_path, capsys):
     run(
         f"train --out {tmp_path} --samples 4 --mask-loss bce=1 ssim=0 --depth-loss l1=2 --uncertainty "
         "--mask-ssim-on logits "
-        f"--optimizer adamw --schedule one-cycle --lr 0.001 --gap none --no-skips --detail on "
+        f"--optimizer adamw --schedule one-cycle --lr 0.001 --full-size-lr 5 --gap none --no-skips --detail on "
         f"--precision float32 {TINY}",
         capsys,
     )
@@ -97,6 +97,7 @@ def test_train_takes_its_options(data, tmp_path, capsys):
     assert arguments["skips"] is False and arguments["detail"] is True and config["dataset"]["gap"] == "none"
     assert config["loss"]["mask"] == "{'bce': 1.0, 'ssim': 0.0, 'ssim_on': 'logits'}"
     assert config["loss"]["depth"] == "{'l1': 2.0}"
+    assert config["lr"] == 0.001 and list(config["lr_factors"].values()) == [5.0]
 
 
 def test_a_network_for_the_mask_alone(data, tmp_path, capsys):

@@ -15,7 +15,7 @@ from maskdepth_utils.checkpoint import CheckpointError
 from maskdepth_utils.losses import UncertaintyWeighting
 from maskdepth_utils.models import MaskDepthNet, MaskNet
 from maskdepth_utils.runs import TrainingError
-from maskdepth_utils.schedule import batch_indices, permutation, schedule_factor
+from maskdepth_utils.schedule import batch_indices, lr_groups, permutation, schedule_factor
 from maskdepth_utils.training import fit
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -161,6 +161,36 @@ def test_an_epoch_shows_every_sample_once():
     assert sorted(seen[:20]) == sorted(seen[20:]) == list(range(20)) and seen[:20] != seen[20:]
     assert batch_indices(2, 4, 10, 0)[:2] == permutation(10, 0, 0)[8:].tolist()  # a batch may reach into the next epoch
     assert batch_indices(2, 4, 10, 0)[2:] == permutation(10, 0, 1)[:2].tolist()
+
+
+def test_some_layers_may_learn_faster_and_a_run_with_them_resumes_exactly(tmp_path):
+    parameters = dict(new_net().named_parameters())
+    first = next(iter(parameters)).split(".")[0]
+    groups = lr_groups(parameters, {first: 3.0})
+    assert [group["factor"] for group in groups] == [1.0, 3.0]
+    assert groups[1]["params"] == [one for name, one in parameters.items() if name.startswith(first)]
+    assert sum(len(group["params"]) for group in groups) == len(parameters)
+    assert [group["factor"] for group in lr_groups(parameters, None)] == [1.0]
+    with pytest.raises(ValueError, match="no parameter of this network has a name like 'nonsense'"):
+        lr_groups(parameters, {"nonsense": 2.0})
+
+    runs, arguments = {}, {"lr": 1e-3, "optimizer": "adamw"}
+    for factor in (1.0, 0.0):  # 0: these layers stay as they are
+        network = new_net()
+        small_fit(network, steps=2, lr_factors={first: factor}, **arguments)
+        runs[factor] = network.state_dict()
+    start = new_net().state_dict()
+    frozen = [name for name in parameters if torch.equal(runs[0.0][name], start[name])]
+    assert frozen and all(name.startswith(first) for name in frozen)
+    assert not any(torch.equal(runs[1.0][name], start[name]) for name in parameters)
+
+    whole, parts = new_net(), new_net()
+    small_fit(whole, steps=4, lr_factors={first: 3.0}, **arguments)
+    small_fit(parts, steps=2, lr_factors={first: 3.0}, out=tmp_path, **arguments)
+    small_fit(parts, steps=4, lr_factors={first: 3.0}, out=tmp_path, **arguments)
+    assert all(torch.equal(one, parts.state_dict()[name]) for name, one in whole.state_dict().items())
+    with pytest.raises(TrainingError, match="lr_factors"):
+        small_fit(new_net(), steps=5, out=tmp_path, lr_factors={first: 2.0}, **arguments)
 
 
 def test_schedules():
