@@ -6,8 +6,6 @@ much as an outline can be seen by: is this pixel's difference larger than noise,
 the way from the background's to the object's? Nothing here is learned.
 """
 
-import functools
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -47,22 +45,49 @@ def differences(image: Tensor, background: Tensor) -> Tensor:
     noise = (difference.abs().mean(1, keepdim=True) + 0.001).log().mean((2, 3), keepdim=True).exp()
     relative = 2 * difference / (difference.abs() + 3 * noise + 0.01)
     length, least = (difference * difference).sum(1, keepdim=True).sqrt(), noise + 0.005
-    shares = [length / (F.max_pool2d(length, window, 1, window // 2) + least) for window in WINDOWS]
-    shares += [object_share(image, background, window, least) for window in WINDOWS]
+    shares = [length / (largest + least) for largest in window_maxima(length)]
+    shares += object_shares(image, background, least)
     level = (noise.log() / 2 + 1.5).expand_as(length)
     return torch.cat([difference / USUAL, relative, *shares, level], dim=1)
 
 
-def object_share(image: Tensor, background: Tensor, window: int, noise: Tensor) -> Tensor:
-    """How much of each pixel the object covers, (N, 1, H, W), if its colour is the one that stands out nearby.
+def object_shares(image: Tensor, background: Tensor, noise: Tensor) -> list[Tensor]:
+    """How much of each pixel the object covers, if its colour is the one that stands out nearby: (N, 1, H, W) for each
+    of WINDOWS.
 
     At an outline, image = share * object + (1 - share) * background. The object's colour is taken to be the mean over
-    `window` x `window` pixels, weighted by the fourth power of their differences, so that pixels full of object count
-    most. The share is then how far the image lies on the way from the background's colour to that one.
+    a window, weighted by the fourth power of the differences, so that pixels full of object count most. The share is
+    then how far the image lies on the way from the background's colour to that one.
     """
     difference = image - background
     weight = (difference * difference).sum(1, keepdim=True) ** 2 + 1e-8  # where nothing differs, all count alike
-    mean = functools.partial(F.avg_pool2d, kernel_size=window, stride=1, padding=window // 2)
-    way = mean(weight * image) / mean(weight) - background
-    share = (difference * way).sum(1, keepdim=True) / ((way * way).sum(1, keepdim=True) + noise**2)
-    return share.clamp(-0.5, 1.5)
+    shares = []
+    for sums in window_sums(torch.cat([weight * image, weight], dim=1)):
+        way = sums[:, :3] / sums[:, 3:] - background
+        share = (difference * way).sum(1, keepdim=True) / ((way * way).sum(1, keepdim=True) + noise**2)
+        shares.append(share.clamp(-0.5, 1.5))
+    return shares
+
+
+def window_maxima(x: Tensor) -> list[Tensor]:
+    """For each of WINDOWS the largest value in it around every pixel: the largest of those in the window before."""
+    found, before = [x], 1
+    for window in WINDOWS:
+        found.append(F.max_pool2d(found[-1], window - before + 1, 1, (window - before) // 2))
+        before = window
+    return found[1:]
+
+
+def window_sums(x: Tensor) -> tuple[Tensor, ...]:
+    """For each of WINDOWS the sums over it around every pixel, (N, C, H, W), zeros beyond the border.
+
+    All in one convolution, with ones and zeros for weights: in onnxruntime ten times as fast as average pooling.
+    """
+    channels, largest = x.shape[1], max(WINDOWS)
+    kernel = torch.zeros(len(WINDOWS), channels, channels, largest, largest, dtype=x.dtype, device=x.device)
+    for number, window in enumerate(WINDOWS):
+        inside = slice((largest - window) // 2, (largest + window) // 2)
+        for channel in range(channels):
+            kernel[number, channel, channel, inside, inside] = 1
+    with torch.autocast(x.device.type, enabled=False):  # bf16 has too few digits for a ratio of sums
+        return F.conv2d(x, kernel.flatten(0, 1), padding=largest // 2).chunk(len(WINDOWS), dim=1)
