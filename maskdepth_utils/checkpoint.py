@@ -26,8 +26,6 @@ from safetensors import SafetensorError, safe_open
 
 # checkpoints of a run that stay on disk: should the newest be damaged, the one before it still is there
 KEEP = 2
-# Layers of MaskDepthNet that work at the pictures' own size.
-FULL_SIZE = re.compile(r"(detail|branches\.\w+\.(widen|lateral|mix|head))\.")
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -117,16 +115,16 @@ def read_weights(path) -> tuple[dict, dict]:
     return tensors, metadata
 
 
-def load_weights(model, tensors: dict, source, grow: bool = False) -> None:
+def load_weights(model, tensors: dict, source, grow: str | None = None) -> None:
     """Copy tensors into a network. Raises CheckpointError if names or shapes are not its own.
 
-    grow: the layers at full size may be others than the file's. A convolution with more inputs keeps the file's
-    weights for the first ones and starts with 0 for the others, so that it computes what it did before; what does not
-    fit at all keeps its fresh weights.
+    grow: a regular expression for names (they begin like this) of layers that may be others than the file's. A
+    convolution with more inputs keeps the file's weights for the first ones and starts with 0 for the others, so that
+    it computes what it did before; what does not fit at all keeps its fresh weights.
     """
     own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     if grow:
-        tensors = grown(tensors, model.state_dict())
+        tensors = grown(tensors, model.state_dict(), grow)
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if own != found:
         differing = sorted(name for name in own.keys() | found.keys() if own.get(name) != found.get(name))
@@ -139,16 +137,13 @@ def load_weights(model, tensors: dict, source, grow: bool = False) -> None:
     model.load_state_dict(tensors)
 
 
-def grown(tensors: dict, own: dict) -> dict:
-    """A file's tensors, those of the full-size layers made to fit the network's `own`: widened, or replaced by it."""
-    made = {}
-    for name in own.keys() | tensors.keys():
-        tensor, fresh = tensors.get(name), own.get(name)
-        if tensor is not None and fresh is not None:
-            tensor = widened(tensor, tuple(fresh.shape))
-        fits = tensor is not None and fresh is not None and tensor.shape == fresh.shape
-        kept = tensor if fits or not FULL_SIZE.match(name) else fresh
-        made |= {} if kept is None else {name: kept}
+def grown(tensors: dict, own: dict, pattern: str) -> dict:
+    """A file's tensors, those with names like `pattern` made to fit the network's `own`: widened, or replaced."""
+    made = {name: tensor for name, tensor in tensors.items() if not re.match(pattern, name)}
+    for name, fresh in own.items():
+        if re.match(pattern, name):
+            tensor = widened(tensors.get(name, fresh), tuple(fresh.shape))
+            made[name] = tensor if tensor.shape == fresh.shape else fresh
     return made
 
 

@@ -27,7 +27,7 @@ def train(options) -> dict:
     torch.manual_seed(options.seed)
     model = new_network(options)
     if options.init:
-        checkpoint.load_weights(model, read_network(options.init)[0], options.init, grow=True)
+        checkpoint.load_weights(model, read_network(options.init)[0], options.init, models.FULL_SIZE)
     weights = {"mask": dict(options.mask_loss or []), "depth": dict(options.depth_loss or [])}
     weights["mask"] |= {"ssim_on": options.mask_ssim_on} if options.mask_ssim_on else {}
     weights = {name: terms for name, terms in weights.items() if terms}
@@ -40,7 +40,7 @@ def train(options) -> dict:
         loss=functools.partial(mask_and_depth_loss, **weights) if weights else mask_and_depth_loss,
         weighting=UncertaintyWeighting() if options.uncertainty else None,
         lr=options.lr,
-        lr_factors={checkpoint.FULL_SIZE.pattern: options.full_size_lr} if options.full_size_lr else None,
+        lr_factors={models.FULL_SIZE: options.full_size_lr} if options.full_size_lr else None,
         momentum=options.momentum,
         weight_decay=options.weight_decay,
         optimizer=options.optimizer,

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from .differences import CHANNELS, USUAL, differences, match_exposure
 
 TASKS = ("mask", "depth")
+# The names of MaskDepthNet's layers at full size: the only ones that have changed since its first checkpoints.
+FULL_SIZE = r"(detail|branches\.\w+\.(widen|lateral|mix|head))\."
 MINIMUM_SIZE = 32  # pixels: the 7x7 stem's deepest features are then 1x1
 DETAIL, FINE = (32, 32), {"mask": (32, 32, 16), "depth": (16,)}  # channels at full size, where each costs most
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

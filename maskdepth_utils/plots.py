@@ -233,10 +233,9 @@ def plot_history(history, names=("loss", "val_iou", "val_rmse")):
     """
     runs = history if isinstance(history, dict) else {"": history}
     names = [name for name in names if any(name in record for records in runs.values() for record in records)]
-    with panels(1, max(1, len(names)), width=min(9.0, 3.6 * max(1, len(names))), aspect=0.8) as (
-        figure,
-        axes,
-    ):
+    crowded = len(runs) > 3  # then a legend in each panel would hide points: one for all, below
+    width, legend = min(9.0, 3.6 * max(1, len(names))), 0.45 * crowded
+    with panels(1, max(1, len(names)), width=width, aspect=0.8, legend=legend) as (figure, axes):
         for axis, name in zip(axes[0], names, strict=False):
             axis.set_axis_on()
             for (label, records), color in zip(runs.items(), LINES, strict=False):
@@ -249,5 +248,8 @@ def plot_history(history, names=("loss", "val_iou", "val_rmse")):
             axis.set_title(NAMES.get(name, name.replace("_", " ")))
             axis.set_xlabel("samples seen")
             axis.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value >= 1000 else f"{value:g}")
-            axis.legend(fontsize=8)
+            if not crowded:
+                axis.legend(fontsize=8)
+        if crowded:
+            figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=4, fontsize=8)
     return figure

@@ -9,7 +9,7 @@ from maskdepth_utils.checkpoint import CheckpointError, load_weights
 from maskdepth_utils.compose import compose
 from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.differences import CHANNELS, differences, match_exposure
-from maskdepth_utils.models import MaskDepthNet
+from maskdepth_utils.models import FULL_SIZE, MaskDepthNet
 
 
 def scene(size=64):
@@ -106,7 +106,7 @@ def test_a_network_can_grow_from_one_that_knew_the_plain_difference():
     old, new = MaskDepthNet(width=0.125, detail="raw"), MaskDepthNet(width=0.125)
     with pytest.raises(CheckpointError, match="detail"):
         load_weights(new, old.state_dict(), "old")
-    load_weights(new, old.state_dict(), "old", grow=True)
+    load_weights(new, old.state_dict(), "old", grow=FULL_SIZE)
     first, before = new.detail[0][0].weight, old.detail[0][0].weight
     assert torch.equal(first[:, :6], before) and not first[:, 6:].any()
     background, image, _ = scene()
@@ -120,12 +120,12 @@ def test_what_does_not_fit_at_full_size_starts_fresh_and_all_else_must_fit():
     tensors["branches.mask.mix.7.0.weight"] = torch.zeros(1)  # a layer that the network has not
     tensors["branches.mask.head.weight"] = torch.zeros(1, 99, 1, 1)  # of another shape
     del tensors["branches.mask.mix.2.0.weight"]
-    load_weights(network, tensors, "file", grow=True)
+    load_weights(network, tensors, "file", grow=FULL_SIZE)
     for name, tensor in network.state_dict().items():
         kept = name in tensors and tensors[name].shape == tensor.shape
         assert torch.equal(tensor, tensors[name] if kept else fresh[name])
     with pytest.raises(CheckpointError, match="encoder.conv1.weight"):
-        load_weights(network, tensors | {"encoder.conv1.weight": torch.zeros(8, 6, 5, 5)}, "file", grow=True)
+        load_weights(network, tensors | {"encoder.conv1.weight": torch.zeros(8, 6, 5, 5)}, "file", grow=FULL_SIZE)
 
 
 def test_a_matrix_recolors_the_cutout_and_the_number_one_leaves_it():
