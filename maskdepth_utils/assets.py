@@ -108,7 +108,7 @@ def _names(kind, split, data):
 
 
 def room_names(split, data=None):
-    """Names of a split's rooms; of the 400 training rooms the first 100 are the canonical ones."""
+    """Names of a split's rooms; of the 800 training rooms the first 100 are the canonical ones."""
     return _names("rooms", split, data)
 
 
@@ -150,7 +150,7 @@ def _stored_room(data, name):
     return image, open_picture(folder / f"{name}_depth.png", "I;16", shape), entry
 
 
-@lru_cache(maxsize=500 * VIEWS)
+@lru_cache(maxsize=900 * VIEWS)
 def _room_view(data, name, view):
     image, depth, entry = _stored_room(data, name)
     pitch, pan, shape = entry["pitch"], entry["pan"], depth.shape

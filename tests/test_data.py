@@ -270,12 +270,12 @@ def test_the_shipped_data_makes_400_000_training_samples(monkeypatch):
     monkeypatch.delenv("MASKDEPTH_DATA", raising=False)
     sizes = {split: len(MaskDepthDataset(split)) for split in ("train", "val", "test")}
     assert sizes == {"train": 400_000, "val": 32_000, "test": 72_000}
-    assert len(MaskDepthDataset(rooms=400)) == 1_600_000
+    assert len(MaskDepthDataset(rooms=800)) == 3_200_000
 
 
 def test_the_shipped_splits_share_neither_rooms_nor_objects(monkeypatch):
     monkeypatch.delenv("MASKDEPTH_DATA", raising=False)
-    splits = [MaskDepthDataset(split, rooms=400) for split in ("train", "val", "test")]
+    splits = [MaskDepthDataset(split, rooms=800) for split in ("train", "val", "test")]
     for names in ([d.rooms for d in splits], [d.objects for d in splits]):
         assert len(set().union(*names)) == sum(map(len, names))
 

@@ -23,7 +23,7 @@ from common import (
 )
 from room_model import Room
 
-COUNTS = {"val": 40, "test": 60, "train": 400}
+COUNTS = {"val": 40, "test": 60, "train": 800}
 SAMPLES = {"val": 48, "test": 48, "train": 32}  # paths per pixel before denoising
 
 
