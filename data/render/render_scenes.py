@@ -109,7 +109,7 @@ def truth(room, empty, model, yaw, distance, azimuth):
 def candidates(kind, count, splits):
     """Yields (index, room, its scene, model, entry, yaw, distance, azimuth), the same every time."""
     pairs = {s: catalogue_of_splits(s) for s in splits}
-    rooms = {"train": 400, "val": 40, "test": 60}
+    rooms = {"train": 400, "val": 40, "test": 60}  # the first ones: what the fixtures and scenes were drawn from
     for i in range(count):
         split = splits[i % len(splits)]
         r = generator(kind, i)
