@@ -40,14 +40,17 @@ def save_pretrained(model, path, *, size: int = 160, arguments: dict | None = No
 
     size: the picture width in pixels that it was trained at; arguments: how it was built, if the network does
     not say so itself (`model.arguments`); facts: anything worth knowing about the training, as JSON can hold
-    it. fp16 halves the file, and its rounding (0.05 %) is small beside a network's own errors.
+    it. fp16 halves the file, and its rounding (0.05 %) is small beside a network's own errors;
+    BatchNorm's statistics stay float32.
     """
     metadata = checkpoint.network_facts(model) | {"size": size} | facts
     if arguments is not None:
         metadata["arguments"] = arguments
     tensors = model.state_dict()
     checkpoint.load_weights(build(metadata, path), tensors, f"{path} (arguments {metadata['arguments']})")
-    half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    # BatchNorm's variances are squares and may lie beyond fp16; they are few.
+    weights = {name for name, _ in model.named_parameters()}
+    half = {name: tensor.half() if name in weights else tensor for name, tensor in tensors.items()}
     for name, tensor in half.items():
         if not torch.isfinite(tensor).all():
             raise CheckpointError(
