@@ -113,7 +113,8 @@ def test_unknown_profile_or_notebook(arguments, monkeypatch, capsys):
 
 def test_storing_is_clean_and_repeatable(save, tmp_path, monkeypatch):
     bars = "for file in (sys.stdout, sys.stderr):\n    for _ in tqdm(range(2), file=file): pass\n"
-    code = f"import sys\nfrom tqdm import tqdm\n{bars}print(profile)"
+    # A second, so that its memory, which is looked at every half second, is seen in full.
+    code = f"import sys, time\nfrom tqdm import tqdm\n{bars}time.sleep(1)\nprint(profile)"
     path = save("one", notebook(new_markdown_cell("Prose."), cell(code, "headline")))
     monkeypatch.setattr(execute_notebooks, "OUT", tmp_path / "out")
     monkeypatch.setattr(sys, "argv", ["execute_notebooks", path])
