@@ -46,7 +46,6 @@ STUDIES = {
         "real light": {"--real-light": ""},
         "50 rooms": {"--rooms": "50"},
         "200 rooms": {"--rooms": "200"},
-        "800 rooms": {"--rooms": "800"},
         "other colours": {"--recolor": ""},
         "neither skips nor detail": {"--no-skips": ""},
         "no skips": {"--no-skips": "", "--detail": "on"},
