@@ -33,8 +33,8 @@ def align(image: np.ndarray, background: np.ndarray) -> Alignment:
     Three first guesses, since each fails where another does not: matched ORB features with RANSAC (any motion,
     but plain walls have no features), phase correlation (shifts only), and no motion. Enhanced correlation (ECC,
     Evangelidis and Psarakis 2008) refines each on the pixels that agree. The best one is taken if it beats
-    leaving things as they are. Where the shifted background shows nothing, the photo itself fills in: no
-    difference, no object.
+    leaving things as they are. Where the shifted background shows nothing, the photo itself fills in,
+    at the background's exposure: no difference, no object.
     """
     check_sizes(image, background)
     scale = min(1.0, WORK_WIDTH / max(image.shape[:2]))
@@ -55,7 +55,9 @@ def align(image: np.ndarray, background: np.ndarray) -> Alignment:
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     moved = cv2.warpAffine(background, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     seen = _seen(matrix, (height, width))
-    return Alignment(np.where(seen[..., None], moved, image), matrix, True, reason)
+    exposure = np.median((moved[seen] + 1.0) / (image[seen] + 1.0), axis=0)  # of the background, one number a channel
+    filling = np.rint(image * exposure).clip(0, 255).astype(np.uint8)
+    return Alignment(np.where(seen[..., None], moved, filling), matrix, True, reason)
 
 
 def _gray(picture, scale):

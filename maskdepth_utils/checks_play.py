@@ -14,7 +14,7 @@ FAILED, MOST, LEAST_PIXELS = 0.5, 2.0, 100  # exercise B: IoU, strengths of the 
 STRENGTHS = ("light", "noise", "compression", "motion")
 SCENES = (  # of exercises C and D: four objects that are easy to find, each with a gap of its own
     live.Setup("room_test_010", "test_010_sofa", 1, 0.0, 3.5, seed=1),
-    live.Setup("room_test_003", "test_002_chair", 2, -8.0, 2.6, seed=5),
+    live.Setup("room_test_003", "test_002_chair", 2, -8.0, 2.6, seed=2),
     live.Setup("room_test_018", "test_007_bookcase", 7, -1.0, 4.2, seed=3),
     live.Setup("room_test_020", "test_015_chest", 0, 3.0, 3.0, seed=4),
 )
