@@ -12,7 +12,8 @@ import numpy as np
 
 from .draws import Draws
 
-SHADOWLESS, GLOSSY, MOST_GLOSS = 0.25, 0.5, 0.4  # shares of the samples; share of the light that a floor mirrors
+PASTED = 0.25  # share of the samples that stay as pasted
+LINEAR, GLOSSY, MOST_GLOSS = 0.5, 0.5, 0.4  # shares of the others; share of the light that a floor mirrors
 HUE = 30.0  # degrees, standard deviation of the turn of all hues
 SATURATION, BRIGHTNESS, GAMMA = 0.35, 0.1, 0.2  # standard deviations of the factors' logarithms
 GRAY = np.full((3, 3), 1 / 3)
@@ -30,15 +31,19 @@ def color_matrix(draws: Draws) -> np.ndarray:
     return brightness * (GRAY + min(saturation, 2.0) * turned)
 
 
-def real_light(draws: Draws) -> dict:
-    """Shadow and gloss for `compose`: what an object in real light does to the floor, whatever the gap of the shots.
+def real_light(draws: Draws, gap: str) -> dict:
+    """Shadow, gloss and mixing for `compose`: what an object in real light does, whatever the gap of the shots.
 
-    A quarter of the objects casts no shadow, the others a strong or a weak one; half of the floors mirror, most of
-    them little. Without it shadows come with noise only: a pair without noise but with shadows, as the scenes under
-    "none" are, is something a network has never seen.
+    A quarter of the objects is just pasted. The others cast a strong or a weak shadow, half of the floors mirror, most
+    of them little, and object and room mix as light (`linear`): half of them, or all where the shots have no gap, since
+    there a shadow tells that nothing was pasted. Without it shadows come with noise only: a pair without noise but with
+    shadows, as the scenes under "none" are, is something a network has never seen.
     """
-    shadow = 0.0 if draws.uniform() < SHADOWLESS else draws.uniform(0.3, 1.0)
-    return {"shadow": shadow, "gloss": MOST_GLOSS * draws.uniform() ** 2 if draws.uniform() < GLOSSY else 0.0}
+    if draws.uniform() < PASTED:
+        return {"shadow": 0.0, "gloss": 0.0, "linear": False}
+    shadow = draws.uniform(0.3, 1.0)
+    gloss = MOST_GLOSS * draws.uniform() ** 2 if draws.uniform() < GLOSSY else 0.0
+    return {"shadow": shadow, "gloss": gloss, "linear": gap == "none" or draws.uniform() < LINEAR}
 
 
 def recolor(pictures, draws: Draws) -> list[np.ndarray]:

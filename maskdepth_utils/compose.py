@@ -29,6 +29,19 @@ CENTER = IMAGE_SIZE / 2 - 0.5  # the principal point, as a pixel index
 PROJECTION = np.array([[FOCAL, 0, CENTER], [0, FOCAL, CENTER], [0, 0, 1]])  # from camera frame to pixel index
 
 
+def _srgb_tables():
+    """sRGB bytes -> light from 0 to 1, float32 (256,), and back from light in 4095 steps, uint8 (4096,).
+
+    After IEC 61966-2-1; so many steps bring each of the 256 bytes back to itself."""
+    byte, light = np.arange(256) / 255, np.arange(4096) / 4095
+    linear = np.where(byte <= 0.04045, byte / 12.92, ((byte + 0.055) / 1.055) ** 2.4)
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return linear.astype(np.float32), np.uint8(np.rint(255 * srgb))
+
+
+TO_LINEAR, TO_SRGB = _srgb_tables()
+
+
 @dataclass(frozen=True)
 class Composite:
     """A cutout in a room. Arrays are (160, 160, ...) and the caller's own."""
@@ -41,13 +54,17 @@ class Composite:
     visible: float  # share of the part inside that nothing in the room hides
 
 
-def compose(room: Room, cutout: Cutout, distance, azimuth, flip=False, shadow=True, gain=1.0, gloss=0.0):
+def compose(
+    room: Room, cutout: Cutout, distance, azimuth, flip=False, shadow=True, gain=1.0, gloss=0.0, linear=False
+):  # fmt: skip
     """Stand `cutout` in `room` at horizontal `distance` (metres) and `azimuth` (degrees, right of the
     camera's heading) -> Composite.
 
     flip mirrors the finished composite, with its background, mask and depth. shadow: False for none, True for
     the rendered contact shadow, or its strength from 0 to 1. gain multiplies the object's colours, to match
     the room's light; a 3x3 matrix mixes them. gloss: how much of the object the floor mirrors, from 0 to 1.
+    linear: mix object and room at the outline as light, as a lens does, and not as sRGB values, as pasting does:
+    half a black leg before a white wall is then 188 of 255, and not 128.
     Whether the object fits there is not looked at: see place.py.
     """
     rotation = camera_rotation(room.pitch, azimuth)
@@ -57,7 +74,7 @@ def compose(room: Room, cutout: Cutout, distance, azimuth, flip=False, shadow=Tr
         _cast_shadow(image, floor, cutout, rotation, distance, float(shadow))
     if gloss:
         _mirror(image, floor, cutout, rotation, distance, gain, float(gloss))
-    inside, visible = _paste(image, mask, depth, floor, cutout, rotation, distance, gain)
+    inside, visible = _paste(image, mask, depth, floor, cutout, rotation, distance, gain, linear)
     background = room.image if flip else room.image.copy()
     arrays = image, background, mask, depth
     return Composite(*(cv2.flip(array, 1) if flip else array for array in arrays), inside, visible)
@@ -69,7 +86,7 @@ def nearest_distance(distances, distance):
     return min(range(len(distances)), key=lambda i: abs(math.log(distances[i] / distance)))
 
 
-def _paste(image, mask, depth, floor, cutout, rotation, distance, gain):
+def _paste(image, mask, depth, floor, cutout, rotation, distance, gain, linear):
     """Paint the object into image, mask and depth, in place -> (share inside the image, share of it visible)."""
     window = _bounds(_corners(cutout, rotation, distance))
     scale = (FOCAL / distance) / (cutout.focal / cutout.distance)
@@ -88,14 +105,15 @@ def _paste(image, mask, depth, floor, cutout, rotation, distance, gain):
     if hidden.any():
         color[hidden] = 0
     alpha = color[..., 3] * np.float32(1 / 255)
-    _blend(image, here, alpha, color, gain)
+    _blend(image, here, alpha, color, gain, linear=linear)
     mask[here] = alpha
     depth[here] = np.where(alpha > 0.5, z, behind)
     return inside / whole, 255 * float(alpha.sum(dtype=np.float64)) / inside
 
 
-def _blend(image, here, alpha, color, gain, share=1.0):
-    """Blend premultiplied RGBA `color` times gain over image[here], with `share` of its opacity alpha, in place."""
+def _blend(image, here, alpha, color, gain, share=1.0, linear=False):
+    """Blend premultiplied RGBA `color` times gain over image[here], with `share` of its opacity alpha, in place; as
+    light, if linear."""
     # OpenCV mixes three channels with one several times as fast as NumPy's broadcasting
     opacity, paint = cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB), cv2.cvtColor(color, cv2.COLOR_RGBA2RGB)
     paint = paint.astype(np.float32)
@@ -104,6 +122,11 @@ def _blend(image, here, alpha, color, gain, share=1.0):
         paint = np.minimum(np.maximum(paint, 0), 255 * opacity)  # premultiplied: white is as large as alpha
     if share != 1:
         opacity, paint = opacity * np.float32(share), paint * np.float32(share)
+    if linear:
+        straight = np.uint8(paint / np.maximum(opacity, np.float32(1 / 255)) + np.float32(0.5))
+        light = TO_LINEAR[image[here]] * (1 - opacity) + TO_LINEAR[straight] * opacity
+        image[here] = TO_SRGB[np.uint16(light * (len(TO_SRGB) - 1) + np.float32(0.5))]
+        return
     image[here] = cv2.add(image[here] * (1 - opacity), paint, dtype=cv2.CV_8U)  # rounds
 
 

@@ -35,8 +35,8 @@ class MaskDepthDataset(Dataset):
     "handheld" and "mixed" (see capture.py); it changes neither place nor light. seed: another seed gives
     other places, lights and gaps. rooms: how many training rooms, in order; 100 make 100 x 100 x 2 x 20 =
     400,000 samples. val and test always use all of theirs. recolor: other colours for room and object in each
-    sample (augment.py), the same in both shots; places, depths and gaps stay. real_light: shadows and reflections
-    under every gap (augment.py).
+    sample (augment.py), the same in both shots; places, depths and gaps stay. real_light: shadows, reflections and
+    outlines mixed as light under every gap (augment.py).
 
     Sample i depends on (seed, split, i) and nothing else: not on the order, the number of workers or the
     machine. Any slice of the indices is a good mixture, see `locate`.
@@ -94,7 +94,7 @@ class MaskDepthDataset(Dataset):
             name = self.objects[(object_number + shift) % len(self.objects)]
             look = {"flip": flip, "shadow": gap != "none", "gain": gain}
             if self.real_light:
-                look |= augment.real_light(draws.fork("real light"))
+                look |= augment.real_light(draws.fork("real light"), gap)
             if self.recolor:
                 look["gain"] = gain * augment.color_matrix(draws.fork("object's colors"))
             found = place(room, name, draws.fork(f"place {shift}"), self.data, **look)

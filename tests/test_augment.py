@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from skimage.color import rgb2xyz, xyz2rgb
 
 from maskdepth_utils import assets
 from maskdepth_utils.augment import color_matrix, real_light, recolor
@@ -37,7 +38,7 @@ def test_a_recolored_sample_keeps_its_geometry_and_its_draws(gap):
     assert different == 3
 
 
-def test_real_light_changes_nothing_but_the_floor_of_the_image():
+def test_real_light_changes_nothing_but_the_floor_and_the_outline():
     plain, lit = (MaskDepthDataset("train", gap="none", real_light=real_light) for real_light in (False, True))
     different = 0
     for index in (0, 1, 2, 12345, 399_999):
@@ -49,9 +50,31 @@ def test_real_light_changes_nothing_but_the_floor_of_the_image():
         assert not (changed & ~floor & (a.mask == 0)).any() and not (changed & (a.mask == 1)).any()
         different += changed.any()
     assert different >= 2
-    drawn = [real_light(Draws(0, "test", index)) for index in range(400)]
-    assert 0.15 < np.mean([one["shadow"] == 0 for one in drawn]) < 0.35
-    assert 0.4 < np.mean([one["gloss"] > 0 for one in drawn]) < 0.6 and max(one["gloss"] for one in drawn) <= 0.4
+    for gap, linear in (("none", 1), ("tripod", 0.5)):
+        drawn = [real_light(Draws(0, "test", index), gap) for index in range(400)]
+        lit = [one for one in drawn if one["shadow"]]
+        assert 0.65 < len(lit) / len(drawn) < 0.85
+        assert 0.4 < np.mean([one["gloss"] > 0 for one in lit]) < 0.6 and max(one["gloss"] for one in lit) <= 0.4
+        assert abs(np.mean([one["linear"] for one in lit]) - linear) < 0.1
+        assert not any(one["gloss"] or one["linear"] for one in drawn if not one["shadow"])
+
+
+def test_outlines_mix_as_light():
+    """A pixel's light is its coverage times the object's and the rest times the room's, as scikit-image mixes both."""
+    room, cutout = assets.load_room("room_test_007"), assets.load_cutout("test_003_table", 0, 0)
+    look = {"distance": 3.0, "azimuth": 0.0, "shadow": False}
+    pasted, lit = (compose(room, cutout, linear=linear, **look) for linear in (False, True))
+    assert np.array_equal(pasted.mask, lit.mask) and np.array_equal(pasted.depth, lit.depth)
+    assert np.array_equal(pasted.image[pasted.mask == 0], lit.image[pasted.mask == 0])
+    assert np.abs(pasted.image[pasted.mask == 1].astype(int) - lit.image[pasted.mask == 1]).max() <= 1
+
+    outline = (pasted.mask > 0.4) & (pasted.mask < 0.9)
+    share, wall = pasted.mask[outline][:, None], pasted.background[outline] / 255
+    wood = ((pasted.image[outline] / 255 - (1 - share) * wall) / share).clip(0, 1)
+    mixed = xyz2rgb(share * rgb2xyz(wood) + (1 - share) * rgb2xyz(wall))
+    assert np.abs(255 * mixed - lit.image[outline]).max() < 3
+    brighter = lit.image[outline].astype(int) - pasted.image[outline]  # sRGB's curve is hollow: its mean is too dark
+    assert brighter.min() >= -1 and brighter.max() > 8
 
 
 def test_the_mirror_image_hangs_below_the_feet():
