@@ -6,6 +6,8 @@ much as an outline can be seen by: is this pixel's difference larger than noise,
 the way from the background's to the object's? Nothing here is learned.
 """
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -70,12 +72,21 @@ def object_shares(image: Tensor, background: Tensor, noise: Tensor) -> list[Tens
 
 
 def window_maxima(x: Tensor) -> list[Tensor]:
-    """For each of WINDOWS the largest value in it around every pixel: the largest of those in the window before."""
+    """For each of WINDOWS the largest value in it around every pixel, zero at least: the largest of those in the window
+    before, in rows and then in columns."""
     found, before = [x], 1
     for window in WINDOWS:
-        found.append(F.max_pool2d(found[-1], window - before + 1, 1, (window - before) // 2))
+        half = (window - before) // 2
+        found.append(row_maxima(row_maxima(found[-1], half).transpose(2, 3), half).transpose(2, 3))
         before = window
     return found[1:]
+
+
+def row_maxima(x: Tensor, half: int) -> Tensor:
+    """The largest of each pixel and its `half` neighbours on either side in the row, zero at least. By shifted copies:
+    on a CPU, for one channel, in a tenth of the time that max pooling takes."""
+    width, padded = x.shape[-1], F.pad(x, (half, half))
+    return functools.reduce(torch.maximum, [padded[..., i : i + width] for i in range(2 * half + 1)])
 
 
 def window_sums(x: Tensor) -> tuple[Tensor, ...]:
