@@ -4,7 +4,9 @@ import json
 import shlex
 
 import ablate
+import ablate_by_hand
 import pytest
+import torch
 import train_network
 import write_results
 
@@ -61,6 +63,28 @@ def test_every_row_of_the_ablations_is_one_the_program_knows(study):
         parsed = make_parser().parse_args(["train", "--out", "x", *shlex.split(ablate.options(study, row))])
         commands[row] = tuple(sorted((key, str(value)) for key, value in vars(parsed).items()))
     assert len(set(commands.values())) == len(commands)  # and no two rows are the same run
+
+
+def test_changes_by_hand_are_made_to_the_base_and_measured(monkeypatch):
+    read_as = []
+    for name, head in ablate_by_hand.HEADS.items():
+        watched = head and (lambda s, head=head: read_as.append(head) or head(s))
+        monkeypatch.setitem(ablate_by_hand.HEADS, name, watched)
+        line = ablate_by_hand.run(name, seed=0, samples=32, tested=16)
+        assert line["study"] == "recipe" and line["row"] == name and line["samples"] == 32
+        assert all(0 < line[part]["rmse"] < 1 for part in ("test", "scenes", "training"))
+    assert set(read_as) == {ablate_by_hand.log_scale, ablate_by_hand.inverse_scale}
+    ends = torch.tensor([0.0, 1.0])
+    for head in (ablate_by_hand.log_scale, ablate_by_hand.inverse_scale):
+        assert torch.allclose(head(ends), torch.tensor([ablate_by_hand.SMALLEST, 1.0]))
+    network = torch.nn.Linear(1, 1)
+    averaging = ablate_by_hand.Averaging(network)
+    first = network.weight.item()
+    averaging({"loss": torch.tensor(0.0)})  # the first time it copies
+    with torch.no_grad():
+        network.weight += 1
+    assert averaging({"a": torch.tensor(1.0), "b": torch.tensor(2.0)}) == 3
+    assert averaging.average.module.weight.item() == pytest.approx(first + 1 - ablate_by_hand.DECAY, abs=1e-4)
 
 
 def test_an_interrupted_training_is_not_measured(monkeypatch, tmp_path):

@@ -1,6 +1,7 @@
 """One thing changed at a time: the same short training again and again, measured on test rooms and objects.
 
     python notebooks/tools/ablate.py network                # what holds the network back? (notebook 05)
+    python notebooks/tools/ablate.py recipe                 # the same around the shipped network's recipe
     python notebooks/tools/ablate.py losses --seeds 3       # what does each loss do? (notebook 04)
     python notebooks/tools/ablate.py network --only rooms log    # rows whose name has one of these words
 
@@ -34,7 +35,15 @@ BASE = {
     "--depth-loss": "l1=1 edge=1 ssim=1", "--val-every": "100000", "--val-samples": "16", "--workers": "0",
 }  # fmt: skip
 # The losses are compared on a small network without the full-size detail, so that three seeds of each can be had.
-BASES = {"network": BASE, "losses": BASE | {"--width": "0.25", "--detail": "off", "--gap": "tripod"}}
+BASES = {
+    "network": BASE,
+    "losses": BASE | {"--width": "0.25", "--detail": "off", "--gap": "tripod"},
+    # recipe.json's first stage, as it was when these were run
+    "recipe": BASE | {
+        "--rooms": "800", "--lr": "0.006", "--recolor": "", "--real-light": "",
+        "--mask-loss": "bce=1 ssim=1 dice=1 cut=0.5", "--depth-loss": "l1=1 edge=1 ssim=1 log=0.3",
+    },
+}  # fmt: skip
 # What each row changes of its base. None takes an option away; "" is a switch.
 STUDIES = {
     "network": {
@@ -70,6 +79,12 @@ STUDIES = {
         "no skips": {"--no-skips": ""},
         "mask BCE alone": {"--mask-loss": "bce=1 ssim=0"},
         "mask BCE + Dice": {"--mask-loss": "bce=1 ssim=0 dice=1"},
+    },
+    "recipe": {  # ablate_by_hand.py adds three rows
+        "base": {},
+        "constant learning rate": {"--schedule": None},
+        "batch 32": {"--batch": "32"},
+        "rooms halved": {"--rooms": "400"},
     },
 }
 TEST = "--size 80 --gap tripod --count 400 --no-baselines"
