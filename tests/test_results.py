@@ -92,13 +92,13 @@ def test_an_interrupted_training_is_not_measured(monkeypatch, tmp_path):
     monkeypatch.setattr(ablate, "call", lambda command, **kwargs: called.append(command))
     monkeypatch.setattr(train_network, "ROOT", tmp_path)
     out = tmp_path / "build/runs/ablation/losses-L1-0-64"
-    state = {"step": 3, "config": {"steps": 4}}
+    state = {"step": 3, "config": {"batch": 16}}  # with a constant learning rate it has no end of its own
     monkeypatch.setattr(train_network.checkpoint, "read_run", lambda folder: (state, {}, {}) if folder == out else None)
     with pytest.raises(SystemExit, match="losses-L1-0-64 is not finished: run this again"):
         ablate.run("losses", "L1", 0, 64)
     assert [command.split()[0] for command in called] == ["train"]
     state["step"] = 4
-    assert train_network.finished(out.relative_to(tmp_path))
+    assert train_network.finished(out.relative_to(tmp_path), 64)
 
 
 def test_shipped_networks_are_described_where_they_are():

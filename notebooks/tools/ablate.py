@@ -120,7 +120,7 @@ def run(study: str, row: str, seed: int, samples: int) -> dict:
     train = f"train --out {out} --samples {samples} --seed {seed} {options(study, row)}"
     test = f"evaluate --checkpoint {out} {TEST}"
     call(train)
-    if not finished(out):
+    if not finished(out, samples):
         raise SystemExit(f"{out} is not finished: run this again to go on")
     seconds = training_seconds(checkpoint.read_run(ROOT / out)[0]["history"])
     rooms = (BASES[study] | STUDIES[study][row])["--rooms"]

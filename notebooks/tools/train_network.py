@@ -65,10 +65,10 @@ def training_seconds(history: list[dict]) -> float:
     return sum(n * (record["data_seconds"] + record["step_seconds"]) for n, record in zip(steps, timed))
 
 
-def finished(out: str) -> bool:
-    """Whether a run has taken all its steps: Ctrl-C stops one, too, and is no error."""
+def finished(out: str, samples: int) -> bool:
+    """Whether a run has seen all its samples: Ctrl-C stops one, too, and is no error."""
     state, _, _ = checkpoint.read_run(ROOT / out)
-    return state["step"] >= int(state["config"]["steps"])
+    return state["step"] * state["config"]["batch"] >= samples
 
 
 def write_checksums() -> None:
@@ -103,7 +103,7 @@ def main() -> None:
         done = subprocess.run([*command, *limit], cwd=ROOT)
         if done.returncode:
             sys.exit(done.returncode)
-        if not finished(stage["out"]):
+        if not finished(stage["out"], int(stage["options"][stage["options"].index("--samples") + 1])):
             print(f"{stage['out']} is not finished: run this again to go on")
             return
         text = "python -m maskdepth_utils train " + shlex.join(stage["options"])
