@@ -17,8 +17,9 @@ from write_results import commit, machine
 from maskdepth_utils import checkpoint
 
 OUT = "build/runs/quarter-hour"
+SAMPLES = 100_000
 TRAIN = (
-    f"train --out {OUT} --restart --tasks mask --width 0.25 --size 80 --gap none --rooms 400 --samples 100000 "
+    f"train --out {OUT} --restart --tasks mask --width 0.25 --size 80 --gap none --rooms 400 --samples {SAMPLES} "
     "--batch 16 --optimizer adamw --lr 0.002 --weight-decay 0.01 --schedule one-cycle "
     "--mask-loss bce=1 ssim=1 dice=1 --val-gap none --val-every 625 --val-samples 128"
 )
@@ -28,7 +29,7 @@ TESTS = {gap: f"evaluate --checkpoint {OUT} --size 80 --count 400 --gap {gap}" f
 def main() -> None:
     begun_at, start = commit(), time.monotonic()
     call(TRAIN)
-    if not finished(OUT):
+    if not finished(OUT, SAMPLES):
         raise SystemExit("interrupted: nothing is stored")
     minutes, found = (time.monotonic() - start) / 60, {}
     for gap, test in TESTS.items():
