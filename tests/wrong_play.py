@@ -34,7 +34,7 @@ WRONG = {
         ({"room": "room_test_003"}, "expected a live.Setup, found a dict"),
     ],
     "check_order": [
-        (["compression", "motion", "light", "noise"], "light stands after compression, but costs less"),
+        (["compression", "light", "motion", "noise"], "light stands after compression, but costs less"),
         (["noise", "motion", "light", "compression"], "light stands after motion, but costs less"),
         (["light", "noise", "compression"], "expected each of light, noise, compression, motion once"),
         (["noise", "light", "motion", "jpeg"], "found noise, light, motion, jpeg"),
