@@ -138,6 +138,12 @@ def stored() -> list[dict]:
     return [json.loads(line) for line in STORED.read_text(encoding="utf8").splitlines()] if STORED.is_file() else []
 
 
+def store(row: dict) -> None:
+    """Add a run to the file, and say so."""
+    checkpoint.write_file(STORED, "".join(json.dumps(line) + "\n" for line in [*stored(), row]).encode())
+    print(row["row"], row["seed"], {name: row["test"][name] for name in ("iou", "rmse")}, flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=STUDIES)
@@ -157,9 +163,7 @@ def main() -> None:
     pool = ThreadPoolExecutor(args.jobs)
     try:
         for done in as_completed([pool.submit(run, **key) for key in missing]):
-            row = done.result()
-            checkpoint.write_file(STORED, "".join(json.dumps(line) + "\n" for line in [*stored(), row]).encode())
-            print(row["row"], row["seed"], {name: row["test"][name] for name in ("iou", "rmse")}, flush=True)
+            store(done.result())
     finally:
         pool.shutdown(cancel_futures=True)  # after Ctrl-C, which the trainings at work get too, none begins
 

@@ -8,16 +8,15 @@ Each run is a line of data/results/ablation.jsonl; those that are there are not 
 
 import argparse
 import functools
-import json
 import time
 
 import torch
-from ablate import STORED, options, stored
+from ablate import options, store, stored
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Subset
 from write_results import commit, machine
 
-from maskdepth_utils import checkpoint, metrics
+from maskdepth_utils import metrics
 from maskdepth_utils.__main__ import make_parser
 from maskdepth_utils.commands import new_network, training_samples
 from maskdepth_utils.data import MaskDepthDataset, SceneDataset, loader
@@ -79,7 +78,7 @@ def run(row: str, seed: int, samples: int, tested: int = 400) -> dict:
     fit(
         network, training_samples(settings), samples=samples, batch=settings.batch, loss=loss, weighting=averaging,
         lr=settings.lr, weight_decay=settings.weight_decay, optimizer=settings.optimizer, schedule=settings.schedule,
-        lr_factors=None, workers=settings.workers, seed=seed,
+        workers=settings.workers, seed=seed,
     )  # fmt: skip
     seconds = time.monotonic() - begun
     network = averaging.average.module if averaging else network
@@ -101,9 +100,7 @@ def main() -> None:
     for row in HEADS:
         key = {"study": "recipe", "row": row, "seed": 0, "samples": args.samples}
         if not any(key.items() <= one.items() for one in stored()):
-            line = run(row, 0, args.samples)
-            checkpoint.write_file(STORED, "".join(json.dumps(one) + "\n" for one in [*stored(), line]).encode())
-            print(row, {name: line["test"][name] for name in ("iou", "rmse", "abs_rel")}, flush=True)
+            store(run(row, 0, args.samples))
 
 
 if __name__ == "__main__":
