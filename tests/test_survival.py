@@ -135,7 +135,8 @@ def serve() -> None:
                 os.dup2(log.fileno(), 1)
                 os.dup2(log.fileno(), 2)
             function = getattr(importlib.import_module(call["module"]), call["function"])
-            print(json.dumps(function(*call["arguments"])))
+            # Not printed: a process that dies may leave half a line of a traceback.
+            Path(call["result"]).write_text(json.dumps(function(*call["arguments"])))
 
         pid = born(work)
         code = ended(pid)
@@ -147,13 +148,13 @@ def serve() -> None:
 def in_fresh_process(function, folder, *arguments, prefix=()) -> tuple:
     """Call one of these files' functions in a forked process: (what it returns, what was printed)."""
     call = {"module": function.__module__, "function": function.__name__, "arguments": [str(folder), *arguments]}
-    call |= {"environment": dict(os.environ), "log": f"{folder}.log"}
+    call |= {"environment": dict(os.environ), "log": f"{folder}.log", "result": f"{folder}.json"}
     server = nursery(prefix)
     server.stdin.write(json.dumps(call) + "\n")
     server.stdin.flush()
     code, text = server.stdout.readline(), Path(call["log"]).read_text()
     assert code == "0\n", f"exit code {code}: {text}"
-    return json.loads(text.splitlines()[-1]), text
+    return json.loads(Path(call["result"]).read_text()), text
 
 
 def steps_of(folder) -> list[int]:
