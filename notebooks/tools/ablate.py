@@ -85,6 +85,15 @@ STUDIES = {
         "constant learning rate": {"--schedule": None},
         "batch 32": {"--batch": "32"},
         "rooms halved": {"--rooms": "400"},
+        "no detail": {"--detail": "off"},
+        "plain difference": {"--detail": "raw"},
+        "no skips": {"--no-skips": "", "--detail": "on"},
+        "width 0.25": {"--width": "0.25"},
+        "without Dice": {"--mask-loss": "bce=1 ssim=1 cut=0.5"},
+        "without cut": {"--mask-loss": "bce=1 ssim=1 dice=1"},
+        "uncertainty weighting": {"--uncertainty": ""},
+        "stem 3x3": {"--stem": "3x3"},
+        "width 1": {"--width": None},
     },
 }
 TEST = "--size 80 --gap tripod --count 400 --no-baselines"
