@@ -21,10 +21,9 @@ import numpy as np
 import pyoidn
 from PIL import Image
 
-# llvm is three times faster; scalar needs nothing installed.
-mi.set_variant("llvm_ad_rgb" if "DRJIT_LIBLLVM_PATH" in os.environ else "scalar_rgb")
-if mi.variant() == "scalar_rgb":
+if "DRJIT_LIBLLVM_PATH" not in os.environ:
     raise SystemExit("libLLVM 19 was not found: install Debian's libllvm19 or set DRJIT_LIBLLVM_PATH (see README.md).")
+mi.set_variant("llvm_ad_rgb")
 
 DATA = Path(__file__).resolve().parents[1]
 EYE_HEIGHT = 1.5
@@ -197,6 +196,12 @@ def save_image(path, array, **options):
     beside = path.with_name(".part-" + path.name)
     Image.fromarray(array).save(beside, **options)
     os.replace(beside, path)
+
+
+def listed(path, kind):
+    """What a manifest lists already, {name: entry}: a run that makes a part of it anew must not lose the rest."""
+    path = Path(path)
+    return {entry["name"]: entry for entry in json.loads(path.read_text())[kind]} if path.is_file() else {}
 
 
 def save_json(path, content):

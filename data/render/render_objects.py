@@ -20,6 +20,7 @@ from common import (
     EYE_HEIGHT,
     cast,
     generator,
+    listed,
     mi,
     orbit_sensor,
     path_trace,
@@ -84,9 +85,14 @@ def union(frames):
     }
 
 
-def shadow_frame(model, turns, distance):
+def shadow_reach(model):
+    """How far from its middle an object's shadow may lie on the floor, metres."""
+    return 0.5 * np.hypot(model.size[0], model.size[2]) + 0.15 + 0.25 * min(1.2, model.size[1])
+
+
+def shadow_frame(model, distance):
     """A window around the footprint, with a margin on the floor for the shadow, in steps of SHADOW_STEP pixels."""
-    reach = 0.5 * np.hypot(model.size[0], model.size[2]) + 0.15 + 0.25 * min(1.2, model.size[1])
+    reach = shadow_reach(model)
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     near = max(0.6, distance - reach)
     ring = np.stack([reach * np.cos(angle), 0 * angle, np.minimum(-near, -distance + reach * np.sin(angle))], 1)
@@ -196,11 +202,10 @@ def render_object(job, index, furniture, samples, out):
     slug = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
     name = f"{job['split']}_{index:03d}_{slug}"
     turns = yaws(name, job["kind"])
-    reach = 0.5 * np.hypot(model.size[0], model.size[2]) + 0.15 + 0.25 * min(1.2, model.size[1])
     rows, entry_rows = [], []
     for d in DISTANCES:
         frame = union([frame_of(model.vertices(y, d), CUTOUT_FOCAL) for y in turns])
-        entry_rows.append({"distance": d, "frame": frame, "shadow": shadow_frame(model, turns, d)})
+        entry_rows.append({"distance": d, "frame": frame, "shadow": shadow_frame(model, d)})
     entry = {
         "name": name,
         "split": job["split"],
@@ -219,7 +224,7 @@ def render_object(job, index, furniture, samples, out):
     scene = mi.load_dict({"type": "scene", **model.shapes(0, 0), "light": {"type": "envmap", "bitmap": mi.Bitmap(sky)}})
     for row in entry_rows:
         colors, reliefs = views(scene, turns, row["distance"], row["frame"], samples)
-        shades = shadow(scene, row["shadow"], sky, turns, row["distance"], reach, name)
+        shades = shadow(scene, row["shadow"], sky, turns, row["distance"], shadow_reach(model), name)
         rows.append(
             [
                 (c, np.uint16(np.round(r * 1000) + 32768), np.uint8(np.round(255 * s)))
@@ -233,6 +238,12 @@ def render_object(job, index, furniture, samples, out):
     return entry
 
 
+def split_and_index(name):
+    """train_007_oak_chair -> ("train", 7)."""
+    split, index, _ = name.split("_", 2)
+    return split, int(index)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--furniture", default=str(FURNITURE), help="folder with the .sh3f libraries")
@@ -243,15 +254,18 @@ def main():
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     jobs = json.loads((Path(__file__).parent / "selection.json").read_text())
-    entries, start, counts = [], time.time(), {}
+    entries, start, counts, place = listed(out / "objects.json", "objects"), time.time(), {}, {}
     for position, job in enumerate(jobs):
         index = counts.get(job["split"], 0)
         counts[job["split"]] = index + 1
+        place[job["split"], index] = position
         if args.only and position not in args.only:
             continue
-        entries.append(render_object(job, index, args.furniture, args.samples, out))
-        save_json(out / "objects.json", {"focal": CUTOUT_FOCAL, "eye_height": EYE_HEIGHT, "objects": entries})
-        print(f"{entries[-1]['name']} {time.time() - start:.0f} s", flush=True)
+        entry = render_object(job, index, args.furniture, args.samples, out)
+        entries[entry["name"]] = entry
+        ordered = sorted(entries.values(), key=lambda entry: place.get(split_and_index(entry["name"]), len(jobs)))
+        save_json(out / "objects.json", {"focal": CUTOUT_FOCAL, "eye_height": EYE_HEIGHT, "objects": ordered})
+        print(f"{entry['name']} {time.time() - start:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from common import (
     cast,
     depth_png,
     generator,
+    listed,
     path_trace,
     pixel_rays,
     save_image,
@@ -61,9 +62,15 @@ def main():
     parser.add_argument("--only", help="split:first:last", default=None)
     parser.add_argument("--out", default=str(DATA / "rooms"))
     args = parser.parse_args()
-    out, entries, start, done = Path(args.out), [], time.time(), 0
+    out, start, done = Path(args.out), time.time(), 0
     out.mkdir(parents=True, exist_ok=True)
     jobs = [(split, i) for split, n in COUNTS.items() for i in range(n)]
+    order, entries = [f"room_{split}_{i:03d}" for split, i in jobs], listed(out / "rooms.json", "rooms")
+
+    def save():
+        head = {"width": ROOM_WIDTH, "height": ROOM_HEIGHT, "focal": FOCAL, "eye_height": EYE_HEIGHT}
+        save_json(out / "rooms.json", head | {"rooms": [entries[name] for name in order if name in entries]})
+
     if args.only:
         split, first, last = args.only.split(":")
         jobs = [(split, i) for i in range(int(first), int(last))]
@@ -77,23 +84,11 @@ def main():
             save_image(out / f"{name}_depth.png", depth_png(depth), optimize=True)
             save_image(out / f"{name}.webp", exposure(name, radiance)(radiance), quality=95, method=6)
             done += 1
-        entries.append(room.entry(split))
+        entries[name] = room.entry(split)
         if done % 10 == 1 or i + 1 == COUNTS[split]:
-            save_json(
-                out / "rooms.json",
-                {
-                    "width": ROOM_WIDTH,
-                    "height": ROOM_HEIGHT,
-                    "focal": FOCAL,
-                    "eye_height": EYE_HEIGHT,
-                    "rooms": entries,
-                },
-            )
+            save()
         print(f"{name} {time.time() - start:.0f} s", flush=True)
-    save_json(
-        out / "rooms.json",
-        {"width": ROOM_WIDTH, "height": ROOM_HEIGHT, "focal": FOCAL, "eye_height": EYE_HEIGHT, "rooms": entries},
-    )
+    save()
 
 
 if __name__ == "__main__":

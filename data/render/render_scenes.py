@@ -25,6 +25,7 @@ from common import (
     cast,
     depth_png,
     generator,
+    listed,
     mi,
     path_trace,
     pixel_rays,
@@ -106,7 +107,7 @@ def truth(room, empty, model, yaw, distance, azimuth):
     return coverage, np.where(coverage > 0.5, middle, center)
 
 
-def candidates(kind, count, splits):
+def candidates(kind, count, splits, furniture):
     """Yields (index, room, its scene, model, entry, yaw, distance, azimuth), the same every time."""
     pairs = {s: catalogue_of_splits(s) for s in splits}
     rooms = {"train": 400, "val": 40, "test": 60}  # the first ones: what the fixtures and scenes were drawn from
@@ -117,7 +118,7 @@ def candidates(kind, count, splits):
             name = f"room_{split}_{int(r.integers(rooms[split])):03d}"
             entry, job = pairs[split][(i // len(splits) * 7 + int(r.integers(3))) % len(pairs[split])]
             room, empty, _ = find_room(name)
-            model = Model(candidates.furniture, job["library"], job["number"])
+            model = Model(furniture, job["library"], job["number"])
             found = place(r, room, model, entry["yaws"], exact=kind == "pose")
             if found is None:
                 continue
@@ -127,11 +128,11 @@ def candidates(kind, count, splits):
                 break
 
 
-def render_scenes(out):
+def render_scenes(out, furniture):
     out.mkdir(parents=True, exist_ok=True)
-    entries, start = [], time.time()
+    entries, start = listed(out / "scenes.json", "scenes"), time.time()
     for i, room_name, room, empty, model, entry, (yaw, distance, azimuth), coverage, depth in candidates(
-        "scene", COUNT, ["test"]
+        "scene", COUNT, ["test"], furniture
     ):
         name = f"scene_{i:03d}"
         if not (out / f"{name}.webp").exists():  # written last
@@ -145,25 +146,23 @@ def render_scenes(out):
             save_image(out / f"{name}_depth.png", depth_png(depth), optimize=True)
             save_image(out / f"{name}_background.webp", expose(bare), lossless=True, method=6)
             save_image(out / f"{name}.webp", expose(full), lossless=True, method=6)
-        entries.append(
-            {
-                "name": name,
-                "room": room_name,
-                "object": entry["name"],
-                "yaw": yaw,
-                "distance": distance,
-                "azimuth": azimuth,
-            }
-        )
-        save_json(out / "scenes.json", {"scenes": entries})
+        entries[name] = {
+            "name": name,
+            "room": room_name,
+            "object": entry["name"],
+            "yaw": yaw,
+            "distance": distance,
+            "azimuth": azimuth,
+        }
+        save_json(out / "scenes.json", {"scenes": [entries[name] for name in sorted(entries)]})
         print(f"{name} {room_name} {entry['name']} {distance} m {time.time() - start:.0f} s", flush=True)
 
 
-def write_poses(path):
+def write_poses(path, furniture):
     """The fixture for the composer: exact geometry only, no light."""
     rows = {k: [] for k in ("room", "object", "yaw", "distance", "azimuth", "coverage", "depth")}
     for i, room_name, _, _, _, entry, (yaw, distance, azimuth), coverage, depth in candidates(
-        "pose", POSES, ["test", "val"]
+        "pose", POSES, ["test", "val"], furniture
     ):
         values = (
             room_name,
@@ -182,10 +181,10 @@ def write_poses(path):
     path.with_suffix(".part.npz").replace(path)
 
 
-def write_cameras(path):
+def write_cameras(path, furniture):
     """The fixture for `predict(fov=, eye_height=)`: photo, empty room and depth from cameras that are not canonical."""
     rows = {k: [] for k in ("fov", "eye_height", "image", "background", "depth")}
-    scenes = candidates("camera", len(CAMERAS) * CAMERA_SCENES, ["test"])
+    scenes = candidates("camera", len(CAMERAS) * CAMERA_SCENES, ["test"], furniture)
     for i, room_name, room, empty, model, _, (yaw, distance, azimuth), _, _ in scenes:
         fov, eye_height = CAMERAS[i % len(CAMERAS)]
         focal = SIZE / 2 / math.tan(math.radians(fov / 2))
@@ -203,7 +202,7 @@ def write_cameras(path):
     path.with_suffix(".part.npz").replace(path)
 
 
-def write_examples(out):
+def write_examples(out, furniture):
     """Some of the scenes again, as two photos of a tripod: large, each with its own exposure, noise and JPEG."""
     sys.path.insert(0, str(DATA.parent))  # the package itself; it need not be installed here
     from maskdepth_utils.capture import expose as shoot
@@ -218,7 +217,7 @@ def write_examples(out):
         entry = placed[scene]
         job = jobs[entry["object"]]
         room, empty, _ = find_room(entry["room"])
-        model = Model(candidates.furniture, job["library"], job["number"])
+        model = Model(furniture, job["library"], job["number"])
         shapes = model.shapes(entry["yaw"], entry["distance"], entry["azimuth"] + room.pan)
         camera = sensor(width, height, focal, room.pitch, room.pan, EXAMPLE_SAMPLES)
         bare, _ = path_trace(empty, camera, EXAMPLE_SAMPLES, seed=7000 + number)
@@ -237,7 +236,7 @@ def write_examples(out):
         print(name, entry["room"], entry["object"], flush=True)
 
 
-def measure_light():
+def measure_light(furniture):
     """Print how bright objects are in rooms: a path-traced object is as bright as its cutout times
     the room's brightness / K; the median K over training rooms and objects, and the spread of log K."""
     sys.path.insert(0, str(DATA.parent))  # the package itself; it need not be installed here
@@ -246,7 +245,7 @@ def measure_light():
 
     found = []
     for i, room_name, room, empty, model, entry, (yaw, distance, azimuth), coverage, _ in candidates(
-        "pose", LIGHTS, ["train"]
+        "pose", LIGHTS, ["train"], furniture
     ):
         camera = sensor(SIZE, SIZE, FOCAL, room.pitch, room.pan, SAMPLES)
         bare, _ = path_trace(empty, camera, SAMPLES, seed=3000 + i)
@@ -273,17 +272,16 @@ def main():
     parser.add_argument("--light", action="store_true", help="measure how bright objects are in training rooms instead")
     parser.add_argument("--cameras", action="store_true", help="write tests/fixtures/cameras.npz instead")
     args = parser.parse_args()
-    candidates.furniture = args.furniture
     if args.examples:
-        write_examples(DATA / "examples")
+        write_examples(DATA / "examples", args.furniture)
     elif args.cameras:
-        write_cameras(DATA.parent / "tests" / "fixtures" / "cameras.npz")
+        write_cameras(DATA.parent / "tests" / "fixtures" / "cameras.npz", args.furniture)
     elif args.light:
-        measure_light()
+        measure_light(args.furniture)
     elif args.poses:
-        write_poses(DATA.parent / "tests" / "fixtures" / "poses.npz")
+        write_poses(DATA.parent / "tests" / "fixtures" / "poses.npz", args.furniture)
     else:
-        render_scenes(Path(args.out))
+        render_scenes(Path(args.out), args.furniture)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ class Room:
         self.shapes[f"shape{self.count:03d}"] = shape
         self.count += 1
 
-    def material(self, color, roughness=0.6, tile=None, lengths=(1, 1), specular=0.5):
+    def material(self, color, roughness=0.6, lengths=(1, 1), specular=0.5):
         """`color`: linear RGB, or a (bitmap, tile metres) pair stretched over a surface of `lengths` metres."""
         if isinstance(color, tuple):
             bitmap, tile = color
@@ -374,11 +374,9 @@ class Room:
                 self.used[wall].append((s, s + width))
                 edge = np.full(3, r.choice([0.05, 0.4, 0.8]))
                 self.wall_box(wall, s, s + width, y, y + height, 0.02, edge)
-                face = np.full(3, 0.85) if width > 1 and r.random() < 0.6 else (textures.picture(r), 10.0)
-                kw = dict(color=face, roughness=0.3)
-                if isinstance(face, tuple):
-                    kw["color"] = (face[0], 2 * width / 2)
-                self.wall_quad(wall, s + width / 2, y + height / 2, width / 2 - 0.02, height / 2 - 0.02, 0.022, **kw)
+                face = np.full(3, 0.85) if width > 1 and r.random() < 0.6 else (textures.picture(r), width)
+                half = width / 2 - 0.02, height / 2 - 0.02
+                self.wall_quad(wall, s + width / 2, y + height / 2, *half, 0.022, color=face, roughness=0.3)
             if r.random() < 0.5:
                 s, y = r.uniform(lo + 0.1, hi - 0.2), r.uniform(0.25, 1.2)
                 self.wall_box(wall, s, s + 0.09, y, y + 0.09, 0.012, np.full(3, 0.85))

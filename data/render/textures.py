@@ -34,7 +34,6 @@ def planks(rng, size=512):
     base = base * rng.uniform(0.85, 1.15, 3)
     columns = int(rng.choice([8, 10, 13, 16]))
     u = np.arange(size) * columns // size
-    out = np.empty((size, size, 3))
     grain = noise(rng, size, 6, stretch=(8, 1))
     contrast, variety = rng.uniform(0.04, 0.16), rng.uniform(0.04, 0.18)
     shade = np.zeros((size, size))
