@@ -18,4 +18,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted(__all__ + ["__version__"])
+    return sorted({*globals(), *__all__})

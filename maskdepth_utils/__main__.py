@@ -32,13 +32,20 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def weight(text: str) -> tuple[str, float]:
-    """argparse type: name=number."""
-    name, _, value = text.partition("=")
-    try:
-        return name, float(value)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected TERM=WEIGHT, such as ssim=1; found {text}") from None
+def weight_of(*terms: str):
+    """An argparse type: name=number, the name one of `terms`."""
+
+    def weight(text: str) -> tuple[str, float]:
+        name, _, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected TERM=WEIGHT, such as ssim=1; found {text}") from None
+        if name not in terms:
+            raise argparse.ArgumentTypeError(f"expected one of {', '.join(terms)}; found {name}")
+        return name, number
+
+    return weight
 
 
 def make_parser() -> Parser:
@@ -118,12 +125,18 @@ def add_train_options(add, group) -> None:
     add(
         "--mask-loss",
         nargs="+",
-        type=weight,
+        type=weight_of("bce", "ssim", "dice", "cut"),
         metavar="TERM=WEIGHT",
         help="weights of bce, ssim, dice, cut (1 1 0 0)",
     )
     add("--mask-ssim-on", choices=("probability", "logits"), help="logits: the 2020 project's mistake")
-    add("--depth-loss", nargs="+", type=weight, metavar="TERM=WEIGHT", help="of l1, edge, ssim, log (1 1 1 0)")
+    add(
+        "--depth-loss",
+        nargs="+",
+        type=weight_of("l1", "edge", "ssim", "log"),
+        metavar="TERM=WEIGHT",
+        help="of l1, edge, ssim, log (1 1 1 0)",
+    )
     add("--uncertainty", action="store_true", help="learn how mask and depth loss are weighted")
     add(
         "--precision",

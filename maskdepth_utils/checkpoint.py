@@ -191,6 +191,12 @@ def write_run(
     return final
 
 
+def sync_file(path) -> None:
+    """Force a file's content to the disk: what is renamed to its last name must be there already."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Force a folder's list of names to the disk, where the system can (Windows cannot open folders)."""
     if hasattr(os, "O_DIRECTORY"):
@@ -220,8 +226,8 @@ def newest_step(folder) -> int:
     return int(found[0].name.removeprefix("step-")) if found else 0
 
 
-def read_run(folder) -> tuple[dict, dict, dict] | None:
-    """The newest whole checkpoint of a run: (state, model tensors, optimizer tensors); None if there is none.
+def newest_whole(folder) -> Path | None:
+    """A run's newest checkpoint whose files are what was written; None if there is none at all.
 
     A damaged one is passed over, with a printed note, for the one before it. Raises CheckpointError if all
     are damaged.
@@ -229,21 +235,31 @@ def read_run(folder) -> tuple[dict, dict, dict] | None:
     problems = []
     for checkpoint in list_run(folder):
         try:
-            state = json.loads((checkpoint / "state.json").read_text())
-            for name, expected in state["sha256"].items():
+            for name, expected in json.loads((checkpoint / "state.json").read_text())["sha256"].items():
                 if hashlib.sha256((checkpoint / name).read_bytes()).hexdigest() != expected:
                     raise ValueError(f"{name} is not what was written")
-            model_tensors, _ = read_weights(checkpoint / "model.safetensors")
-            optimizer_tensors, _ = read_weights(checkpoint / "optimizer.safetensors")
-        except (OSError, ValueError, KeyError, CheckpointError) as error:
+        except (OSError, ValueError, KeyError) as error:
             problems.append(f"{checkpoint} is damaged ({error})")
             continue
         for problem in problems:
             print(f"{problem}; going on from {checkpoint.name}")
-        return state, model_tensors, optimizer_tensors
+        return checkpoint
     if problems:
         raise CheckpointError("; ".join(problems) + ". Start over with resume=False, or in another folder")
     return None
+
+
+def read_run(folder) -> tuple[dict, dict, dict] | None:
+    """A run's newest whole checkpoint: (state, model tensors, optimizer tensors); None if there is none.
+
+    Damaged ones: as `newest_whole`.
+    """
+    checkpoint = newest_whole(folder)
+    if checkpoint is None:
+        return None
+    model_tensors, _ = read_weights(checkpoint / "model.safetensors")
+    optimizer_tensors, _ = read_weights(checkpoint / "optimizer.safetensors")
+    return json.loads((checkpoint / "state.json").read_text()), model_tensors, optimizer_tensors
 
 
 def optimizer_to_tensors(optimizer) -> tuple[dict, dict]:

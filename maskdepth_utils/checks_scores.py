@@ -46,7 +46,7 @@ def check_delta(my_delta):
     }
     for where, (a, b, region) in cases.items():
         found = ask(my_delta, a, b, region, where=where)
-        expected = metrics.delta(a, b, 1.25, region)
+        expected = metrics.delta(a, b, region)
         area = region.sum((1, 2, 3))
 
         def share(good):

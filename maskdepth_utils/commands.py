@@ -40,7 +40,7 @@ def train(options) -> dict:
         loss=functools.partial(mask_and_depth_loss, **weights) if weights else mask_and_depth_loss,
         weighting=UncertaintyWeighting() if options.uncertainty else None,
         lr=options.lr,
-        lr_factors={models.FULL_SIZE: options.full_size_lr} if options.full_size_lr else None,
+        lr_factors=None if options.full_size_lr is None else {models.FULL_SIZE: options.full_size_lr},
         momentum=options.momentum,
         weight_decay=options.weight_decay,
         optimizer=options.optimizer,
@@ -74,8 +74,15 @@ def training_samples(options) -> MaskDepthDataset:
 def new_network(options):
     """The network that the options describe, with its first random (or ImageNet's) weights."""
     if options.network == "MaskNet":
-        return models.MaskNet(**({"width": int(options.width)} if options.width else {}))
-    arguments = {"width": options.width} if options.width else {}
+        others = {"--imagenet": options.imagenet, "--no-skips": options.no_skips, "--detail": options.detail,
+                  "--stem": options.stem != "7x7", "--tasks": options.tasks != list(models.TASKS),
+                  "--full-size-lr": options.full_size_lr, "--depth-loss": options.depth_loss}  # fmt: skip
+        if unfit := [name for name, given in others.items() if given]:
+            raise ValueError(f"{', '.join(unfit)}: for MaskDepthNet only, found with --network MaskNet")
+        if options.width is not None and options.width % 1:
+            raise ValueError(f"--width: expected MaskNet's channels, a whole number; found {options.width:g}")
+        return models.MaskNet(**({} if options.width is None else {"width": int(options.width)}))
+    arguments = {} if options.width is None else {"width": options.width}
     arguments |= {"detail": {"on": True, "off": False, "raw": "raw"}[options.detail]} if options.detail else {}
     arguments |= {"stem": options.stem, "tasks": options.tasks, "weights": "DEFAULT" if options.imagenet else None}
     return models.MaskDepthNet(skips=not options.no_skips, **arguments)

@@ -29,7 +29,7 @@ class WithRoomDepth(Dataset):
 
     def __getitem__(self, index):
         shot = self.dataset.shot(index)
-        depth = load_room(shot.about["room"], shot.about.get("view", 0)).depth
+        depth = load_room(shot.about["room"], shot.about.get("view", 0), data=self.dataset.data).depth
         room = shot._replace(depth=np.ascontiguousarray(depth[:, ::-1]) if shot.about["flip"] else depth)
         sample = to_sample(shot, self.dataset.size)
         return sample | {"background_depth": to_sample(room, self.dataset.size)["depth"]}
@@ -72,29 +72,31 @@ def evaluate(options) -> dict:
         "size": options.size,
         "images": count,
     }
-    return about | by_region(means) | by_kind(rows[network], dataset, count)
+    return about | by_region(means) | breakdown(rows[network], dataset, count)
 
 
 def by_region(means: dict) -> dict:
     """{row: figures} as a table each for the whole image, the object's pixels and those within 3 of its outline."""
     tables = {}
-    suffixes = tuple(suffix for suffix in REGIONS.values() if suffix)
     for title, suffix in REGIONS.items():
         tables[title] = {}
         for name, row in means.items():
-            figures = {f.removesuffix(suffix): v for f, v in row.items() if f.endswith(suffix or f)}
-            figures = figures if suffix else {f: v for f, v in figures.items() if not f.endswith(suffixes)}
+            figures = {figure.removesuffix(suffix): v for figure, v in row.items() if region_of(figure) == suffix}
             if figures:
                 tables[title][name] = figures
     return {title: rows for title, rows in tables.items() if rows}
 
 
-def by_kind(figures: dict, dataset, count: int) -> dict:
+def region_of(figure: str) -> str:
+    """Which of REGIONS' suffixes a figure's name has: "rmse_object" has "_object", "rmse" has "" (the whole image)."""
+    return next((suffix for suffix in REGIONS.values() if suffix and figure.endswith(suffix)), "")
+
+
+def breakdown(figures: dict, dataset, count: int) -> dict:
     """One network's figures per image, as 95 % intervals of their means, and as means by the object's size, distance
     and kind."""
-    shots = [dataset.shot(i) for i in range(count)]
-    about = [shot.about for shot in shots]
-    share = np.array([(shot.mask > 0.5).mean() for shot in shots])
+    shots = (dataset.shot(i) for i in range(count))
+    about, share = zip(*((shot.about, (shot.mask > 0.5).mean()) for shot in shots))
     distance = np.array([one["distance"] for one in about])
     # A mask is mostly a matter of the object, depth of the room (notebook 05).
     drawn = {name: "object" if name in ("iou", "dice", "boundary_f") else "room" for name in figures}

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from .checkpoint import sync_file
 from .samples import resized
 
 ZIPS = {"background": "bg.zip", "image": "fg_bg.zip", "mask": "mask.zip", "depth": "depth.zip"}
@@ -66,6 +67,8 @@ def export(dataset, folder, indices=None, quality=95, overwrite=False, progress=
             writer.writeheader()
             writer.writerows(rows)
         size = sum(part.stat().st_size for part in parts)
+        for part in parts:
+            sync_file(part)
         for part, target in zip(parts, targets, strict=True):
             os.replace(part, target)
     except DiskFull:

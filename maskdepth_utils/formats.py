@@ -7,6 +7,7 @@ memory: nothing is decoded, but a sample takes 230 kB at 160 px. (Zip files: exp
 """
 
 import errno
+import hashlib
 import io
 import json
 import multiprocessing
@@ -25,7 +26,7 @@ from torch.utils.data import Dataset, IterableDataset
 from tqdm import tqdm
 
 from .assets import AssetError
-from .checkpoint import DISK_FULL
+from .checkpoint import DISK_FULL, sync_file
 from .export import ENDINGS, DiskFull, check_space, encode, to_arrays, to_row
 from .samples import checked_index, one_thread_in_workers
 from .zips import FIELDS, decode, stored_sample
@@ -53,6 +54,7 @@ def export_shards(dataset, folder, indices, per_shard=1000, quality=95, workers=
     if not indices or per_shard < 1:
         raise ValueError(f"expected samples and at least one in a shard, found {len(indices)} and {per_shard}")
     wanted = {"dataset": describe(dataset), "first": indices[0], "last": indices[-1], "samples": len(indices),
+              "indices": hashlib.sha256(np.asarray(indices, "<i8").tobytes()).hexdigest(),
               "per_shard": per_shard, "quality": quality}  # fmt: skip
     parts = {shard_name(number): indices[start : start + per_shard] for number, start in
              enumerate(range(0, len(indices), per_shard))}  # fmt: skip
@@ -172,7 +174,7 @@ class ShardDataset(IterableDataset):
         """One shard's samples."""
         try:
             with tarfile.open(path, "r|") as archive:  # as a stream: from front to back
-                stem, codes = None, {}
+                stem, whole, codes = None, None, {}  # whole: the last sample that had all its members
                 for member in archive:
                     name, ending = member.name.split(".", 1)
                     if name != stem:
@@ -180,6 +182,9 @@ class ShardDataset(IterableDataset):
                     codes[ending.split(".")[0]] = archive.extractfile(member).read()
                     if set(FIELDS) <= set(codes):
                         yield stored_sample({field: decode(field, codes.pop(field)) for field in FIELDS}, self.size)
+                        whole = stem
+                if stem != whole:
+                    raise ValueError(f"it ends within sample {stem}")
         except (tarfile.TarError, ValueError, EOFError) as error:
             raise AssetError(f"{path} is damaged: {error}. Export it again.") from error
 
@@ -208,6 +213,8 @@ def export_arrays(dataset, folder, indices, overwrite=False, progress=True):
             for field, array in to_arrays(dataset.shot(index), size).items():
                 arrays[field][row] = array
         del arrays  # written out
+        for part in parts.values():
+            sync_file(part)
         for field, part in parts.items():
             os.replace(part, targets[field])
     finally:

@@ -81,13 +81,13 @@ def load_network(path) -> tuple:
 
 
 def read_network(path) -> tuple:
-    """(a network's tensors, metadata, their file) from a file or the newest checkpoint in a run's folder."""
+    """(a network's tensors, metadata, their file) from a file or the newest whole checkpoint in a run's folder."""
     path = Path(path)
     if path.is_dir():
-        found = checkpoint.list_run(path)
-        if not found:
+        newest = checkpoint.newest_whole(path)
+        if newest is None:
             raise CheckpointError(f"{path}: no checkpoint of a run in this folder")
-        path = found[0] / "model.safetensors"
+        path = newest / "model.safetensors"
     tensors, metadata = checkpoint.read_weights(path)
     return {name: tensor for name, tensor in tensors.items() if not name.startswith("loss.")}, metadata, path
 

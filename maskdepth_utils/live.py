@@ -122,6 +122,9 @@ class Played:
 def play(scene: Built, predictor, threshold: float = 0.5, baseline: DifferenceThreshold | None = None) -> Played:
     """Predict. threshold: on the network's probability; baseline: whose mask stands beside it."""
     mask, depth = predictor.predict(scene.image, scene.background)
+    if mask is None or depth is None:
+        raise ValueError("play: expected a network that predicts mask and depth, found one without the "
+                         f"{'mask' if mask is None else 'depth'}")  # fmt: skip
     pair = (torch.from_numpy(x).permute(2, 0, 1)[None] / 255 for x in (scene.image, scene.background))
     rough = (baseline or DifferenceThreshold(0.1))(*pair)[0][0, 0].numpy()
     truth, found, other = (torch.from_numpy(np.float32(x))[None, None] for x in (scene.mask, mask > threshold, rough))

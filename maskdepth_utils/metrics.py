@@ -107,7 +107,7 @@ def log10(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor
     return _mean((depth.log10() - target.log10()).abs(), region)
 
 
-def delta(depth: Tensor, target: Tensor, threshold: float = 1.25, region: Tensor | None = None) -> Tensor:
+def delta(depth: Tensor, target: Tensor, region: Tensor | None = None, *, threshold: float = 1.25) -> Tensor:
     """Share of pixels whose depth is right within the factor `threshold`, (N,) in [0, 1]; 1.25, 1.25**2 and
     1.25**3 are usual. Both depths are clipped at MINIMUM_DEPTH."""
     depth, target = (x.clamp(min=MINIMUM_DEPTH) for x in _floats(depth, target))
@@ -188,7 +188,7 @@ def measure(sample: dict, mask: Tensor | None, depth: Tensor | None) -> dict[str
             error = rmse(depth, truth, region)
             figures |= {f"rmse{name}": error, f"rmse_metres{name}": 10 * error}
             figures |= {f"abs_rel{name}": abs_rel(depth, truth, region), f"log10{name}": log10(depth, truth, region)}
-            figures |= {f"delta{i}{name}": delta(depth, truth, 1.25**i, region) for i in (1, 2, 3)}
+            figures |= {f"delta{i}{name}": delta(depth, truth, region, threshold=1.25**i) for i in (1, 2, 3)}
         figures |= {"ssim": similarity(depth, truth), "spread": spread(depth, truth)}
     return figures
 

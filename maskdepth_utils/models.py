@@ -52,6 +52,8 @@ class MaskNet(nn.Module):
 
     def __init__(self, width: int = 32):
         super().__init__()
+        if width < 1:
+            raise ValueError(f"width: expected at least one channel, found {width}")
         self.arguments = {"width": width}  # a checkpoint keeps them, to build the same network again
         self.down = nn.Sequential(
             nn.Conv2d(6, width, 3, stride=2, padding=1), nn.ReLU(), nn.BatchNorm2d(width),
@@ -61,7 +63,7 @@ class MaskNet(nn.Module):
             nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.ReLU(),
             nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.ReLU(),
         )  # fmt: skip
-        # A kernel twice the stride: neighbouring patches overlap and blend, where an 4x4 kernel would leave a
+        # A kernel twice the stride: neighbouring patches overlap and blend, where a 4x4 kernel would leave a
         # grid of seams.
         self.head = nn.ConvTranspose2d(2 * width, 1, kernel_size=8, stride=4, padding=2)
 
@@ -227,6 +229,8 @@ class MaskDepthNet(nn.Module):
             raise ValueError(f'weights: expected None or "DEFAULT" (ImageNet), found {weights!r}')
         if weights and width != 1:
             raise ValueError(f"weights: ImageNet's fit width=1 only, found width={width}; use weights=None")
+        if not width > 0:
+            raise ValueError(f"width: expected a factor above 0, found {width}")
         if detail not in (None, True, False, "raw"):
             raise ValueError(f'detail: expected True, False, None or "raw", found {detail!r}')
         # A checkpoint keeps these, to build the same network again; it brings its own weights.

@@ -1,5 +1,6 @@
 """The network as an ONNX file, which other languages and runtimes can run. Used in notebook 05."""
 
+import copy
 from pathlib import Path
 
 import torch
@@ -25,9 +26,13 @@ class Deployed(nn.Module):
         self.model = model
 
     def forward(self, image, background):
+        return tuple(self.named(image, background).values())
+
+    def named(self, image, background) -> dict:
+        """The outputs that the network has, by name."""
         logits, depth = split(self.model(image, background))
-        outputs = [] if logits is None else [logits.sigmoid()]
-        return tuple(outputs + ([] if depth is None else [depth * MAX_DEPTH]))
+        outputs = {} if logits is None else {"mask": logits.sigmoid()}
+        return outputs if depth is None else outputs | {"depth": depth * MAX_DEPTH}
 
 
 def write_onnx(predictor, path) -> dict:
@@ -44,10 +49,10 @@ def write_onnx(predictor, path) -> dict:
         raise OnnxError(f"{error.name} is not installed: pip install onnxruntime onnxscript") from error
     if not hasattr(torch.export.Dim, "DYNAMIC"):
         raise OnnxError(f"export to ONNX: expected PyTorch 2.6 or newer, found {torch.__version__}")
-    model = Deployed(predictor.model.cpu().float()).eval()
+    model = Deployed(copy.deepcopy(predictor.model).cpu().float()).eval()  # a copy: the predictor stays as it is
     # Sizes that no layer could mistake for a constant of the network.
     example = tuple(torch.rand(2, 3, 160, 192) for _ in range(2))
-    names = ["mask", "depth"] if len(model(*example)) == 2 else ["mask"]
+    names = list(model.named(*example))
     free = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     program = torch.onnx.export(
         model, example, dynamo=True, verbose=False, input_names=["image", "background"], output_names=names,

@@ -23,7 +23,7 @@ def read_picture(picture, name: str) -> np.ndarray:
     if isinstance(picture, str | Path):
         picture = _open(Path(picture), name)
     if isinstance(picture, Image.Image):
-        picture = np.asarray(_to_rgb(picture, name))
+        picture = np.asarray(_to_rgb(ImageOps.exif_transpose(picture), name))
     if not isinstance(picture, np.ndarray):
         raise TypeError(f"{name}: expected a uint8 array, a Pillow image or a path, found {type(picture).__name__}")
     if picture.ndim != 3 or picture.shape[2] != 3:
@@ -39,9 +39,8 @@ def _open(path: Path, name: str) -> Image.Image:
     if not path.is_file():
         raise FileNotFoundError(f"{name}: no such file: {path}")
     try:
-        with Image.open(path) as opened:
-            picture = ImageOps.exif_transpose(opened)
-            picture.load()
+        with Image.open(path) as picture:
+            picture.load()  # its file can be closed after that
             return picture
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name}: {path} is no picture that can be read, or damaged ({error})") from error

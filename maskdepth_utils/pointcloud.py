@@ -23,6 +23,7 @@ from PIL import Image
 
 from . import plots
 from .cameras import FOV, IMAGE_SIZE, camera_rotation
+from .checkpoint import write_file
 
 MIME = "application/vnd.plotly.v1+json"  # what JupyterLab, Notebook 7 and VS Code draw without a widget
 MOST = IMAGE_SIZE**2  # points of a cloud: a canonical picture's, one for each pixel
@@ -193,7 +194,7 @@ class View:
     def save(self, path) -> Path:
         """Write a page that draws the 3D view in any browser and needs no network (5 MB: plotly is in it)."""
         path = Path(path)
-        path.write_text(self.figure().to_html(include_plotlyjs=True), encoding="utf8")
+        write_file(path, self.figure().to_html(include_plotlyjs=True).encode())
         return path
 
     def _repr_mimebundle_(self, include=None, exclude=None):

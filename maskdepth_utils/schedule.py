@@ -13,7 +13,7 @@ import torch
 @functools.lru_cache(maxsize=2)
 def permutation(length: int, seed: int, epoch: int) -> torch.Tensor:
     """The order of all samples in one epoch."""
-    return torch.randperm(length, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+    return torch.randperm(length, generator=torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63))
 
 
 def batch_indices(step: int, batch: int, length: int, seed: int) -> list[int]:

@@ -14,6 +14,7 @@ from . import plots
 from .assets import data_dir
 
 LEVEL = 0.95  # of all intervals here
+LINES = ("--", ":", "-.")  # of the baselines in `show_points`
 # figure -> (what to call it, the direction that is better: 1 more, -1 less, 0 neither)
 FIGURES = {
     "rmse": ("depth RMSE, 0 to 1\n(lower is better)", -1), "rmse_object": ("RMSE on the object\n(lower is better)", -1),
@@ -111,6 +112,8 @@ def show_points(rows: dict[str, dict[int, dict]], figures, base: str | None = No
     rows: {row: {seed: figures}}. With `base`, the paired differences to that row instead, and a line at 0.
     baselines: {name: figures}, drawn as vertical lines. Returns the Figure.
     """
+    if len(baselines or {}) > len(LINES):
+        raise ValueError(f"baselines: expected at most {len(LINES)}, found {len(baselines)}")
     names = [row for row in rows if row != base]
     legend = 0.35 if baselines else 0.0
     width = 2.4 + 1.7 * len(figures)
@@ -123,7 +126,7 @@ def show_points(rows: dict[str, dict[int, dict]], figures, base: str | None = No
                 _draw_row(axis, line, paired(runs, rows[base], key) if base else [run[key] for run in runs.values()])
             if base:
                 axis.axvline(0, color="black", linewidth=1)
-            for (name, values), style in zip((baselines or {}).items(), ("--", ":"), strict=False):
+            for (name, values), style in zip((baselines or {}).items(), LINES, strict=False):
                 if key in values:
                     axis.axvline(values[key], color="black", linestyle=style, linewidth=1.3, label=name)
             axis.set_yticks(range(len(names)), names if axis is axes[0, 0] else [""] * len(names))

@@ -127,6 +127,13 @@ def fit(
     """
     if (steps is None) == (samples is None):
         raise ValueError("how long to train: give either steps= or samples=")
+    counts = {"batch": batch, "log_every": log_every, "val_samples": val_samples, "samples": samples, "steps": steps}
+    counts |= {} if val is None else {"val (its second part)": val[1]}
+    for name, number in counts.items():
+        if number is not None and (number != int(number) or number < 1):
+            raise ValueError(f"{name}: expected a whole number above 0, found {number}")
+    if not len(dataset):
+        raise ValueError("dataset: expected samples, found none")
     steps = math.ceil(samples / batch) if steps is None else steps
     started = time.monotonic()
     device = parallel.own_device(choose_device(device))
@@ -171,14 +178,14 @@ def fit(
         bar, usage = progress_bar(progress, steps, state["step"]), Usage(device)
         for step in range(state["step"], steps):
             before = time.perf_counter()
-            samples = {name: tensor.to(device, non_blocking=True) for name, tensor in next(batches).items()}
+            batch_samples = {name: tensor.to(device, non_blocking=True) for name, tensor in next(batches).items()}
             loaded = time.perf_counter()
 
-            torch.manual_seed(seed * 1_000_003 + step)  # for networks with dropout
+            torch.manual_seed((seed * 1_000_003 + step) % 2**63)  # for networks with dropout
             rate = lr * schedule_factor(schedule, step / steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["factor"]
-            _, terms, total = forward(network, samples, loss, weighting, device, dtype)
+            _, terms, total = forward(network, batch_samples, loss, weighting, device, dtype)
             optimizer.zero_grad()
             scaler.scale(total).backward()
             parallel.average_gradients(parameter for part in learning for parameter in part.parameters())
@@ -214,7 +221,7 @@ def fit(
             ending = last or parallel.any_of(bool(stop["reason"]), device)
             if out is not None and (ending or time.monotonic() - run.saved > save_minutes * 60):
                 check_finite(state)
-                run.save(size=samples["image"].shape[-1])
+                run.save(size=batch_samples["image"].shape[-1])
             if ending:
                 stop["reason"] = stop["reason"] or "Stopped by another process"
                 break

@@ -26,7 +26,9 @@ class Usage:
         found = {"memory_mb": memory_mb(), "cpu_cores": used / max(self.moment - moment, 1e-9)}
         if self.device.type == "cuda":
             found["gpu_memory_mb"] = torch.cuda.max_memory_allocated(self.device) / 1e6
-            with contextlib.suppress(ImportError, RuntimeError):
+            # Some GPUs (virtual, partitioned, Jetson) do not tell, and NVIDIA's library has an error of its own
+            # for that: no figure is worth a training.
+            with contextlib.suppress(Exception):
                 found["gpu_percent"] = float(torch.cuda.utilization(self.device))
         return found
 

@@ -98,7 +98,10 @@ def still(tiles: Tiles, count: int = 4) -> bytes:
     shown = [(name, image.value) for name, image in tiles.images.items() if image.value][:count]
     with plots.panels(1, max(1, len(shown)), width=9.6) as (figure, axes):
         for axis, (name, value) in zip(axes[0], shown, strict=False):
-            plots.draw_picture(axis, np.asarray(Image.open(io.BytesIO(value)).convert("RGB")), tiles.captions[name][0])
+            picture = Image.open(io.BytesIO(value)).convert("RGBA")
+            paper = Image.new("RGBA", picture.size, "white")  # a cutout lies on the page, as in a browser
+            picture = np.asarray(Image.alpha_composite(paper, picture).convert("RGB"))
+            plots.draw_picture(axis, picture, tiles.captions[name][0])
     return plots.to_png(figure, dpi=80)
 
 

@@ -9,7 +9,7 @@ import io
 
 import ipywidgets as w
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from . import plots
 from .align import align as align_pictures
@@ -41,8 +41,7 @@ PHOTOS = {
     "depth": ("Depth", "bright is near"),
     "cutout": ("Cutout", "the object alone"),
 }
-
-
+OWN = "your own scene"
 GROUPS = {
     "Scene": ("room", "object", "yaw", "azimuth", "distance", "flip", "shadow", "gloss"),
     "Gap between the two shots": ("gap", "seed", "light", "noise", "compression", "motion"),
@@ -96,27 +95,36 @@ def composer(split: str = "test", **start) -> w.VBox:
 def playground(predictor, split: str = "test", baseline=None, **start) -> w.VBox:
     """The same scene with the network's prediction, the difference threshold's, and both scores.
 
-    predictor: of `load_pretrained`; baseline: a fitted `DifferenceThreshold`. Choosing one of `live.BREAK_IT` sets all
-    of its controls. Notebook 07.
+    predictor: of `load_pretrained`; baseline: a fitted `DifferenceThreshold`. Choosing one of `live.BREAK_IT` (test
+    rooms and objects only) sets all of its controls. Notebook 07.
     """
     chosen, tiles, note = controls(split), Tiles(PLAYED), w.HTML()
-    extra = {
-        "preset": dropdown("break it", BREAK_IT),
-        "threshold": slider("mask above", 0.5, 0.02, 0.98, 0.02),
-    }
+    presets = BREAK_IT if split == "test" else {}  # they are made of test rooms and test objects
+    extra = {"preset": dropdown("break it", [*presets, OWN])} if presets else {}
+    extra["threshold"] = slider("mask above", 0.5, 0.02, 0.98, 0.02)
 
     def update(change=None):
+        if change is not None and change["owner"] is extra.get("preset"):
+            if change["new"] in presets and presets[change["new"]] != setup_of(chosen):
+                box.set(**dataclasses.asdict(presets[change["new"]]))
+            return
         with reported(note):
-            scene = build(setup_of(chosen))
+            setup = setup_of(chosen)
+            if presets:  # a slider that was moved makes the scene one's own
+                extra["preset"].value = next((name for name, one in presets.items() if one == setup), OWN)
+            scene = build(setup)
             played = play(scene, predictor, extra["threshold"].value, baseline)
             tiles.show(draw_play(scene, played))
             scores = " · ".join(f"{name} <b>{value:.3f}</b>" for name, value in played.scores.items())
             note.value = f"{scores}. {html.escape(scene.remark)}"
 
-    first = dataclasses.asdict(BREAK_IT[start.get("preset", extra["preset"].value)]) if split == "test" else {}
+    if presets:
+        name = start.pop("preset", next(iter(presets)))
+        if name not in presets:
+            raise ValueError(f"preset: expected one of {', '.join(presets)}; found {name!r}")
+        start = dataclasses.asdict(presets[name]) | start | {"preset": name}
     groups = {"Try this": tuple(extra)} | GROUPS
-    box = assemble(chosen | extra, first | start, update, [note, tiles.box], tiles, groups)
-    extra["preset"].observe(lambda change: box.set(**dataclasses.asdict(BREAK_IT[change["new"]])), names="value")
+    box = assemble(chosen | extra, start, update, [note, tiles.box], tiles, groups)
     return box
 
 
@@ -146,7 +154,7 @@ def own_photos(predictor, examples: dict | None = None) -> w.VBox:
             if change is not None and change["owner"] in (named["photo"], named["background"]):
                 named["example"].value = ""
             if named["example"].value:
-                pair = [Image.open(path) for path in examples[named["example"].value]]
+                pair = examples[named["example"].value]
             else:
                 pair = [uploaded(named[name], name) for name in ("photo", "background")]
             if None in pair:
@@ -193,6 +201,6 @@ def uploaded(upload: w.FileUpload, name: str):
     try:
         picture = Image.open(io.BytesIO(bytes(files[-1]["content"])))
         picture.load()
-        return ImageOps.exif_transpose(picture)
+        return picture
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name}: this file is no picture that can be read ({error})") from None

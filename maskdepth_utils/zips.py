@@ -170,9 +170,12 @@ class _Source:
     def _index(self):
         # from the vaguest to the exact, so that an exact name wins
         names = [(name.decode(), i) for i, name in enumerate(self._names.tolist())]
-        index = {Path(name).stem: i for name, i in names}
-        index.update((Path(name).name, i) for name, i in names)
-        index.update(names)
+        index = {}
+        for short in (lambda name: Path(name).stem, lambda name: Path(name).name, lambda name: name):
+            found = {}
+            for name, i in names:
+                found[short(name)] = None if short(name) in found else i  # None: several members have that name
+            index |= found
         return index
 
     def name(self, position):
@@ -185,9 +188,13 @@ class _Source:
         """Positions of the members with these names, int64 array."""
         index = self._index()
         try:
-            return np.array([index[name] for name in names], np.int64)
+            positions = [index[name] for name in names]
         except KeyError as error:
             raise AssetError(f"{self.path} has no member {error.args[0]!r}, which the labels name") from None
+        if None in positions:
+            name = list(names)[positions.index(None)]
+            raise AssetError(f"{self.path} has several members named {name!r}: the labels must name its folder, too")
+        return np.array(positions, np.int64)
 
 
 class ZipSource(_Source):

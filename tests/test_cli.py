@@ -17,8 +17,9 @@ from maskdepth_utils import checkpoint, evaluation
 from maskdepth_utils.__main__ import main
 from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.formats import ArrayDataset, ShardDataset
-from maskdepth_utils.inference import save_pretrained
+from maskdepth_utils.inference import Predictor, save_pretrained
 from maskdepth_utils.models import MaskDepthNet
+from maskdepth_utils.onnx_file import write_onnx
 
 TINY = "--size 80 --rooms 3 --batch 2 --width 0.125 --val-samples 2 --workers 0 --threads 1"
 
@@ -98,6 +99,26 @@ def test_train_takes_its_options(data, tmp_path, capsys):
     assert config["loss"]["mask"] == "{'bce': 1.0, 'ssim': 0.0, 'ssim_on': 'logits'}"
     assert config["loss"]["depth"] == "{'l1': 2.0}"
     assert config["lr"] == 0.001 and list(config["lr_factors"].values()) == [5.0]
+
+
+def test_options_that_do_not_fit_are_refused_before_anything_is_written(data, tmp_path, capsys):
+    for options, message in (
+        ("--mask-loss nonsense=1", "expected one of bce, ssim, dice, cut; found nonsense"),
+        ("--network MaskNet --imagenet --depth-loss l1=1", "--imagenet, --depth-loss: for MaskDepthNet only"),
+        ("--network MaskNet --width 0.5", "--width: expected MaskNet's channels"),
+        ("--width 0", "width: expected a factor above 0, found 0"),
+    ):
+        _, error = run(f"train --out {tmp_path / 'run'} --steps 1 {options}", capsys, code=2)
+        assert message in error and error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_full_size_layers_can_be_kept_as_they_are(data, network, tmp_path, capsys):
+    run(f"train --out {tmp_path / 'run'} --init {network} --steps 2 --full-size-lr 0 {TINY}", capsys)
+    trained, _ = checkpoint.read_weights(checkpoint.list_run(tmp_path / "run")[0] / "model.safetensors")
+    before, _ = checkpoint.read_weights(network)
+    kept = {name for name, tensor in before.items() if torch.equal(tensor.float(), trained[name])}
+    assert "detail.0.0.weight" in kept and "encoder.conv1.weight" not in kept
 
 
 def test_a_network_for_the_mask_alone(data, tmp_path, capsys):
@@ -187,7 +208,6 @@ def test_export_in_other_formats(data, tmp_path, capsys, name, reader):
     assert len(list(reader(tmp_path / name, 80))) == 3
 
 
-
 def test_export_onnx_writes_what_onnxruntime_runs(network, tmp_path, capsys):
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     if not hasattr(torch.export.Dim, "DYNAMIC"):
@@ -200,6 +220,9 @@ def test_export_onnx_writes_what_onnxruntime_runs(network, tmp_path, capsys):
         pictures = np.zeros((count, 3, height, width), np.float32)
         mask, depth = session.run(["mask", "depth"], {"image": pictures, "background": pictures})
         assert mask.shape == depth.shape == (count, 1, height, width)
+    for tasks in (["mask"], ["depth"]):
+        predictor = Predictor(MaskDepthNet(width=0.125, tasks=tasks), {}, "cpu")
+        assert write_onnx(predictor, tmp_path / "one.onnx")["outputs"] == tasks
     _, error = run("export --count 3", capsys, code=2)
     assert "expected --out DIR for samples, or --onnx FILE" in error
 
@@ -302,7 +325,7 @@ def test_a_signal_to_all_processes_saves_and_the_same_command_goes_on(data, tmp_
     command = f"train --out {tmp_path} --samples 100000 {TINY.replace('--workers 0', f'--workers {workers}')}"
     process = subprocess.Popen(
         [sys.executable, "-m", "maskdepth_utils", *command.split()],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 200
     while not list(tmp_path.glob("tensorboard/*")) and process.poll() is None and time.monotonic() < deadline:

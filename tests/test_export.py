@@ -246,6 +246,13 @@ def test_labels_that_do_not_fit_are_reported(exported):
     labels.write_text(content.replace("0000002.jpg", "0000099.jpg"))
     with pytest.raises(AssetError, match="fg_bg.zip has no member '0000099.jpg', which the labels name"):
         ZipDataset(exported)
+    labels.write_text(content)
+    with zipfile.ZipFile(exported / "fg_bg.zip", "a") as archive:
+        for folder in ("a", "b"):
+            archive.writestr(f"{folder}/0000099.jpg", b"")
+    labels.write_text(content.replace("0000002.jpg", "0000099.jpg"))
+    with pytest.raises(AssetError, match="several members named '0000099.jpg': the labels must name its folder"):
+        ZipDataset(exported)
     labels.write_text(content.replace("mask,", "masks,", 1))
     with pytest.raises(AssetError, match="no column 'mask'"):
         ZipDataset(exported)

@@ -1,5 +1,8 @@
 """Shards and arrays hold the samples that were written, survive an interruption, and say what is wrong with them."""
 
+import io
+import tarfile
+
 import numpy as np
 import pytest
 import torch
@@ -70,6 +73,8 @@ def test_shards_of_two_exports_are_never_mixed(dataset, tmp_path):
     export_shards(dataset, tmp_path, range(4), per_shard=2, **QUIET)
     with pytest.raises(FileExistsError, match="another export"):
         export_shards(dataset, tmp_path, range(4), per_shard=2, quality=50, **QUIET)
+    with pytest.raises(FileExistsError, match="another export"):  # as many, with the same first and last
+        export_shards(dataset, tmp_path, [0, 2, 1, 3], per_shard=2, **QUIET)
     export_shards(dataset, tmp_path, range(2), per_shard=2, overwrite=True, **QUIET)
     assert len(list(ShardDataset(tmp_path, 80))) == 2
 
@@ -77,8 +82,14 @@ def test_shards_of_two_exports_are_never_mixed(dataset, tmp_path):
 def test_a_damaged_shard_is_named(dataset, tmp_path):
     export_shards(dataset, tmp_path, range(2), **QUIET)
     path = tmp_path / "shard-000000.tar"
-    path.write_bytes(path.read_bytes()[:3000])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:3000])
     with pytest.raises(AssetError, match="shard-000000.tar is damaged"):
+        list(ShardDataset(tmp_path))
+    with tarfile.open(fileobj=io.BytesIO(whole)) as archive:
+        last_but_one = archive.getmembers()[-3]  # its mask is there, its depth is not
+    path.write_bytes(whole[: last_but_one.offset])
+    with pytest.raises(AssetError, match="it ends within sample 0000001"):
         list(ShardDataset(tmp_path))
     with pytest.raises(AssetError, match="no shards"):
         ShardDataset(tmp_path / "nowhere")

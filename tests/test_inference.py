@@ -107,8 +107,8 @@ def test_a_photo_taken_upright_is_turned_as_its_exif_says(ruler, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     sideways.save(tmp_path / "phone.png", exif=exif)
-    got = ruler.predict(tmp_path / "phone.png", background)
-    np.testing.assert_array_equal(got.mask, ruler.predict(image, background).mask)
+    for photo in (tmp_path / "phone.png", Image.open(tmp_path / "phone.png")):
+        np.testing.assert_array_equal(ruler.predict(photo, background).mask, ruler.predict(image, background).mask)
 
 
 def test_unfit_pictures_are_refused(ruler, tmp_path):
@@ -192,6 +192,20 @@ def test_a_training_runs_folder_can_be_loaded(tmp_path):
     assert predictor.size == Squares().size
     for name, tensor in predictor.model.state_dict().items():
         assert torch.equal(tensor, model.state_dict()[name])
+
+
+def test_a_run_whose_newest_checkpoint_is_damaged_gives_the_one_before(tmp_path, capsys):
+    from test_training import new_net, small_fit
+
+    small_fit(new_net(width=8), tmp_path, steps=2, save_minutes=0)
+    newest, before = checkpoint.list_run(tmp_path)
+    expected, _ = checkpoint.read_weights(before / "model.safetensors")
+    content = bytearray((newest / "model.safetensors").read_bytes())
+    content[-1] ^= 1  # one bit: still a file of the right form
+    (newest / "model.safetensors").write_bytes(content)
+    found = load_pretrained(tmp_path, "cpu").model.state_dict()
+    assert "is damaged" in capsys.readouterr().out
+    assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
 
 
 def test_a_missing_damaged_or_foreign_checkpoint_is_said(saved, tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 """One's own photos: whatever Pillow opens is read alike, enlarged masks follow the photo's edges."""
 
+import multiprocessing
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import cv2
 import numpy as np
@@ -80,13 +82,23 @@ def test_a_mask_of_the_networks_own_size_stays_as_it_is():
 
 
 def test_large_photos_take_no_gigabytes():
-    resource = pytest.importorskip("resource", reason="only Unix tells a process's peak memory so")
+    pytest.importorskip("resource", reason="only Unix tells a process's peak memory so")
+    # In a process of its own: the peak is one of its whole life.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        found, kilobytes = pool.submit(refine_large).result()
+    assert found > 0.97
+    assert kilobytes < 1e6 or sys.platform == "darwin"  # macOS counts bytes
+
+
+def refine_large() -> tuple:
+    """Refine the mask of a photo 3,000 px wide: its overlap with the truth, and how far the peak of memory rose."""
+    import resource
+
     image, background, truth = scene(3000)
+    refine_mask(truth[:300, :300], image[:300, :300], background[:300, :300], 2)  # loads what it needs
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     fine = refine_mask(truth, image, background, 3000 / 160)
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert fine.shape == truth.shape and overlap(fine, truth) > 0.97
-    assert kilobytes < 1e6 or sys.platform == "darwin"  # macOS counts bytes
+    return overlap(fine, truth), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 
 
 def test_cutout_and_colours(photo):

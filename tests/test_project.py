@@ -20,8 +20,8 @@ PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf8")
 def requirements():
     """Every requirement in pyproject.toml, by a pattern since Python 3.10 reads no TOML."""
     section = PYPROJECT.split("[project.urls]")[0]
-    lists = re.findall(r"(?ms)^(?:requires|dependencies|course|onnx|test|app|compare|dev) = \[(.*?)\]$", section)
-    assert len(lists) == 8
+    lists = re.findall(r"(?ms)^(?:requires|dependencies|course|onnx|test|app|site|compare|dev) = \[(.*?)\]$", section)
+    assert len(lists) == 9
     return [Requirement(line) for text in lists for line in re.findall(r'"([^"]+)"', text)]
 
 

@@ -129,9 +129,22 @@ def test_sgd_without_momentum_is_the_default_as_in_the_write_up():
 
 @pytest.mark.parametrize("precision", ["float32", "bf16", "fp16"])
 def test_every_precision_trains(precision):
-    history = small_fit(new_net(), steps=8, precision=precision)
+    model = new_net()
+    history = small_fit(model, steps=8, precision=precision)
     assert history[-1]["loss"] < history[0]["loss"]
-    assert all(parameter.dtype == torch.float32 for parameter in new_net().parameters())
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"batch": 0}, {"batch": 2.5}, {"log_every": 0}, {"steps": 0}, {"val": (Squares(), 0)}, {"val_samples": 0}]
+)
+def test_numbers_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}.*: expected a whole number above 0, found (0|2.5)"):
+        fit(new_net(), Squares(), **{"steps": 1, "batch": 2, "progress": False, "device": "cpu"} | wrong)
+
+
+def test_a_large_seed_trains():
+    assert small_fit(new_net(), steps=1, seed=2**60)[-1]["loss"] > 0
 
 
 def test_precision_follows_the_device(monkeypatch):

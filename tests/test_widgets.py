@@ -10,7 +10,7 @@ from PIL import Image
 
 from maskdepth_utils import assets, widgets
 from maskdepth_utils.inference import Prediction
-from maskdepth_utils.live import Setup, build, draw_scene
+from maskdepth_utils.live import BREAK_IT, Setup, build, draw_scene
 
 
 class Half:
@@ -55,6 +55,27 @@ def test_the_playground_scores_network_and_threshold():
     assert "IoU <b>" in note.value and "RMSE" in note.value
     box.controls["azimuth"].value = -10.0
     assert box.tiles.images["mask"].value != mask
+
+
+def test_the_playgrounds_presets_and_sliders_follow_each_other():
+    box = widgets.playground(Half(), preset="heavy noise")
+    assert widgets.setup_of(box.controls) == BREAK_IT["heavy noise"]
+    box.controls["noise"].value = 1.0
+    assert box.controls["preset"].value == "nothing special"  # the same scene without the noise
+    box.controls["distance"].value = 4.0
+    assert box.controls["preset"].value == widgets.OWN
+    box.controls["preset"].value = "nothing special"
+    assert widgets.setup_of(box.controls) == BREAK_IT["nothing special"]
+    with pytest.raises(ValueError, match="preset: expected one of nothing special, .*found 'nonsense'"):
+        widgets.playground(Half(), preset="nonsense")
+
+
+def test_the_playground_takes_other_splits_and_says_what_it_cannot():
+    box = widgets.playground(Half(), "val")
+    assert "preset" not in box.controls and "IoU <b>" in note_of(box).value
+    half = Half()
+    half.predict = lambda *pair: Prediction(Half().predict(*pair).mask, None)
+    assert "without the depth" in note_of(widgets.playground(half)).value
 
 
 def test_a_mistake_in_the_start_values_is_said():

@@ -12,6 +12,8 @@ import sys
 
 from notebook_files import NOTEBOOKS, find_notebooks, read, source_hash, stored_hash, write
 
+from maskdepth_utils.checkpoint import write_file
+
 ROOT = NOTEBOOKS.parent
 SLUG = r"[\w.-]+/[\w.-]+"
 
@@ -40,7 +42,7 @@ def main(check=False):
         if with_address(text, url) != text:
             changed.append(path)
             if not check:
-                path.write_text(with_address(text, url), encoding="utf8")
+                write_file(path, with_address(text, url).encode())
     for path in find_notebooks(solutions=True):
         nb = read(path)
         fresh = stored_hash(nb) == source_hash(nb)
