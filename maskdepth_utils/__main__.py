@@ -73,11 +73,12 @@ def make_parser() -> Parser:
     return parser
 
 
-def add_sample_options(add, gap: str, split: str | None = None) -> None:
-    """Which samples: what several commands ask."""
+def add_sample_options(add, gap: str, split: str | None = None, size: int | None = 160) -> None:
+    """Which samples: what several commands ask. size None: the network's own."""
     if split:
         add("--split", choices=("train", "val", "test"), default=split, help="whose rooms and objects")
-    add("--size", type=int, choices=(80, 160), default=160, help="width and height, pixels")
+    own = "" if size else " (the network's own, if not given)"
+    add("--size", type=int, choices=(80, 160), default=size, help=f"width and height, pixels{own}")
     add("--gap", choices=GAPS, default=gap, help=GAP_HELP)
     add("--rooms", type=positive, default=100, help="training rooms to use")
     add("--seed", type=int, default=0, help="another seed draws other samples")
@@ -148,8 +149,9 @@ def add_train_options(add, group) -> None:
 
 def add_evaluate_options(add, group) -> None:
     add("--checkpoint", metavar="PATH", help="a file or a run's folder (the shipped network, if not given)")
-    add_sample_options(add, gap="tripod", split="test")
+    add_sample_options(add, gap="tripod", split="test", size=None)
     add("--scenes", action="store_true", help="instead of composites: the rendered scenes, in real light")
+    add("--offices", action="store_true", help="instead: the 2020 project's photos (masks only; a download)")
     add("--count", type=positive, default=1000, help="how many samples")
     add("--batch", type=positive, default=32, help="samples at a time")
     add("--workers", type=int, default=0, help="processes that make samples")
@@ -208,11 +210,12 @@ def main(arguments=None) -> int:
             module = {"bench": bench, "evaluate": evaluation}.get(options.command, commands)
             result = getattr(module, options.command)(options)
         if parallel.rank_and_world()[0] == 0:
-            print(json.dumps(result, indent=1) if options.json else commands.to_text(result))
+            # nan and infinity are no JSON: a figure that could not be computed is null
+            print(json.dumps(commands.finite(result), indent=1) if options.json else commands.to_text(result))
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, KeyError, OSError, RuntimeError) as error:
+    except (ValueError, TypeError, KeyError, OSError, RuntimeError, ArithmeticError) as error:
         if options.debug:
             raise
         text = " ".join(str(error).split()) or type(error).__name__

@@ -107,6 +107,8 @@ def read_weights(path) -> tuple[dict, dict]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
             metadata = json.loads((file.metadata() or {}).get("maskdepth", "{}"))
+        if not isinstance(metadata, dict):
+            raise ValueError(f"its metadata are {type(metadata).__name__}, expected a dict")
     except (SafetensorError, ValueError, OSError) as error:
         size = path.stat().st_size
         raise CheckpointError(

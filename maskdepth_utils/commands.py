@@ -1,6 +1,7 @@
 """What the command line's train, evaluate, predict and export do. Each takes parsed options and returns its results."""
 
 import functools
+import math
 from pathlib import Path
 
 import cv2
@@ -10,10 +11,12 @@ import torch
 from . import checkpoint, data, formats, models, parallel
 from .align import align
 from .data import MaskDepthDataset
-from .inference import load_network, load_pretrained, read_network, save_pretrained
+from .inference import load_network, load_pretrained, read_network, resize, save_pretrained
 from .losses import UncertaintyWeighting
 from .photos import color_depth, cut_out, read_picture
 from .training import fit, mask_and_depth_loss
+
+FARTHEST_MM = 65535  # what a 16-bit PNG can say
 
 
 def set_threads(count: int) -> None:
@@ -93,26 +96,41 @@ def predict(options) -> dict:
     from . import plots
 
     predictor = load_pretrained(options.checkpoint)
-    image, background = read_picture(options.image, "image"), read_picture(options.background, "background")
     out = Path(options.out)
+    if not (out.is_dir() or not out.exists()):
+        raise NotADirectoryError(f"--out: {out} cannot be written, it is a file (expected a folder)")
+    image, background = read_picture(options.image, "image"), read_picture(options.background, "background")
     result = {"out": str(out), "width": image.shape[1], "height": image.shape[0]}
     if options.align:
         aligned = align(image, background)
         background = aligned.background
         result["aligned"] = aligned.reason
     mask, depth = prediction = predictor.predict(image, background, options.fov, options.eye_height)
+    for name in ("mask.png", "cutout.png", "depth.png", "depth_preview.png", "preview.png"):
+        (out / name).unlink(missing_ok=True)  # of another pair of photos: it must not stand beside this one's
     if mask is not None:
         write_png(out / "mask.png", np.rint(mask * 255).astype(np.uint8))
         write_png(out / "cutout.png", cut_out(image, mask))
         result["object_share"] = round(float((mask > 0.5).mean()), 4)
     if depth is not None:
-        write_png(out / "depth.png", np.clip(np.rint(depth * 1000), 0, 65535).astype(np.uint16))
+        write_png(out / "depth.png", np.clip(np.rint(depth * 1000), 0, FARTHEST_MM).astype(np.uint16))
         write_png(out / "depth_preview.png", color_depth(depth))
+        if (beyond := float((depth * 1000 > FARTHEST_MM).mean())) > 0:
+            result["share_beyond_65_m"] = round(beyond, 4)  # depth.png says 65.535 m there
         result["nearest_m"], result["farthest_m"] = (round(float(f(depth)), 2) for f in (np.min, np.max))
         if mask is not None and (mask > 0.5).any():
             result["object_m"] = round(float(np.median(depth[mask > 0.5])), 2)
+    small = (None if one is None else resize(one, *preview_size(image)) for one in (image, background, *prediction))
+    image, background, *prediction = small
     checkpoint.write_file(out / "preview.png", plots.to_png(plots.show_prediction(image, background, prediction)))
     return result
+
+
+def preview_size(image: np.ndarray) -> tuple[int, int]:
+    """(width, height) of a photo in preview.png, where four stand side by side: at most 800 px."""
+    height, width = image.shape[:2]
+    scale = min(1.0, 800 / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def export(options) -> dict:
@@ -135,6 +153,15 @@ def export(options) -> dict:
     else:
         result = data.export(dataset, **common)
     return result | {"format": options.format, "split": options.split, "first": options.start, "last": stop - 1}
+
+
+def finite(value):
+    """A result as JSON can say it: None for nan and infinity, however deep."""
+    if isinstance(value, dict):
+        return {name: finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:

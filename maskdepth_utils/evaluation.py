@@ -1,5 +1,7 @@
 """`python -m maskdepth_utils evaluate`: a network beside the baselines, on held-out samples. Used in notebook 05."""
 
+import sys
+
 import numpy as np
 from torch.utils.data import Dataset, Subset
 
@@ -7,6 +9,8 @@ from . import baselines, metrics
 from .assets import load_room
 from .data import MaskDepthDataset, SceneDataset, loader, to_sample
 from .inference import load_pretrained
+from .office import SIZE as OFFICE_SIZE
+from .office import OfficeDataset
 
 BASELINE_SAMPLES = 400  # for fitting a baseline: each has one number, or one per pixel
 # The tables of one evaluation, and how `metrics.measure` marks their figures.
@@ -38,8 +42,15 @@ class WithRoomDepth(Dataset):
 def evaluate(options) -> dict:
     """Mean figures of a network and of the baselines on the same held-out samples."""
     predictor = load_pretrained(options.checkpoint)
-    common = {"size": options.size, "gap": options.gap, "seed": options.seed}
-    if options.scenes:
+    size = options.size or predictor.size
+    if size != predictor.size:
+        print(f"note: this network was trained at {predictor.size} px, and sees another scale here", file=sys.stderr)
+    common = {"size": size, "gap": options.gap, "seed": options.seed}
+    if options.offices and (options.scenes or size != OFFICE_SIZE):
+        raise ValueError(f"--offices: expected neither --scenes nor another size than {OFFICE_SIZE} px")
+    if options.offices:
+        dataset = OfficeDataset(options.gap, options.seed)
+    elif options.scenes:
         dataset = SceneDataset(**common)
     else:
         dataset = MaskDepthDataset(options.split, rooms=options.rooms, **common)
@@ -60,19 +71,30 @@ def evaluate(options) -> dict:
         # Scenes have true shadows under any gap: a threshold tuned on composites without would have no chance.
         gap = "tripod" if options.scenes and options.gap == "none" else options.gap
         tune = batches(MaskDepthDataset("val", **common | {"gap": gap}), BASELINE_SAMPLES)
-        learn = batches(MaskDepthDataset("train", rooms=options.rooms, **common), BASELINE_SAMPLES)
         rows["difference threshold"] = scores(baselines.DifferenceThreshold().fit(tune))
+    if not options.no_baselines and not options.offices:  # nobody has measured the offices' depth
+        learn = batches(MaskDepthDataset("train", rooms=options.rooms, **common), BASELINE_SAMPLES)
         rows["one constant depth"] = scores(baselines.ConstantDepth().fit(learn))
         rows["mean depth per pixel"] = scores(baselines.MeanDepth().fit(learn))
         rows["empty room's depth (oracle)"] = scores(baselines.EmptyRoomDepth(), WithRoomDepth)
     means = {name: {figure: float(np.nanmean(v)) for figure, v in row.items()} for name, row in rows.items()}
     about = {
-        "samples": "scenes" if options.scenes else options.split,
+        "samples": "scenes" if options.scenes else "offices" if options.offices else options.split,
         "gap": options.gap,
-        "size": options.size,
+        "size": size,
         "images": count,
     }
-    return about | by_region(means) | breakdown(rows[network], dataset, count)
+    if options.offices:
+        cutouts = [dataset.describe(i)["cutout"] for i in range(count)]
+        more = {"intervals": {name: bounds(values, cutouts) for name, values in rows[network].items()}}
+    else:
+        more = breakdown(rows[network], dataset, count)
+    return about | by_region(means) | more
+
+
+def bounds(values, groups) -> dict:
+    """The 95 % interval of a mean, whole groups drawn: {"low", "high"}."""
+    return dict(zip(("low", "high"), metrics.interval(values, groups)))
 
 
 def by_region(means: dict) -> dict:
@@ -100,10 +122,7 @@ def breakdown(figures: dict, dataset, count: int) -> dict:
     distance = np.array([one["distance"] for one in about])
     # A mask is mostly a matter of the object, depth of the room (notebook 05).
     drawn = {name: "object" if name in ("iou", "dice", "boundary_f") else "room" for name in figures}
-    intervals = {
-        name: dict(zip(("low", "high"), metrics.interval(values, [one[drawn[name]] for one in about])))
-        for name, values in figures.items()
-    }
+    intervals = {name: bounds(values, [one[drawn[name]] for one in about]) for name, values in figures.items()}
     groups = {
         "by_size": np.array(list(SHARES))[np.searchsorted(list(SHARES.values()), share, side="right")],
         "by_distance": np.array(list(DISTANCES))[np.searchsorted(list(DISTANCES.values()), distance, side="right")],

@@ -112,7 +112,9 @@ def shipped_network(name: str) -> Path:
     if not path.is_file():
         raise CheckpointError(f"{path}: the shipped network is missing. {restore}")
     sums = path.with_name("SHA256SUMS")
-    listed = dict(reversed(line.split()) for line in sums.read_text().splitlines()) if sums.is_file() else {}
+    lines = sums.read_text(encoding="utf8", errors="replace").splitlines() if sums.is_file() else []
+    pairs = (line.split() for line in lines)
+    listed = {pair[1].lstrip("*"): pair[0] for pair in pairs if len(pair) == 2}  # `sha256sum -b` writes a star
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if listed.get(path.name) != found:
         expected = listed.get(path.name, "none listed")
@@ -134,6 +136,11 @@ class Predictor:
         self.model = model.to(self.device, memory_format=torch.channels_last).eval()
         self.metadata = metadata
         self.size = metadata.get("size", 160)
+        if not isinstance(self.size, int) or self.size < MINIMUM_SIZE:
+            raise CheckpointError(
+                f"the checkpoint says that its network was trained at {self.size!r} px: "
+                f"expected a whole number, at least {MINIMUM_SIZE}"
+            )
 
     def predict(
         self, image, background, fov: float = FOV, eye_height: float = EYE_HEIGHT, refine: bool = True
@@ -152,10 +159,10 @@ class Predictor:
         """
         image, background = read_picture(image, "image"), read_picture(background, "background")
         check_sizes(image, background)
-        if not 1 <= fov < 180:
+        if not 1 <= fov <= 179:
             raise ValueError(f"fov: expected the horizontal field of view in degrees, 1 to 179; found {fov}")
-        if not eye_height > 0:
-            raise ValueError(f"eye_height: expected metres above the floor, more than 0; found {eye_height}")
+        if not 0.01 <= eye_height <= 100:
+            raise ValueError(f"eye_height: expected metres above the floor, 0.01 to 100; found {eye_height}")
         height, width = image.shape[:2]
         network_width, network_height = network_size(width, height, self.size)
         tensors = [self.prepare(picture, network_width, network_height) for picture in (image, background)]

@@ -171,7 +171,7 @@ class Means:
 
 
 def measure(sample: dict, mask: Tensor | None, depth: Tensor | None) -> dict[str, Tensor]:
-    """All figures of one batch, each (N,); without mask or depth, without theirs.
+    """All figures of one batch, each (N,); without mask or depth, or without a true depth, without theirs.
 
     Mask: iou, dice, boundary_f. Depth: rmse (scale 0 to 1), rmse_metres, abs_rel, log10, delta1 (below 1.25),
     delta2, delta3 on the whole image; the same with `_object` on the object's pixels only, and with `_edge`
@@ -181,7 +181,7 @@ def measure(sample: dict, mask: Tensor | None, depth: Tensor | None) -> dict[str
     if mask is not None:
         truth = sample["mask"].to(mask.device)
         figures |= {"iou": iou(mask, truth), "dice": dice(mask, truth), "boundary_f": boundary_f(mask, truth)}
-    if depth is not None:
+    if depth is not None and "depth" in sample:
         truth, coverage = sample["depth"].to(depth.device), sample["mask"].to(depth.device)
         regions = {"": None, "_object": coverage > 0.5, "_edge": edge_band(coverage)}
         for name, region in regions.items():

@@ -44,6 +44,7 @@ def office_photos(progress: bool = True) -> Path:
 
     files, named = registry(), os.environ.get(FOLDER_VARIABLE)
     if named:
+        named = os.path.expanduser(named)
         for name, expected in files.items():
             path = Path(named) / name
             if not path.is_file():

@@ -36,13 +36,15 @@ def read_picture(picture, name: str) -> np.ndarray:
 
 
 def _open(path: Path, name: str) -> Image.Image:
+    if path.is_dir():
+        raise IsADirectoryError(f"{name}: {path} is a folder, expected a picture")
     if not path.is_file():
         raise FileNotFoundError(f"{name}: no such file: {path}")
     try:
         with Image.open(path) as picture:
             picture.load()  # its file can be closed after that
             return picture
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name}: {path} is no picture that can be read, or damaged ({error})") from error
 
 
@@ -120,4 +122,5 @@ def color_depth(depth: np.ndarray, limits: tuple[float, float] | None = None) ->
     from .plots import DEPTH_COLORS
 
     low, high = limits or (float(depth.min()), float(depth.max()))
-    return np.uint8(colormaps[DEPTH_COLORS]((depth - low) / max(high - low, 0.1))[..., :3] * 255)
+    table = np.uint8(colormaps[DEPTH_COLORS](np.arange(256))[:, :3] * 255)  # looked up: large photos stay small
+    return table[np.clip((depth - low) / max(high - low, 0.1) * 256, 0, 255).astype(np.uint8)]

@@ -208,7 +208,8 @@ def show_prediction(image, background, prediction):
     mask, depth = read_prediction(prediction)
     height, width = to_array(image).shape[:2]
     columns = 2 + (mask is not None) + (depth is not None)
-    with panels(1, columns, width=10.0, aspect=height / width) as (figure, axes):
+    aspect = min(max(height / width, 0.2), 3.0)  # a picture of one strip stays a page
+    with panels(1, columns, width=10.0, aspect=aspect) as (figure, axes):
         draw_picture(axes[0, 0], image, "image")
         draw_picture(axes[0, 1], background, "background")
         if mask is not None:

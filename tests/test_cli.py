@@ -1,6 +1,7 @@
 """The command line as a newcomer meets it: help, results, --json, and errors in one line."""
 
 import json
+import math
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ import torch
 
 from maskdepth_utils import checkpoint, evaluation
 from maskdepth_utils.__main__ import main
+from maskdepth_utils.commands import finite
 from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.formats import ArrayDataset, ShardDataset
 from maskdepth_utils.inference import Predictor, save_pretrained
@@ -206,6 +208,40 @@ def test_export_in_other_formats(data, tmp_path, capsys, name, reader):
     text, _ = run(command, capsys)
     assert json.loads(text)["samples"] == 3 and json.loads(text)["format"] == name
     assert len(list(reader(tmp_path / name, 80))) == 3
+
+
+def test_predict_leaves_nothing_of_another_pair_and_no_nonsense(network, tmp_path, capsys):
+    photo, mask_only = np.full((64, 96, 3), 90, np.uint8), tmp_path / "mask.safetensors"
+    cv2.imwrite(str(tmp_path / "a.png"), photo)
+    save_pretrained(MaskDepthNet(width=0.125, tasks=["mask"]), mask_only, size=160)
+    out = tmp_path / "out"
+    command = f"predict {tmp_path / 'a.png'} {tmp_path / 'a.png'} -o {out} --json"
+    text, _ = run(f"{command} --checkpoint {network} --fov 10 --eye-height 60", capsys)
+    assert json.loads(text)["share_beyond_65_m"] > 0  # depth.png's 16 bits end there
+    assert (out / "depth.png").is_file()
+    run(f"{command} --checkpoint {mask_only}", capsys)
+    assert sorted(path.name for path in out.iterdir()) == ["cutout.png", "mask.png", "preview.png"]
+    for wrong, message in (
+        ("--eye-height inf", "eye_height: expected metres above the floor, 0.01 to 100; found inf"),
+        ("--fov 179.5", "fov: expected the horizontal field of view in degrees, 1 to 179; found 179.5"),
+        (f"--out {tmp_path / 'a.png'}", "a.png cannot be written, it is a file (expected a folder)"),
+    ):
+        _, error = run(f"{command} --checkpoint {network} {wrong}", capsys, code=2)
+        assert message in error
+    _, error = run(f"predict {tmp_path} {tmp_path / 'a.png'} -o {out} --checkpoint {network}", capsys, code=2)
+    assert "is a folder, expected a picture" in error
+
+
+def test_json_stays_json_without_finite_numbers():
+    result = {"a": math.nan, "b": [math.inf, 1.0], "c": {"d": "x"}}
+    assert finite(result) == {"a": None, "b": [None, 1.0], "c": {"d": "x"}}
+
+
+def test_evaluate_takes_the_networks_own_size(network, capsys):
+    text, error = run(f"evaluate --checkpoint {network} --count 2 --rooms 3 --no-baselines --json", capsys)
+    assert json.loads(text)["size"] == 160 and "note" not in error
+    text, error = run(f"evaluate --checkpoint {network} --count 2 --rooms 3 --no-baselines --size 80 --json", capsys)
+    assert json.loads(text)["size"] == 80 and "trained at 160 px" in error
 
 
 def test_export_onnx_writes_what_onnxruntime_runs(network, tmp_path, capsys):

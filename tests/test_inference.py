@@ -226,12 +226,16 @@ def test_a_missing_damaged_or_foreign_checkpoint_is_said(saved, tmp_path, monkey
             "holds another network than MaskDepthNet.*tensors differ, the first is",
         ),
         ({"arguments": {"layers": 3}}, "cannot be built with {'layers': 3}"),
+        ({"size": 0}, "trained at 0 px: expected a whole number, at least 32"),
     ]:
         checkpoint.write_file(path, checkpoint.tensors_to_bytes(tensors, metadata | change))
         with pytest.raises(CheckpointError, match=message):
             load_pretrained(path)
     import safetensors.torch
 
+    safetensors.torch.save_file({"weight": torch.zeros(3)}, path, {"maskdepth": "[]"})
+    with pytest.raises(CheckpointError, match="its metadata are list, expected a dict"):
+        load_pretrained(path)
     safetensors.torch.save_file({"weight": torch.zeros(3)}, path)  # somebody else's
     with pytest.raises(CheckpointError, match="holds no network of this course"):
         load_pretrained(path)
@@ -252,7 +256,7 @@ def test_shipped_networks_are_the_files_that_were_shipped(saved, own_data):
     with pytest.raises(CheckpointError, match="SHA256SUMS says none listed"):
         load_pretrained()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    (folder / "SHA256SUMS").write_text(f"{digest}  maskdepthnet.safetensors\n")
+    (folder / "SHA256SUMS").write_text(f"{digest} *maskdepthnet.safetensors\n\nnonsense\n")
     assert load_pretrained(device="cpu").metadata["training"] == {"samples": 12}
     (folder / "SHA256SUMS").write_text(f"{'0' * 64}  maskdepthnet.safetensors\n")
     with pytest.raises(CheckpointError, match=f"its sha256 is {digest[:16]}.*git checkout data/checkpoints"):

@@ -1,6 +1,7 @@
 """The 2020 project's own pictures: checked, composed, never trained on."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from maskdepth_utils import office
+from maskdepth_utils import assets, office
+from maskdepth_utils.__main__ import main
 from maskdepth_utils.files import AssetError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "office-photos"
@@ -34,8 +36,19 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_evaluate_measures_masks_on_them(folder, capsys):
+    assert main(["evaluate", "--offices", "--gap", "none", "--count", "4", "--checkpoint", "masknet", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["samples"], found["images"]) == ("offices", 4)
+    for row in found["results"].values():
+        assert 0 <= row["iou"] <= 1 and "rmse" not in row
+    assert found["intervals"]["iou"]["low"] <= found["results"]["MaskNet"]["iou"] <= found["intervals"]["iou"]["high"]
+    assert main(["evaluate", "--offices", "--scenes"]) == 2
+    assert "neither --scenes" in capsys.readouterr().err
+
+
 def test_a_local_folder_is_checked_and_used(folder):
-    assert office.office_photos() == folder
+    assert office.office_photos() == assets.office_photos() == folder
     with (folder / "fg/fg001.png").open("ab") as file:
         file.write(b"more")
     with pytest.raises(AssetError, match="fg001.png is not the file that the course was written with"):
