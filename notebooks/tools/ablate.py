@@ -93,6 +93,7 @@ STUDIES = {
         "without cut": {"--mask-loss": "bce=1 ssim=1 dice=1"},
         "uncertainty weighting": {"--uncertainty": ""},
         "stem 3x3": {"--stem": "3x3"},
+        "stem 3x3, width 0.25": {"--stem": "3x3", "--width": "0.25"},
         "width 1": {"--width": None},
     },
 }
