@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .models import IMAGENET_MEAN, IMAGENET_STD, Encoder, MaskDepth, check_pair, conv, resize
+from .blocks import IMAGENET_MEAN, IMAGENET_STD, Encoder, conv, resize
+from .models import MaskDepth, check_pair
 
 SKIPS, UPS = (None, "add", "concat"), ("bilinear", "transposed")
 DEEPEST = 5  # stages of the encoder

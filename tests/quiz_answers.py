@@ -20,13 +20,14 @@ from test_training import Squares
 from torch import nn
 
 from maskdepth_utils import assets, baselines, checkpoint, losses, metrics, samples, schedule
+from maskdepth_utils.blocks import UpProjection
 from maskdepth_utils.cameras import FOCAL
 from maskdepth_utils.compose import compose
 from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.differences import match_exposure
 from maskdepth_utils.formats import export_arrays
 from maskdepth_utils.inference import Predictor
-from maskdepth_utils.models import MaskDepthNet, MaskNet, UpProjection, count_parameters
+from maskdepth_utils.models import MaskDepthNet, MaskNet, count_parameters
 from maskdepth_utils.training import fit
 
 COMPUTED = {}

@@ -17,9 +17,10 @@ from PIL import Image
 from torch import nn
 
 from maskdepth_utils import drawings, drawings_geometry, drawings_losses, features, load_pretrained, losses, plots
+from maskdepth_utils.blocks import Encoder
 from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.design import deepest_field
-from maskdepth_utils.models import Encoder, MaskDepthNet
+from maskdepth_utils.models import MaskDepthNet
 
 DRAWINGS = {
     "encoder_decoder": drawings.encoder_decoder,

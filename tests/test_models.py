@@ -10,7 +10,8 @@ import torchsummary
 import torchvision
 from torch import nn
 
-from maskdepth_utils.models import MaskDepthNet, MaskNet, count_parameters, imagenet_weights, summary
+from maskdepth_utils.blocks import imagenet_weights
+from maskdepth_utils.models import MaskDepthNet, MaskNet, count_parameters, summary
 
 
 def pictures(height=64, width=64, count=2):
