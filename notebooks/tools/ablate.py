@@ -2,13 +2,14 @@
 
     python notebooks/tools/ablate.py network                # what holds the network back? (notebook 05)
     python notebooks/tools/ablate.py recipe                 # the same around the shipped network's recipe
+    python notebooks/tools/ablate.py 160px --samples 12000  # its most telling row again, in larger pictures
     python notebooks/tools/ablate.py losses --seeds 3       # what does each loss do? (notebook 04)
     python notebooks/tools/ablate.py network --only rooms log    # rows whose name has one of these words
 
 Each run is one line of data/results/ablation.jsonl: what was changed, the seed (which draws the first weights and the
 samples), its two commands, and the figures on test rooms and objects, on the scenes in real light, and in its own
 training rooms with training objects (at other places and in other light), and the seconds of training, in all its
-sessions. Every run of a study sees equally many samples at 80 px. Runs that are there already are not repeated, and one
+sessions. Every run of a study sees equally many samples, at 80 px where nothing else is said. Runs that are there already are not repeated, and one
 that was stopped goes on. Several runs at once (--jobs) share the cores: two of one thread each are as fast as one of
 two threads, and other work beside costs less.
 """
@@ -44,6 +45,7 @@ BASES = {
         "--mask-loss": "bce=1 ssim=1 dice=1 cut=0.5", "--depth-loss": "l1=1 edge=1 ssim=1 log=0.3",
     },
 }  # fmt: skip
+BASES["160px"] = BASES["recipe"] | {"--size": "160", "--batch": "8", "--lr": "0.003"}
 # What each row changes of its base. None takes an option away; "" is a switch.
 STUDIES = {
     "network": {
@@ -96,9 +98,13 @@ STUDIES = {
         "stem 3x3, width 0.25": {"--stem": "3x3", "--width": "0.25"},
         "width 1": {"--width": None},
     },
+    "160px": {
+        "base": {},
+        "stem 3x3, width 0.25": {"--stem": "3x3", "--width": "0.25"},
+    },
 }
-TEST = "--size 80 --gap tripod --count 400 --no-baselines"
-SCENES = "--size 80 --gap none --count 100 --no-baselines --scenes"
+TEST = "--gap tripod --count 400 --no-baselines"
+SCENES = "--gap none --count 100 --no-baselines --scenes"
 
 
 def options(study: str, row: str) -> str:
@@ -128,7 +134,8 @@ def run(study: str, row: str, seed: int, samples: int) -> dict:
     name = "".join(c if c.isalnum() else "-" for c in f"{study}-{row}-{seed}-{samples}")
     out = f"build/runs/ablation/{name}"
     train = f"train --out {out} --samples {samples} --seed {seed} {options(study, row)}"
-    test = f"evaluate --checkpoint {out} {TEST}"
+    size = f"--size {BASES[study]['--size']}"
+    test = f"evaluate --checkpoint {out} {size} {TEST}"
     call(train)
     if not finished(out, samples):
         raise SystemExit(f"{out} is not finished: run this again to go on")
@@ -136,7 +143,7 @@ def run(study: str, row: str, seed: int, samples: int) -> dict:
     rooms = (BASES[study] | STUDIES[study][row])["--rooms"]
     return {
         "study": study, "row": row, "seed": seed, "samples": samples, "changed": STUDIES[study][row],
-        "test": figures(test), "scenes": figures(f"evaluate --checkpoint {out} {SCENES}"),
+        "test": figures(test), "scenes": figures(f"evaluate --checkpoint {out} {size} {SCENES}"),
         "training": figures(f"{test} --split train --rooms {rooms} --seed {seed + 1000}"),
         "commands": [f"python -m maskdepth_utils {command}" for command in (train, test)],
         "seconds": round(seconds), "commit": commit(), "machine": machine(),
