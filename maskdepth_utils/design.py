@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import IMAGENET_MEAN, IMAGENET_STD, Encoder, conv, resize
-from .models import MaskDepth, check_pair
+from .models import MaskDepth, check_pair, evaluating
 
 SKIPS, UPS = (None, "add", "concat"), ("bilinear", "transposed")
 DEEPEST = 5  # stages of the encoder
@@ -114,11 +114,10 @@ def multiply_adds(model: nn.Module, size: int = 80) -> int:
 
     layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
     hooks = [layer.register_forward_hook(count) for layer in layers]
-    training = model.training
     try:
-        model.eval()(*torch.zeros(2, 1, 3, size, size))
+        with evaluating(model):
+            model(*torch.zeros(2, 1, 3, size, size))
     finally:
-        model.train(training)
         for hook in hooks:
             hook.remove()
     return sum(total)
@@ -142,10 +141,9 @@ def gradient_field(model: nn.Module, size: int = 160, task: str = "depth", seed:
     """
     generator = torch.Generator().manual_seed(seed)
     image, background = (torch.rand(1, 3, size, size, generator=generator).requires_grad_() for _ in range(2))
-    training = model.training
-    output = getattr(model.eval()(image, background), {"depth": "depth", "mask": "mask_logits"}[task])
+    with evaluating(model):
+        output = getattr(model(image, background), {"depth": "depth", "mask": "mask_logits"}[task])
     gradients = torch.autograd.grad(output[0, 0, size // 2, size // 2], (image, background))
-    model.train(training)
     listened = sum(gradient.abs().sum(dim=(0, 1)) for gradient in gradients)
     return listened / listened.sum().clamp(min=1e-12)
 

@@ -20,7 +20,7 @@ from .design import DEEPEST, deepest_field
 from .drawing_parts import GRAY, NORMAL, SMALL, WIDTH, arrow, block, card, path, picture, plus, say, shipped, tint
 from .drawings_geometry import pinhole, z_buffer  # noqa: F401  (part of this module for its users)
 from .drawings_losses import sobel_edge, ssim_window  # noqa: F401  (as well)
-from .models import MaskDepthNet
+from .models import MaskDepthNet, evaluating
 from .plots import BLUE, DEPTH_COLORS, GREEN, LINES, ORANGE, VERMILION, to_array, to_metres
 
 LAYERS = ("stem", "layer 1", "layer 2", "layer 3", "layer 4")
@@ -118,12 +118,10 @@ def shapes(model: nn.Module, size: int) -> dict[str, tuple]:
         return hook
 
     hooks = [module.register_forward_hook(keep(name)) for name, module in model.named_modules()]
-    training = model.training
     try:
-        with torch.no_grad():
-            model.eval()(*torch.zeros(2, 1, 3, size, size))
+        with torch.no_grad(), evaluating(model):
+            model(*torch.zeros(2, 1, 3, size, size))
     finally:
-        model.train(training)
         for hook in hooks:
             hook.remove()
     return found

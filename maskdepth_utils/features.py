@@ -20,7 +20,7 @@ from . import plots
 from .cameras import MAX_DEPTH
 from .inference import network_size
 from .live import to_bytes
-from .models import MaskDepthNet
+from .models import MaskDepthNet, evaluating
 from .photos import check_sizes, read_picture
 
 SHOWN = 16  # channels on a page
@@ -110,18 +110,6 @@ def as_picture(picture, name: str) -> np.ndarray:
     if hasattr(picture, "detach"):
         picture = to_bytes(plots.to_array(picture))
     return read_picture(picture, name)
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module):
-    """A network in evaluation mode for a while: BatchNorm uses, and does not change, what it has learned."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 @contextlib.contextmanager

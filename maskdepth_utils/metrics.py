@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .losses import ssim_map
+from .models import evaluating
 
 MINIMUM_DEPTH = 0.01  # relative metrics clip depths here: 10 cm on the scale 0 to 1, nearer than any data
 
@@ -226,10 +227,8 @@ def network_predict(model, device=None):
 
     @torch.no_grad()
     def predict(image: Tensor, background: Tensor):
-        training = model.training
-        model.eval()
-        output = model(image.to(device), background.to(device))
-        model.train(training)
+        with evaluating(model):
+            output = model(image.to(device), background.to(device))
         logits, depth = (output, None) if isinstance(output, Tensor) else output
         return None if logits is None else logits.float().sigmoid(), depth
 

@@ -5,6 +5,7 @@ without the object. Both return *logits* for the mask (a sigmoid turns them into
 already in [0, 1], metres / 10. Their blocks are in blocks.py.
 """
 
+import contextlib
 import copy
 from typing import NamedTuple
 
@@ -146,6 +147,18 @@ def check_pair(image: Tensor, background: Tensor) -> None:
     if image.shape != background.shape:
         found = f"{tuple(image.shape)} and {tuple(background.shape)}"
         raise ValueError(f"image and background: expected the same shape, found {found}")
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module):
+    """A network in evaluation mode for a while: BatchNorm uses, and does not change, what it has learned."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield model
+    finally:
+        for module in training:  # each as it was: some may have been frozen
+            module.training = True
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -9,9 +9,9 @@
 Each run is one line of data/results/ablation.jsonl: what was changed, the seed (which draws the first weights and the
 samples), its two commands, and the figures on test rooms and objects, on the scenes in real light, and in its own
 training rooms with training objects (at other places and in other light), and the seconds of training, in all its
-sessions. Every run of a study sees equally many samples, at 80 px where nothing else is said. Runs that are there already are not repeated, and one
-that was stopped goes on. Several runs at once (--jobs) share the cores: two of one thread each are as fast as one of
-two threads, and other work beside costs less.
+sessions. Every run of a study sees equally many samples, at 80 px where nothing else is said. Runs that are there
+already are not repeated, and one that was stopped goes on. Several runs at once (--jobs) share the cores: two of one
+thread each are as fast as one of two threads, and other work beside costs less.
 """
 
 import argparse
