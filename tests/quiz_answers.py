@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 import torchsummary
-from test_training import Squares
+from small_training import Squares
 from torch import nn
 
 from maskdepth_utils import assets, baselines, checkpoint, losses, metrics, samples, schedule

@@ -184,7 +184,7 @@ def test_mask_net_predicts_no_depth(tmp_path):
 
 
 def test_a_training_runs_folder_can_be_loaded(tmp_path):
-    from test_training import Squares, new_net, small_fit
+    from small_training import Squares, new_net, small_fit
 
     model = new_net(width=8)
     small_fit(model, tmp_path, steps=1)
@@ -195,7 +195,7 @@ def test_a_training_runs_folder_can_be_loaded(tmp_path):
 
 
 def test_a_run_whose_newest_checkpoint_is_damaged_gives_the_one_before(tmp_path, capsys):
-    from test_training import new_net, small_fit
+    from small_training import new_net, small_fit
 
     small_fit(new_net(width=8), tmp_path, steps=2, save_minutes=0)
     newest, before = checkpoint.list_run(tmp_path)
