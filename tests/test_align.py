@@ -1,5 +1,6 @@
 """A background shot from a slightly other place is laid over the photo; a right one is left alone."""
 
+import itertools
 import math
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from maskdepth_utils.align import align
-from maskdepth_utils.data import SceneDataset
+from maskdepth_utils.data import MaskDepthDataset, SceneDataset
 
 SIZE = 320
 
@@ -50,6 +51,28 @@ def test_shifts_and_turns_are_found(scenes):
     assert np.median(errors) < 1 / 320 and max(errors) < 3 / 160  # half a pixel of the network's, and three
 
 
+def composites(fits):
+    """Tripod composites of test rooms and objects, in a fixed order and enlarged: (image, background, room)."""
+    dataset = MaskDepthDataset("test", 160, "tripod")
+    for index in np.random.default_rng(1).permutation(len(dataset)):
+        shot = dataset.shot(int(index))
+        if fits(shot):
+            large = (cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) for picture in shot[:2])
+            yield *large, shot.about["room"]
+
+
+def test_a_large_object_does_not_lead_away():
+    """The object covers a quarter of the picture or more, and exposure, noise and JPEG differ between the shots."""
+    large = composites(lambda shot: (shot.mask > 0.5).mean() > 0.25)
+    errors = []
+    for (image, background, _), slip in zip(large, slips(12)):
+        shifted = cv2.warpAffine(background, slip, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE)
+        errors.append(np.abs(align(image, shifted).matrix @ CORNERS - slip @ CORNERS).max() / SIZE)
+    print(f"\nworst corner's error in widths: median {np.median(errors):.4f}, all {np.sort(errors).round(4)}")
+    pixels = 160 * np.array(errors)  # of the network's
+    assert np.median(pixels) < 1 and np.mean(pixels > 3) < 0.2
+
+
 def test_the_aligned_background_agrees_with_the_true_one(scenes):
     inner = np.s_[30:-30, 30:-30]
     for (image, background), slip in zip(scenes[:4], slips(4)):
@@ -73,6 +96,14 @@ def test_another_room_or_a_blank_wall_is_left_as_it_is(scenes):
     assert not align(image, other).applied
     blank = np.full((SIZE, SIZE, 3), 200, np.uint8)
     assert not align(blank, blank).applied
+
+
+def test_different_rooms_are_left_as_they_are():
+    shots = list(itertools.islice(composites(lambda shot: True), 61))
+    pairs = [(a, b) for (a, _, room), (_, b, other) in itertools.pairwise(shots) if room != other]
+    found = [align(image, other) for image, other in pairs]
+    forced = [alignment.reason for alignment in found if alignment.applied]
+    assert len(pairs) > 40 and len(forced) <= 1, forced
 
 
 @pytest.mark.parametrize("exposure", [1.0, 0.7])
