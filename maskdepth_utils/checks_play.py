@@ -24,6 +24,7 @@ CURED, NO_WORSE = 0.8, 0.03  # exercise D: IoU after the cure, and what it may c
 
 @functools.cache
 def shipped():
+    """The shipped network, loaded once."""
     return load_pretrained()
 
 
@@ -133,4 +134,5 @@ def check_cure(my_predict):
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """IoU of two bool masks; 0 if both are empty."""
     return float((a & b).sum() / max((a | b).sum(), 1))

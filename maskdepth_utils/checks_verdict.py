@@ -129,6 +129,7 @@ def explain(error: Exception) -> str:
 
 
 def hint_for(error: Exception) -> str:
+    """What to try after an error that a student's code often raises."""
     if isinstance(error, NameError):
         return "A name that exists only above, in the notebook? An exercise starts from its own set-up cell."
     if isinstance(error, NotImplementedError):  # PyTorch's, of an operation that has no version for floats, say
@@ -248,14 +249,17 @@ def show(value) -> str:
 
 
 def is_array(value) -> bool:
+    """A tensor or a NumPy array?"""
     return isinstance(value, Tensor | np.ndarray)
 
 
 def is_number(value) -> bool:
+    """A single real number, and no bool?"""
     return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
 
 
 def is_floating(value) -> bool:
+    """Does a tensor or an array hold floats?"""
     return value.is_floating_point() if isinstance(value, Tensor) else np.issubdtype(value.dtype, np.floating)
 
 

@@ -20,10 +20,10 @@ from .design import DEEPEST, deepest_field
 from .drawing_parts import GRAY, NORMAL, SMALL, WIDTH, arrow, block, card, path, picture, plus, say, shipped, tint
 from .drawings_geometry import pinhole, z_buffer  # noqa: F401  (part of this module for its users)
 from .drawings_losses import sobel_edge, ssim_window  # noqa: F401  (as well)
+from .features import LAYERS
 from .models import MaskDepthNet, evaluating
 from .plots import BLUE, DEPTH_COLORS, GREEN, LINES, ORANGE, VERMILION, to_array, to_metres
 
-LAYERS = ("stem", "layer 1", "layer 2", "layer 3", "layer 4")
 TABLE, CHAIR, OFFICE_CHAIR = 7, 23, 72  # validation samples
 
 # ---------------------------------------------------------------- the whole network

@@ -100,6 +100,7 @@ def _sample(index: int, data: str) -> dict:
 
 
 def check_task(task: str) -> None:
+    """Raise ValueError unless it is "depth" or "mask"."""
     if task not in NAMES:
         raise ValueError(f'task: expected "depth" or "mask", found {task!r}')
 

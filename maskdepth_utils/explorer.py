@@ -98,6 +98,7 @@ def presets(task: str) -> list[str]:
 
 
 def preset(task: str, name: str) -> Spoil:
+    """What a preset does to a map; nothing for a name that is none."""
     return PRESETS[task].get(name, Spoil())
 
 
@@ -175,6 +176,7 @@ def bill_table(answers: dict, task: str) -> str:
 
 
 def bill_row(name: str, bill: Bill, task: str) -> str:
+    """One loss's row of `bill_table`."""
     metres = f" ({bill.value * UNITS[task]:.2f} m)" if (task, name) == ("depth", "L1") else ""
     bar = (
         f'<div aria-hidden="true" style="position:relative;width:200px;height:12px;border:1px solid #888">'

@@ -96,6 +96,7 @@ def draw_run(run: Run) -> dict[str, np.ndarray]:
 
 
 def words_for(skips: bool | str) -> str:
+    """The list's words for a way to cut the skips."""
     return next(words for words, value in SKIPS.items() if value == skips)
 
 
@@ -109,6 +110,7 @@ class Walk:
         self.orders = [stage.order for stage in self.run(True).stages]  # for both, so that channels keep their places
 
     def run(self, skips: bool | str) -> Run:
+        """The pass with these skips, computed once."""
         if skips not in self.runs:
             self.runs[skips] = run_once(self.model, *self.tensors, skips)
         return self.runs[skips]
@@ -119,6 +121,7 @@ class Walk:
         return draw_stage(self.run(skips).stages[number], page, self.orders[number], colors, remark)
 
     def describe(self, number: int, skips: bool | str) -> str:
+        """Stage `number` in words: its size, and what the cut did to it."""
         stage = self.run(skips).stages[number]
         channels, height, width = stage.maps.shape
         share = self.tensors[0].shape[-2] / height

@@ -47,6 +47,7 @@ class Stage:
 
     @property
     def pages(self) -> int:
+        """How many pages of SHOWN channels there are."""
         return math.ceil(len(self.maps) / SHOWN)
 
 
@@ -140,6 +141,7 @@ def to_cut(model: MaskDepthNet, skips: bool | str) -> list[nn.Module]:
 
 
 def has_skips(model: MaskDepthNet) -> bool:
+    """Is there anything in this network that `to_cut` could cut?"""
     return bool(to_cut(model, False))
 
 
@@ -164,7 +166,7 @@ def recorded(model: MaskDepthNet, stages: list):
 
 
 def to_stage(name: str, features: torch.Tensor) -> Stage:
-    # A copy: later layers may work in place.
+    """The first sample's features (N, C, H, W) as a Stage. A copy: later layers may work in place."""
     return Stage(name, features[0].detach().float().cpu().numpy().copy())
 
 

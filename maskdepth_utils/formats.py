@@ -80,6 +80,7 @@ def export_shards(dataset, folder, indices, per_shard=1000, quality=95, workers=
 
 
 def shard_name(number: int) -> str:
+    """The file name of shard `number`, counted from 0."""
     return f"shard-{number:06d}.tar"
 
 

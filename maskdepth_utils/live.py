@@ -23,7 +23,7 @@ from .data import USUAL_BRIGHTNESS
 from .draws import Draws
 from .metrics import iou, rmse
 from .photos import color_depth
-from .place import footprint, is_free
+from .place import MIN_INSIDE, footprint, is_free
 
 TILE = 320  # pixels: twice the picture, so that single pixels can be seen
 FARTHEST = 10.0  # metres
@@ -93,7 +93,7 @@ def remark(room, cutout, setup: Setup, composite) -> str:
     if not is_free(room, footprint(room, cutout.size, cutout.yaw, setup.distance, setup.azimuth)):
         return "The object stands in a wall or in furniture: samples of the data never do."
     column, line, _ = floor_point(room.pitch, setup.distance, setup.azimuth)
-    if not (0 <= column < IMAGE_SIZE and 0 <= line < IMAGE_SIZE) or composite.inside < 0.6:
+    if not (0 <= column < IMAGE_SIZE and 0 <= line < IMAGE_SIZE) or composite.inside < MIN_INSIDE:
         return "The object's foot, or most of it, is outside the picture: samples of the data never are."
     return ""
 
@@ -103,7 +103,7 @@ def draw_scene(scene: Built, pixel=None) -> dict[str, bytes]:
     tiles = {
         "background": scene.background,
         "image": scene.image,
-        "mask": np.repeat(np.uint8(scene.mask * 255)[..., None], 3, axis=2),
+        "mask": np.repeat(to_bytes(scene.mask)[..., None], 3, axis=2),
         "depth": color_depth(scene.depth, LIMITS),
     }
     return {name: to_png(tile, pixel) for name, tile in tiles.items()}
@@ -150,6 +150,7 @@ def draw_play(scene: Built, played: Played) -> dict[str, bytes]:
 
 
 def to_bytes(picture: np.ndarray) -> np.ndarray:
+    """Values in [0, 1] as uint8, rounded."""
     return np.uint8(np.clip(picture, 0, 1) * 255 + 0.5)
 
 

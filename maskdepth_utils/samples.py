@@ -90,6 +90,7 @@ def one_thread_in_workers():
 
 
 def checked_index(index, length):
+    """A dataset's index as one of 0 to length - 1; negative ones count from the end. Raises IndexError or TypeError."""
     index = operator.index(index)  # any integer type, but no float
     if not -length <= index < length:
         raise IndexError(f"sample {index} of a dataset of {length}")

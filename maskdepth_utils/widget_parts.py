@@ -27,12 +27,14 @@ def slider(label: str, value, low, high, step):
 
 
 def dropdown(label: str, options, value=None):
+    """A list to choose from; options: values, or (words, value) pairs. The first is chosen, if no other is named."""
     options = list(options)
     first = options[0][1] if isinstance(options[0], tuple) else options[0]
     return w.Dropdown(options=options, value=value or first, description=label, style=NAME, layout=WIDE)
 
 
 def checkbox(label: str):
+    """An empty box to tick."""
     return w.Checkbox(False, description=label, style=NAME, layout=WIDE)
 
 
@@ -151,6 +153,7 @@ def present(box: w.DOMWidget, png: bytes) -> None:
 
 
 def png(picture: np.ndarray) -> bytes:
+    """A picture, uint8 or uint16, as the bytes of a PNG file; quick, not small."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

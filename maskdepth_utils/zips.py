@@ -179,9 +179,11 @@ class _Source:
         return index
 
     def name(self, position):
+        """The name of the member at a position."""
         return self._names[position].decode()
 
     def has(self, name):
+        """Is there a member of exactly this name?"""
         return name.encode() in self._names
 
     def find(self, names):
@@ -244,4 +246,5 @@ class FolderSource(_Source):
         self._known(sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()))
 
     def read(self, position):
+        """The bytes of the file at a position."""
         return (self.path / self.name(position)).read_bytes()

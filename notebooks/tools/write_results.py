@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 from notebook_files import NOTEBOOKS
 
+from maskdepth_utils.checkpoint import write_file
 from maskdepth_utils.files import AssetError
 from maskdepth_utils.office import office_photos
 
@@ -242,14 +243,6 @@ def out_of_date():
     return found
 
 
-def write(text, path):
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text(text, encoding="utf8")
-    os.replace(beside, path)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = ("all", "maskdepthnet", "masknet")
@@ -266,9 +259,9 @@ def main():
             stored = {"masknet": stored.get("masknet")} | measure()
         if args.measure != "maskdepthnet":
             stored["masknet"] = measure("masknet")
-        write(json.dumps(stored, indent=1) + "\n", STORED)
+        write_file(STORED, (json.dumps(stored, indent=1) + "\n").encode())
     for path, text in pages(read_stored()).items():
-        write(text, path)
+        write_file(path, text.encode())
     return 0
 
 
