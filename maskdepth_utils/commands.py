@@ -106,8 +106,6 @@ def predict(options) -> dict:
         background = aligned.background
         result["aligned"] = aligned.reason
     mask, depth = prediction = predictor.predict(image, background, options.fov, options.eye_height)
-    for name in ("mask.png", "cutout.png", "depth.png", "depth_preview.png", "preview.png"):
-        (out / name).unlink(missing_ok=True)  # of another pair of photos: it must not stand beside this one's
     if mask is not None:
         write_png(out / "mask.png", np.rint(mask * 255).astype(np.uint8))
         write_png(out / "cutout.png", cut_out(image, mask))
@@ -123,6 +121,9 @@ def predict(options) -> dict:
     small = (None if one is None else resize(one, *preview_size(image)) for one in (image, background, *prediction))
     image, background, *prediction = small
     checkpoint.write_file(out / "preview.png", plots.to_png(plots.show_prediction(image, background, prediction)))
+    others = ("mask.png", "cutout.png") * (mask is None) + ("depth.png", "depth_preview.png") * (depth is None)
+    for name in others:  # of another pair of photos: they must not stand beside this one's
+        (out / name).unlink(missing_ok=True)
     return result
 
 
