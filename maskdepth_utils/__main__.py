@@ -123,21 +123,13 @@ def add_train_options(add, group) -> None:
     add("--optimizer", choices=("sgd", "adamw"), default="sgd", help="which one")
     add("--momentum", type=float, default=0.0, help="for sgd; the 2020 write-up names none, 0.9 is usual")
     add("--weight-decay", type=float, default=0.0, help="how strongly weights are drawn towards 0")
-    add(
-        "--mask-loss",
-        nargs="+",
-        type=weight_of("bce", "ssim", "dice", "cut"),
-        metavar="TERM=WEIGHT",
-        help="weights of bce, ssim, dice, cut (1 1 0 0)",
-    )
+    for name, terms, usual in (
+        ("--mask-loss", ("bce", "ssim", "dice", "cut"), "1 1 0 0"),
+        ("--depth-loss", ("l1", "edge", "ssim", "log"), "1 1 1 0"),
+    ):
+        words = f"weights of {', '.join(terms)} ({usual})"
+        add(name, nargs="+", type=weight_of(*terms), metavar="TERM=WEIGHT", help=words)
     add("--mask-ssim-on", choices=("probability", "logits"), help="logits: the 2020 project's mistake")
-    add(
-        "--depth-loss",
-        nargs="+",
-        type=weight_of("l1", "edge", "ssim", "log"),
-        metavar="TERM=WEIGHT",
-        help="of l1, edge, ssim, log (1 1 1 0)",
-    )
     add("--uncertainty", action="store_true", help="learn how mask and depth loss are weighted")
     add(
         "--precision",

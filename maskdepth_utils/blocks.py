@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .differences import CHANNELS, USUAL, differences
 
 DETAIL, FINE = (32, 32), {"mask": (32, 32, 16), "depth": (16,)}  # channels at full size, where each costs most
+LAYERS = ("stem", "layer 1", "layer 2", "layer 3", "layer 4")  # the encoder's five stages, in words
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 

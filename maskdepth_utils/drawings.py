@@ -14,13 +14,12 @@ import torch
 from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
-from .blocks import resize
+from .blocks import LAYERS, resize
 from .data import MaskDepthDataset
 from .design import DEEPEST, deepest_field
 from .drawing_parts import GRAY, NORMAL, SMALL, WIDTH, arrow, block, card, path, picture, plus, say, shipped, tint
 from .drawings_geometry import pinhole, z_buffer  # noqa: F401  (part of this module for its users)
 from .drawings_losses import sobel_edge, ssim_window  # noqa: F401  (as well)
-from .features import LAYERS
 from .models import MaskDepthNet, evaluating
 from .plots import BLUE, DEPTH_COLORS, GREEN, LINES, ORANGE, VERMILION, to_array, to_metres
 

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from . import plots
+from .blocks import LAYERS
 from .cameras import MAX_DEPTH
 from .inference import network_size
 from .live import to_bytes
@@ -25,7 +26,6 @@ from .photos import check_sizes, read_picture
 
 SHOWN = 16  # channels on a page
 SKIPS = {"all skips": True, "laterals only": "laterals", "detail only": "detail", "no skips": False}
-LAYERS = ("stem", "layer 1", "layer 2", "layer 3", "layer 4")
 
 
 @dataclass(frozen=True)

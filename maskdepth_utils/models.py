@@ -155,7 +155,7 @@ def evaluating(model: nn.Module):
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        yield model
+        yield
     finally:
         for module in training:  # each as it was: some may have been frozen
             module.training = True

@@ -1,5 +1,6 @@
 """The command line as a newcomer meets it: help, results, --json, and errors in one line."""
 
+import inspect
 import json
 import math
 import os
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 import torch
 
-from maskdepth_utils import checkpoint, evaluation
-from maskdepth_utils.__main__ import main
+from maskdepth_utils import checkpoint, evaluation, losses, models
+from maskdepth_utils.__main__ import GAPS, TASKS, main, make_parser
+from maskdepth_utils.capture import LEVELS
 from maskdepth_utils.commands import finite
 from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.formats import ArrayDataset, ShardDataset
@@ -101,6 +103,15 @@ def test_train_takes_its_options(data, tmp_path, capsys):
     assert config["loss"]["mask"] == "{'bce': 1.0, 'ssim': 0.0, 'ssim_on': 'logits'}"
     assert config["loss"]["depth"] == "{'l1': 2.0}"
     assert config["lr"] == 0.001 and list(config["lr_factors"].values()) == [5.0]
+
+
+def test_the_options_offer_what_the_package_has():
+    """They are written down again where PyTorch is not loaded, so that --help comes at once."""
+    assert GAPS == LEVELS and tuple(TASKS) == models.TASKS
+    for option, loss in (("--mask-loss", losses.mask_loss), ("--depth-loss", losses.depth_loss)):
+        terms = [name for name, one in inspect.signature(loss).parameters.items() if type(one.default) is float]
+        parsed = make_parser().parse_args(["train", "--out", "x", option, *(f"{term}=1" for term in terms)])
+        assert len(terms) == 4 and [name for name, _ in getattr(parsed, option[2:].replace("-", "_"))] == terms
 
 
 def test_options_that_do_not_fit_are_refused_before_anything_is_written(data, tmp_path, capsys):
