@@ -193,17 +193,20 @@ def main(arguments=None) -> int:
     """Run a command; returns the exit code: 0, 2 after an error in the input, 130 after an interruption."""
     options = make_parser().parse_args(arguments)
     try:
-        from . import bench, commands, evaluation, parallel  # here: they load PyTorch, and --help should come at once
+        from . import cli, evaluation
+        from .course import bench
+        from .training import parallel  # here: they load PyTorch, and --help should come at once
 
         if options.threads:
-            commands.set_threads(options.threads)
+            cli.set_threads(options.threads)
         # With --json the standard output is for the result alone.
         with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
-            module = {"bench": bench, "evaluate": evaluation}.get(options.command, commands)
-            result = getattr(module, options.command)(options)
+            module = {"bench": bench, "evaluate": evaluation}.get(options.command, cli)
+            name = {"evaluate": "compare"}.get(options.command, options.command)
+            result = getattr(module, name)(options)
         if parallel.rank_and_world()[0] == 0:
             # nan and infinity are no JSON: a figure that could not be computed is null
-            print(json.dumps(commands.finite(result), indent=1) if options.json else commands.to_text(result))
+            print(json.dumps(cli.finite(result), indent=1) if options.json else cli.to_text(result))
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130

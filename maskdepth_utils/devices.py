@@ -1,12 +1,7 @@
 """What a training runs on: device, precision, and the processes that make its samples."""
 
-import platform
-import signal
 
-import cv2
-import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -35,33 +30,3 @@ def choose_precision(precision="auto", device="cpu") -> str:
         return "bf16" if any(test() for test in tests if test) else "float32"
     return "float32"
 
-
-def machine_facts(device: torch.device, precision: str) -> dict:
-    """What else than the settings decides the last bits of a result."""
-    return {
-        "device": device.type, "precision": precision, "threads": torch.get_num_threads(),
-        "torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version(),
-    }  # fmt: skip
-
-
-def start_worker(number: int) -> None:
-    """In a loader's worker: leave signals to the main process, which still wants the batches that are under way.
-
-    Of SIGTERM this holds for the first one only, which may be for all processes; a second one is for this one.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(number, signal.SIG_DFL))
-    torch.set_num_threads(1)  # the workers are the parallelism
-    cv2.setNumThreads(0)
-
-
-def make_loader(dataset, batches, workers: int, device: torch.device) -> DataLoader:
-    """A loader of the given batches of indices.
-
-    Its generator is its own: drawing from the global one, as loaders do, would make random numbers
-    depend on how often a run was resumed.
-    """
-    return DataLoader(
-        dataset, batch_sampler=batches, num_workers=workers, worker_init_fn=start_worker,
-        generator=torch.Generator(), pin_memory=device.type == "cuda", prefetch_factor=4 if workers else None,
-    )  # fmt: skip

@@ -3,14 +3,20 @@
 import sys
 
 import numpy as np
+import torch
+from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
 from . import baselines, metrics
-from .assets import load_room
-from .data import MaskDepthDataset, SceneDataset, loader, to_sample
-from .inference import load_pretrained
-from .office import SIZE as OFFICE_SIZE
-from .office import OfficeDataset
+from .data.datasets import MaskDepthDataset, SceneDataset
+from .data.library import load_room
+from .data.loading import loader
+from .data.offices import SIZE as OFFICE_SIZE
+from .data.offices import OfficeDataset
+from .data.tensors import to_sample
+from .inference.predictor import load_pretrained
+from .metrics import Means, measure
+from .models.networks import evaluating
 
 BASELINE_SAMPLES = 400  # for fitting a baseline: each has one number, or one per pixel
 # The tables of one evaluation, and how `metrics.measure` marks their figures.
@@ -37,59 +43,6 @@ class WithRoomDepth(Dataset):
         room = shot._replace(depth=np.ascontiguousarray(depth[:, ::-1]) if shot.about["flip"] else depth)
         sample = to_sample(shot, self.dataset.size)
         return sample | {"background_depth": to_sample(room, self.dataset.size)["depth"]}
-
-
-def evaluate(options) -> dict:
-    """Mean figures of a network and of the baselines on the same held-out samples."""
-    predictor = load_pretrained(options.checkpoint)
-    size = options.size or predictor.size
-    if size != predictor.size:
-        print(f"note: this network was trained at {predictor.size} px, and sees another scale here", file=sys.stderr)
-    common = {"size": size, "gap": options.gap, "seed": options.seed}
-    if options.offices and (options.scenes or size != OFFICE_SIZE):
-        raise ValueError(f"--offices: expected neither --scenes nor another size than {OFFICE_SIZE} px")
-    if options.offices:
-        dataset = OfficeDataset(options.gap, options.seed)
-    elif options.scenes:
-        dataset = SceneDataset(**common)
-    else:
-        dataset = MaskDepthDataset(options.split, rooms=options.rooms, **common)
-    count = min(options.count, len(dataset))
-
-    def batches(samples, count, wrap=lambda dataset: dataset):
-        # Any stretch of the indices is a good mixture of rooms, objects and places: the first ones will do.
-        part = Subset(wrap(samples), range(min(count, len(samples))))
-        return loader(part, batch=options.batch, workers=options.workers)
-
-    def scores(predict, wrap=lambda dataset: dataset):
-        figures = metrics.evaluate(predict, batches(dataset, count, wrap), per_image=True)
-        return {name: np.array(values) for name, values in figures.items() if name != "images"}
-
-    network = predictor.metadata["network"]
-    rows = {network: scores(metrics.network_predict(predictor.model, predictor.device))}
-    if not options.no_baselines:
-        # Scenes have true shadows under any gap: a threshold tuned on composites without would have no chance.
-        gap = "tripod" if options.scenes and options.gap == "none" else options.gap
-        tune = batches(MaskDepthDataset("val", **common | {"gap": gap}), BASELINE_SAMPLES)
-        rows["difference threshold"] = scores(baselines.DifferenceThreshold().fit(tune))
-    if not options.no_baselines and not options.offices:  # nobody has measured the offices' depth
-        learn = batches(MaskDepthDataset("train", rooms=options.rooms, **common), BASELINE_SAMPLES)
-        rows["one constant depth"] = scores(baselines.ConstantDepth().fit(learn))
-        rows["mean depth per pixel"] = scores(baselines.MeanDepth().fit(learn))
-        rows["empty room's depth (oracle)"] = scores(baselines.EmptyRoomDepth(), WithRoomDepth)
-    means = {name: {figure: float(np.nanmean(v)) for figure, v in row.items()} for name, row in rows.items()}
-    about = {
-        "samples": "scenes" if options.scenes else "offices" if options.offices else options.split,
-        "gap": options.gap,
-        "size": size,
-        "images": count,
-    }
-    if options.offices:
-        cutouts = [dataset.describe(i)["cutout"] for i in range(count)]
-        more = {"intervals": {name: bounds(values, cutouts) for name, values in rows[network].items()}}
-    else:
-        more = breakdown(rows[network], dataset, count)
-    return about | by_region(means) | more
 
 
 def bounds(values, groups) -> dict:
@@ -138,3 +91,97 @@ def breakdown(figures: dict, dataset, count: int) -> dict:
             if (labels == label).any()
         }
     return tables
+
+
+def compare(options) -> dict:
+    """Mean figures of a network and of the baselines on the same held-out samples."""
+    predictor = load_pretrained(options.checkpoint)
+    size = options.size or predictor.size
+    if size != predictor.size:
+        print(f"note: this network was trained at {predictor.size} px, and sees another scale here", file=sys.stderr)
+    common = {"size": size, "gap": options.gap, "seed": options.seed}
+    if options.offices and (options.scenes or size != OFFICE_SIZE):
+        raise ValueError(f"--offices: expected neither --scenes nor another size than {OFFICE_SIZE} px")
+    if options.offices:
+        dataset = OfficeDataset(options.gap, options.seed)
+    elif options.scenes:
+        dataset = SceneDataset(**common)
+    else:
+        dataset = MaskDepthDataset(options.split, rooms=options.rooms, **common)
+    count = min(options.count, len(dataset))
+
+    def batches(samples, count, wrap=lambda dataset: dataset):
+        # Any stretch of the indices is a good mixture of rooms, objects and places: the first ones will do.
+        part = Subset(wrap(samples), range(min(count, len(samples))))
+        return loader(part, batch=options.batch, workers=options.workers)
+
+    def scores(predict, wrap=lambda dataset: dataset):
+        figures = evaluate(predict, batches(dataset, count, wrap), per_image=True)
+        return {name: np.array(values) for name, values in figures.items() if name != "images"}
+
+    network = predictor.metadata["network"]
+    rows = {network: scores(network_predict(predictor.model, predictor.device))}
+    if not options.no_baselines:
+        # Scenes have true shadows under any gap: a threshold tuned on composites without would have no chance.
+        gap = "tripod" if options.scenes and options.gap == "none" else options.gap
+        tune = batches(MaskDepthDataset("val", **common | {"gap": gap}), BASELINE_SAMPLES)
+        rows["difference threshold"] = scores(baselines.DifferenceThreshold().fit(tune))
+    if not options.no_baselines and not options.offices:  # nobody has measured the offices' depth
+        learn = batches(MaskDepthDataset("train", rooms=options.rooms, **common), BASELINE_SAMPLES)
+        rows["one constant depth"] = scores(baselines.ConstantDepth().fit(learn))
+        rows["mean depth per pixel"] = scores(baselines.MeanDepth().fit(learn))
+        rows["empty room's depth (oracle)"] = scores(baselines.EmptyRoomDepth(), WithRoomDepth)
+    means = {name: {figure: float(np.nanmean(v)) for figure, v in row.items()} for name, row in rows.items()}
+    about = {
+        "samples": "scenes" if options.scenes else "offices" if options.offices else options.split,
+        "gap": options.gap,
+        "size": size,
+        "images": count,
+    }
+    if options.offices:
+        cutouts = [dataset.describe(i)["cutout"] for i in range(count)]
+        more = {"intervals": {name: bounds(values, cutouts) for name, values in rows[network].items()}}
+    else:
+        more = breakdown(rows[network], dataset, count)
+    return about | by_region(means) | more
+
+
+@torch.no_grad()
+def evaluate(predict, loader, per_image: bool = False) -> dict:
+    """Average all figures of `measure` over a loader of sample dicts.
+
+    predict(image, background) -> (mask probability, depth in [0, 1]), either of them None if it has none: a
+    baseline, or `network_predict(model)`. If it needs more of the sample it says so in an attribute:
+    `predict.needs = ("background_depth",)` gets that as a keyword. Returns {"images": count, "iou": mean,
+    ...}; per_image=True: the figures of every image as lists, in the loader's order, to find the best and the
+    worst.
+    """
+    means, images = Means(), 0
+    for sample in loader:
+        extra = {}
+        for name in getattr(predict, "needs", ()):
+            if name not in sample:
+                raise KeyError(f"{predict!r} needs {name!r} in each sample, found {sorted(sample)}")
+            extra[name] = sample[name]
+        mask, depth = predict(sample["image"], sample["background"], **extra)
+        means.add(**measure(sample, mask, depth))
+        images += len(sample["image"])
+    return {"images": images} | (means.values if per_image else means.mean())
+
+
+def network_predict(model, device=None):
+    """A network of ours as a `predict` function for `evaluate`: in eval mode (then put back), sigmoid on the
+    mask.
+
+    For bf16, call `evaluate` inside `torch.autocast`.
+    """
+    device = device or next(model.parameters()).device
+
+    @torch.no_grad()
+    def predict(image: Tensor, background: Tensor):
+        with evaluating(model):
+            output = model(image.to(device), background.to(device))
+        logits, depth = (output, None) if isinstance(output, Tensor) else output
+        return None if logits is None else logits.float().sigmoid(), depth
+
+    return predict

@@ -1,7 +1,10 @@
 """Files in data/: where they are, what their lists say, and a clear message when one is missing or damaged."""
 
+import contextlib
+import errno
 import json
 import os
+import shutil
 from functools import lru_cache
 from pathlib import Path
 
@@ -82,3 +85,65 @@ def open_picture(path, mode, shape=None):
             f"Restore it, for instance: git checkout {path}"
         )
     return array
+
+
+# ---------------------------------------------------------------- writing
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class WriteError(OSError):
+    """A file that cannot be written: which one, and why. Nothing was left of it, and an earlier one is as it was."""
+
+    def __str__(self):
+        return self.strerror
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file so that it is either the old one or the new one, whole, whenever the power fails.
+
+    Written beside, forced to the disk, then renamed: a rename is the one thing a file system does all or
+    nothing.
+    """
+    beside = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise WriteError(error.errno, explain(error, path, len(content))) from error
+
+
+def explain(error: OSError, path: Path, size: int) -> str:
+    """The message of a failed write."""
+    if error.errno in DISK_FULL:
+        free = shutil.disk_usage(existing_parent(path)).free / 1e6
+        return f"{path}: the disk is full ({size / 1e6:.0f} MB to write, {free:.0f} MB free); nothing was left"
+    return f"{path}: cannot be written ({error.strerror or error})"
+
+
+def existing_parent(path) -> Path:
+    """The nearest folder above `path` that exists."""
+    return next(folder for folder in Path(path).absolute().parents if folder.exists())
+
+
+def sync_file(path) -> None:
+    """Force a file's content to the disk: what is renamed to its last name must be there already."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's list of names to the disk, where the system can (Windows cannot open folders)."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        except OSError:
+            pass  # some network drives refuse to sync a folder; its files have been synced
+        finally:
+            os.close(handle)

@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .losses import ssim_map
-from .models import evaluating
 
 MINIMUM_DEPTH = 0.01  # relative metrics clip depths here: 10 cm on the scale 0 to 1, nearer than any data
 
@@ -192,47 +191,6 @@ def measure(sample: dict, mask: Tensor | None, depth: Tensor | None) -> dict[str
             figures |= {f"delta{i}{name}": delta(depth, truth, region, threshold=1.25**i) for i in (1, 2, 3)}
         figures |= {"ssim": similarity(depth, truth), "spread": spread(depth, truth)}
     return figures
-
-
-@torch.no_grad()
-def evaluate(predict, loader, per_image: bool = False) -> dict:
-    """Average all figures of `measure` over a loader of sample dicts.
-
-    predict(image, background) -> (mask probability, depth in [0, 1]), either of them None if it has none: a
-    baseline, or `network_predict(model)`. If it needs more of the sample it says so in an attribute:
-    `predict.needs = ("background_depth",)` gets that as a keyword. Returns {"images": count, "iou": mean,
-    ...}; per_image=True: the figures of every image as lists, in the loader's order, to find the best and the
-    worst.
-    """
-    means, images = Means(), 0
-    for sample in loader:
-        extra = {}
-        for name in getattr(predict, "needs", ()):
-            if name not in sample:
-                raise KeyError(f"{predict!r} needs {name!r} in each sample, found {sorted(sample)}")
-            extra[name] = sample[name]
-        mask, depth = predict(sample["image"], sample["background"], **extra)
-        means.add(**measure(sample, mask, depth))
-        images += len(sample["image"])
-    return {"images": images} | (means.values if per_image else means.mean())
-
-
-def network_predict(model, device=None):
-    """A network of ours as a `predict` function for `evaluate`: in eval mode (then put back), sigmoid on the
-    mask.
-
-    For bf16, call `evaluate` inside `torch.autocast`.
-    """
-    device = device or next(model.parameters()).device
-
-    @torch.no_grad()
-    def predict(image: Tensor, background: Tensor):
-        with evaluating(model):
-            output = model(image.to(device), background.to(device))
-        logits, depth = (output, None) if isinstance(output, Tensor) else output
-        return None if logits is None else logits.float().sigmoid(), depth
-
-    return predict
 
 
 def interval(values, groups, repeats: int = 1000, seed: int = 0) -> tuple[float, float]:

@@ -14,7 +14,8 @@ import sys
 import traceback
 from pathlib import Path
 
-from maskdepth_utils import checkpoint
+from maskdepth_utils.models.weights import list_run
+from maskdepth_utils.training import checkpoint
 
 HERE = Path(__file__).parent
 
@@ -111,4 +112,4 @@ def in_fresh_process(function, folder, *arguments, prefix=()) -> tuple:
 
 
 def steps_of(folder) -> list[int]:
-    return [int(path.name.removeprefix("step-")) for path in checkpoint.list_run(folder)]
+    return [int(path.name.removeprefix("step-")) for path in list_run(folder)]

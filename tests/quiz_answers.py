@@ -19,16 +19,18 @@ import torchsummary
 from small_training import Squares
 from torch import nn
 
-from maskdepth_utils import assets, baselines, checkpoint, losses, metrics, samples, schedule
-from maskdepth_utils.blocks import UpProjection
-from maskdepth_utils.cameras import FOCAL
-from maskdepth_utils.compose import compose
-from maskdepth_utils.data import MaskDepthDataset
-from maskdepth_utils.differences import match_exposure
-from maskdepth_utils.formats import export_arrays
-from maskdepth_utils.inference import Predictor
-from maskdepth_utils.models import MaskDepthNet, MaskNet, count_parameters
-from maskdepth_utils.training import fit
+from maskdepth_utils import baselines, losses, metrics
+from maskdepth_utils.camera import FOCAL, IMAGE_SIZE
+from maskdepth_utils.data import MaskDepthDataset, library, tensors
+from maskdepth_utils.data.compose import compose
+from maskdepth_utils.data.storage.shards import export_arrays
+from maskdepth_utils.files import write_file
+from maskdepth_utils.inference.predictor import Predictor
+from maskdepth_utils.models import MaskDepthNet, MaskNet
+from maskdepth_utils.models.blocks import UpProjection
+from maskdepth_utils.models.differences import match_exposure
+from maskdepth_utils.models.networks import count_parameters
+from maskdepth_utils.training import checkpoint, fit, schedule
 
 COMPUTED = {}
 
@@ -56,13 +58,13 @@ def square(side, size=40):
 # ---------------------------------------------------------------- 01
 @computes("01", "wall-in-two-depths")
 def _():
-    to_edge = 4 * np.sqrt(1 + (assets.IMAGE_SIZE / 2 / FOCAL) ** 2)
+    to_edge = 4 * np.sqrt(1 + (IMAGE_SIZE / 2 / FOCAL) ** 2)
     return f"z-depth 4.00 m at both, ray distance 4.00 m and {to_edge:.2f} m"
 
 
 @computes("01", "twice-as-far")
 def _():
-    room, cutout = assets.load_room("room_val_037"), assets.load_cutout("val_009_chair", 0, 0)
+    room, cutout = library.load_room("room_val_037"), library.load_cutout("val_009_chair", 0, 0)
     nothing_near = replace(room, pitch=0.0, depth_mm=np.full_like(room.depth_mm, 9000))
     flat = replace(cutout, relief_code=np.full_like(cutout.relief_code, 32768))
     near, far = (compose(nothing_near, flat, distance, 0.0, shadow=False) for distance in (3.0, 6.0))
@@ -79,8 +81,8 @@ def _():
 @computes("01", "one-number-twice")
 def _():
     pictures = [np.full((1, 1, 4, 4), value) for value in (0.2, 0.6)]
-    together = samples.mean_std(pictures)[1].item()
-    alone = np.mean([samples.mean_std([picture])[1] for picture in pictures])
+    together = tensors.mean_std(pictures)[1].item()
+    alone = np.mean([tensors.mean_std([picture])[1] for picture in pictures])
     return f"{together:.3g} and {alone:.3g}"
 
 
@@ -380,9 +382,9 @@ def _(folder):
     path.write_bytes(b"old")
     for step in ("os.fsync", "os.replace"):
         with mock.patch(step, side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
-            checkpoint.write_file(path, b"new")
+            write_file(path, b"new")
         assert path.read_bytes() == b"old"
-    checkpoint.write_file(path, b"new")
+    write_file(path, b"new")
     assert path.read_bytes() == b"new"
     with open(path, "wb"):
         assert path.read_bytes() == b""  # the first choice, when the process dies now

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from maskdepth_utils.align import align
 from maskdepth_utils.data import MaskDepthDataset, SceneDataset
+from maskdepth_utils.inference.align import align
 
 SIZE = 320
 

@@ -10,23 +10,24 @@ import pytest
 import tiny_data as tiny
 from PIL import Image
 
-from maskdepth_utils import assets
-from maskdepth_utils.assets import AssetError, load_cutout, load_room, load_scene
-from maskdepth_utils.cameras import draw_turn, floor_point
+from maskdepth_utils.camera import EYE_HEIGHT, FOCAL, FOV, IMAGE_SIZE, MAX_DEPTH, draw_turn, floor_point
+from maskdepth_utils.data import library
+from maskdepth_utils.data.library import load_cutout, load_room, load_scene
 from maskdepth_utils.draws import Draws
+from maskdepth_utils.files import AssetError
 
 
 def test_the_camera_is_the_one_the_course_describes():
-    assert assets.IMAGE_SIZE == 160 and assets.FOV == 60 and assets.EYE_HEIGHT == 1.5 and assets.MAX_DEPTH == 10
-    assert assets.FOCAL == pytest.approx(138.564, abs=1e-3)
+    assert IMAGE_SIZE == 160 and FOV == 60 and EYE_HEIGHT == 1.5 and MAX_DEPTH == 10
+    assert FOCAL == pytest.approx(138.564, abs=1e-3)
 
 
 def test_names_are_listed_by_split(data):
-    assert assets.room_names("train") == [f"room_train_00{i}" for i in range(4)]
-    assert assets.object_names("val") == ["val_000_chair"]
-    assert assets.scene_names() == ["scene_000", "scene_001"]
+    assert library.room_names("train") == [f"room_train_00{i}" for i in range(4)]
+    assert library.object_names("val") == ["val_000_chair"]
+    assert library.scene_names() == ["scene_000", "scene_001"]
     with pytest.raises(ValueError, match="unknown split 'dev'.*train, val, test"):
-        assets.room_names("dev")
+        library.room_names("dev")
 
 
 def test_view_0_is_the_stored_picture_pixel_for_pixel(data):
@@ -119,10 +120,10 @@ def test_a_scene_has_both_pictures_mask_and_depth(data):
 def test_no_data_says_where_it_was_looked_for_and_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("MASKDEPTH_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(AssetError, match="nowhere: there is no such folder.*MASKDEPTH_DATA"):
-        assets.room_names("train")
+        library.room_names("train")
     (tmp_path / "nowhere").mkdir()
     with pytest.raises(AssetError, match="holds no rooms/"):
-        assets.room_names("train")
+        library.room_names("train")
 
 
 def damage(path, how):
@@ -165,18 +166,18 @@ def test_a_colour_picture_is_no_depth(own_data):
 def test_a_damaged_list_is_named(own_data, content):
     (own_data / "rooms/rooms.json").write_text(content)
     with pytest.raises(AssetError, match="rooms.json is damaged"):
-        assets.room_names("train")
+        library.room_names("train")
 
 
 def test_a_missing_list_is_named(own_data):
     (own_data / "objects/objects.json").unlink()
     with pytest.raises(AssetError, match="objects.json is missing"):
-        assets.object_names("train")
+        library.object_names("train")
 
 
 def test_the_package_does_not_load_torch_before_it_is_needed():
     code = "import sys, maskdepth_utils; maskdepth_utils.__version__; sys.exit('torch' in sys.modules)"
-    root = Path(assets.__file__).parents[1]
+    root = Path(library.__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
 
 

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from skimage.color import rgb2xyz, xyz2rgb
 
-from maskdepth_utils import assets
-from maskdepth_utils.augment import color_matrix, real_light, recolor
-from maskdepth_utils.compose import compose
-from maskdepth_utils.data import MaskDepthDataset
+from maskdepth_utils.data import MaskDepthDataset, library
+from maskdepth_utils.data.compose import compose
+from maskdepth_utils.data.light import color_matrix, real_light, recolor
 from maskdepth_utils.draws import Draws
 
 
@@ -43,7 +42,7 @@ def test_real_light_changes_nothing_but_the_floor_and_the_outline():
     different = 0
     for index in (0, 1, 2, 12345, 399_999):
         a, b = plain.shot(index), lit.shot(index)
-        room = assets.load_room(a.about["room"], a.about["view"])
+        room = library.load_room(a.about["room"], a.about["view"])
         floor = room.floor[:, ::-1] if a.about["flip"] else room.floor
         assert np.array_equal(a.mask, b.mask) and np.array_equal(a.background, b.background)
         changed = (a.image != b.image).any(-1)
@@ -61,7 +60,7 @@ def test_real_light_changes_nothing_but_the_floor_and_the_outline():
 
 def test_outlines_mix_as_light():
     """A pixel's light is its coverage times the object's and the rest times the room's, as scikit-image mixes both."""
-    room, cutout = assets.load_room("room_test_007"), assets.load_cutout("test_003_table", 0, 0)
+    room, cutout = library.load_room("room_test_007"), library.load_cutout("test_003_table", 0, 0)
     look = {"distance": 3.0, "azimuth": 0.0, "shadow": False}
     pasted, lit = (compose(room, cutout, linear=linear, **look) for linear in (False, True))
     assert np.array_equal(pasted.mask, lit.mask) and np.array_equal(pasted.depth, lit.depth)
@@ -79,8 +78,8 @@ def test_outlines_mix_as_light():
 
 def test_the_mirror_image_hangs_below_the_feet():
     """A table's legs are as long below the floor line as above it, and what is farther up is mirrored farther down."""
-    room = assets.load_room("room_test_007")
-    cutout = assets.load_cutout("test_003_table", 0, 0)
+    room = library.load_room("room_test_007")
+    cutout = library.load_cutout("test_003_table", 0, 0)
     look = {"distance": 3.0, "azimuth": 0.0, "shadow": False}
     matte, glossy = (compose(room, cutout, gloss=gloss, **look) for gloss in (0.0, 1.0))
     changed = (matte.image.astype(int) != glossy.image).any(-1)

@@ -3,14 +3,9 @@
 import pytest
 import torch
 
-from maskdepth_utils.baselines import (
-    ConstantDepth,
-    DifferenceThreshold,
-    EmptyRoomDepth,
-    MeanDepth,
-    mean_depth,
-)
-from maskdepth_utils.metrics import evaluate, iou
+from maskdepth_utils.baselines import ConstantDepth, DifferenceThreshold, EmptyRoomDepth, MeanDepth, mean_depth
+from maskdepth_utils.evaluation import evaluate
+from maskdepth_utils.metrics import iou
 
 
 def batches(count=3, noise=0.05, seed=0):

@@ -15,8 +15,11 @@ import torch
 from lab import Lab, Sheet
 from PIL import Image
 
-from maskdepth_utils import assets, explore, live, load_pretrained
-from maskdepth_utils.capture import LEVELS
+from maskdepth_utils import load_pretrained
+from maskdepth_utils.course import widgets
+from maskdepth_utils.course.widgets import spoiling
+from maskdepth_utils.data import library
+from maskdepth_utils.data.shots import LEVELS
 
 pytestmark = pytest.mark.browser
 SHOTS = os.environ.get("MASKDEPTH_SCREENSHOTS")  # a folder to keep pictures of the pages in
@@ -74,7 +77,7 @@ def keep(sheet, name):
         sheet.page.screenshot(path=f"{SHOTS}/{name}.png")
 
 
-def shown_setup(widget, split="test") -> live.Setup:
+def shown_setup(widget, split="test") -> widgets.Setup:
     """The scene that the widget's controls show, read from the page."""
     chosen = {label: widget.control(label).locator("select").input_value() for label in ("room", "object", "gap")}
     value = {
@@ -82,8 +85,8 @@ def shown_setup(widget, split="test") -> live.Setup:
     }
     objects = [text.replace("\xa0", " ") for text in widget.control("object").locator("option").all_inner_texts()]
     mirrored = widget.box.get_by_role("checkbox", name="mirrored").is_checked()
-    return live.Setup(
-        chosen["room"], assets.object_names(split)[objects.index(chosen["object"])], int(value["view (of 8)"]),
+    return widgets.Setup(
+        chosen["room"], library.object_names(split)[objects.index(chosen["object"])], int(value["view (of 8)"]),
         value["left to right, °"], value["distance, m"], mirrored, chosen["gap"], int(value["another gap"]),
         widget.readout("other light ×"), widget.readout("noise ×"), widget.readout("compression ×"),
         widget.readout("motion ×"), widget.readout("contact shadow"), widget.readout("floor mirrors"),
@@ -101,7 +104,7 @@ def test_notebook_01_the_composer_shows_what_its_sliders_say(front_end, request,
     assert np.array_equal(near["Background"], far["Background"])
     assert widget.image("Mask").get_attribute("title") == "Mask: the object's pixels, white"  # for a screen reader
     assert 0 < (far["Mask"] > 127).sum() < (near["Mask"] > 127).sum()
-    scene = live.build(shown_setup(widget, "val"))
+    scene = widgets.build(shown_setup(widget, "val"))
     assert np.array_equal(far["Image"][::2, ::2][:40], scene.image[:40])  # above the cross
     column, row = int(widget.readout("column")), int(widget.readout("row"))
     assert f"{scene.depth[row, column]:.2f} m" in widget.text()
@@ -139,7 +142,8 @@ def test_notebook_04_the_loss_explorer_charges_what_the_losses_charge(lab, open_
     widget.choose("preset", "1 m too far")
     assert np.array_equal(truth, widget.pixels("Truth"))
     assert not np.array_equal(spoiled, widget.pixels("Spoiled"))
-    bills = explore.bills(real := explore.load_truth(), explore.spoil(real, explore.PRESETS["depth"]["1 m too far"]))
+    real = spoiling.load_truth()
+    bills = spoiling.bills(real, spoiling.spoil(real, spoiling.PRESETS["depth"]["1 m too far"]))
     rows = widget.box.locator("tr").all_inner_texts()
     for name, bill in bills.items():
         assert any(name in row and f"{bill.relative:.2f} ×" in row for row in rows), (name, rows)
@@ -182,11 +186,11 @@ def test_notebook_07_the_room_in_3d(playground):
 
 def check_playground(widget):
     """Presets and threshold do what they should, and the scores are those of the package."""
-    for preset in (*live.BREAK_IT, "camouflaged object"):
+    for preset in (*widgets.BREAK_IT, "camouflaged object"):
         widget.choose("break it", preset)
-        widget.wait_until(lambda setup=live.BREAK_IT[preset]: shown_setup(widget) == setup)
-    setup = live.BREAK_IT["camouflaged object"]
-    scores = live.play(live.build(setup), load_pretrained()).scores
+        widget.wait_until(lambda setup=widgets.BREAK_IT[preset]: shown_setup(widget) == setup)
+    setup = widgets.BREAK_IT["camouflaged object"]
+    scores = widgets.play(widgets.build(setup), load_pretrained()).scores
 
     def says_the_scores():
         found = {name: float(value) for name, value in re.findall(r"(IoU|depth RMSE, m) (\d+\.\d+)", widget.text())}
@@ -281,7 +285,7 @@ def upload(widget, label, path):
 
 
 def test_own_photos_good_and_bad(playground, tmp_path):
-    scene = assets.load_scene(assets.scene_names()[2])
+    scene = library.load_scene(library.scene_names()[2])
     for name, picture in (("photo", scene.image), ("background", scene.background), ("small", scene.image[:100])):
         Image.fromarray(picture).save(tmp_path / f"{name}.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")

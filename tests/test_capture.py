@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from maskdepth_utils.capture import LEVELS, draw_level, expose, jpeg, move, shoot
+from maskdepth_utils.data.shots import LEVELS, draw_level, expose, jpeg, move, shoot
 from maskdepth_utils.draws import Draws
 
 

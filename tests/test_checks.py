@@ -12,8 +12,8 @@ import wrong_play
 import wrong_scores
 import wrong_speed
 
-from maskdepth_utils import checks
-from maskdepth_utils.checks_verdict import RESULTS
+from maskdepth_utils.course import checks
+from maskdepth_utils.course.checks.verdict import RESULTS
 
 WRONG = (
     wrong_data.WRONG

@@ -15,15 +15,17 @@ import numpy as np
 import pytest
 import torch
 
-from maskdepth_utils import checkpoint, evaluation, losses, models
+from maskdepth_utils import evaluation, losses
 from maskdepth_utils.__main__ import GAPS, TASKS, main, make_parser
-from maskdepth_utils.capture import LEVELS
-from maskdepth_utils.commands import finite
+from maskdepth_utils.cli import finite
 from maskdepth_utils.data import MaskDepthDataset
-from maskdepth_utils.formats import ArrayDataset, ShardDataset
-from maskdepth_utils.inference import Predictor, save_pretrained
-from maskdepth_utils.models import MaskDepthNet
-from maskdepth_utils.onnx_file import write_onnx
+from maskdepth_utils.data.shots import LEVELS
+from maskdepth_utils.data.storage.shards import ArrayDataset, ShardDataset
+from maskdepth_utils.inference.onnx import write_onnx
+from maskdepth_utils.inference.predictor import Predictor
+from maskdepth_utils.models import MaskDepthNet, networks
+from maskdepth_utils.models.weights import list_run, read_weights, save_pretrained
+from maskdepth_utils.training import checkpoint
 
 TINY = "--size 80 --rooms 3 --batch 2 --width 0.125 --val-samples 2 --workers 0 --threads 1"
 
@@ -75,13 +77,13 @@ def test_train_saves_goes_on_and_writes_a_network(data, tmp_path, capsys):
     out, net = tmp_path / "run", tmp_path / "net.safetensors"
     text, _ = run(f"train --out {out} --steps 4 --val-every 2 {TINY}", capsys)
     assert "finished: True" in text and "Finished: 4 steps" in text
-    assert [path.name for path in checkpoint.list_run(out)] == ["step-00000004"]  # 5 minutes had not passed before
+    assert [path.name for path in list_run(out)] == ["step-00000004"]  # 5 minutes had not passed before
     text, progress = run(f"train --out {out} --steps 6 --save-minutes 0 --save-to {net} --json {TINY}", capsys)
     result = json.loads(text)  # nothing else on the standard output
     assert (result["step"], result["finished"], result["saved_to"]) == (6, True, str(net))
     assert result["last"]["loss"] > 0 and "going on from step 4 of 6" in progress
-    assert [path.name for path in checkpoint.list_run(out)] == ["step-00000006", "step-00000005"]
-    _, metadata = checkpoint.read_weights(net)
+    assert [path.name for path in list_run(out)] == ["step-00000006", "step-00000005"]
+    _, metadata = read_weights(net)
     assert metadata["arguments"]["width"] == 0.125 and metadata["training"]["step"] == 6
     # the next stage starts from it
     text, _ = run(f"train --out {tmp_path / 'two'} --init {net} --steps 1 --json {TINY.replace('80', '160')}", capsys)
@@ -96,7 +98,7 @@ def test_train_takes_its_options(data, tmp_path, capsys):
         f"--precision float32 {TINY}",
         capsys,
     )
-    config = json.loads((checkpoint.list_run(tmp_path)[0] / "state.json").read_text())["config"]
+    config = json.loads((list_run(tmp_path)[0] / "state.json").read_text())["config"]
     assert config["steps"] == 2 and config["optimizer"] == "AdamW" and config["weighting"] == "UncertaintyWeighting"
     arguments = config["network"]["arguments"]
     assert arguments["skips"] is False and arguments["detail"] is True and config["dataset"]["gap"] == "none"
@@ -107,7 +109,7 @@ def test_train_takes_its_options(data, tmp_path, capsys):
 
 def test_the_options_offer_what_the_package_has():
     """They are written down again where PyTorch is not loaded, so that --help comes at once."""
-    assert GAPS == LEVELS and tuple(TASKS) == models.TASKS
+    assert GAPS == LEVELS and tuple(TASKS) == networks.TASKS
     for option, loss in (("--mask-loss", losses.mask_loss), ("--depth-loss", losses.depth_loss)):
         terms = [name for name, one in inspect.signature(loss).parameters.items() if type(one.default) is float]
         parsed = make_parser().parse_args(["train", "--out", "x", option, *(f"{term}=1" for term in terms)])
@@ -128,8 +130,8 @@ def test_options_that_do_not_fit_are_refused_before_anything_is_written(data, tm
 
 def test_full_size_layers_can_be_kept_as_they_are(data, network, tmp_path, capsys):
     run(f"train --out {tmp_path / 'run'} --init {network} --steps 2 --full-size-lr 0 {TINY}", capsys)
-    trained, _ = checkpoint.read_weights(checkpoint.list_run(tmp_path / "run")[0] / "model.safetensors")
-    before, _ = checkpoint.read_weights(network)
+    trained, _ = read_weights(list_run(tmp_path / "run")[0] / "model.safetensors")
+    before, _ = read_weights(network)
     kept = {name for name, tensor in before.items() if torch.equal(tensor.float(), trained[name])}
     assert "detail.0.0.weight" in kept and "encoder.conv1.weight" not in kept
 
@@ -275,7 +277,7 @@ def test_export_onnx_writes_what_onnxruntime_runs(network, tmp_path, capsys):
 
 
 def test_bench_measures(data, capsys, monkeypatch):
-    from maskdepth_utils import bench
+    from maskdepth_utils.course import bench
 
     monkeypatch.setattr(bench.bench_data, "__defaults__", ((80,), 2, (0, 1)))
     monkeypatch.setattr(bench.bench_losses, "__defaults__", ((32,), 2))
@@ -290,7 +292,8 @@ def test_bench_measures(data, capsys, monkeypatch):
 
 def test_bench_times_the_same_losses_from_libraries(monkeypatch):
     pytest.importorskip("pytorch_msssim")
-    from maskdepth_utils import bench, losses
+    from maskdepth_utils import losses
+    from maskdepth_utils.course import bench
 
     torch.manual_seed(0)
     target = torch.nn.functional.interpolate(torch.rand(2, 1, 6, 6), size=(48, 48), mode="bilinear")
@@ -306,7 +309,7 @@ def test_bench_times_the_same_losses_from_libraries(monkeypatch):
 
 
 def test_bench_is_compared_with_the_stored_run(own_data, capsys, monkeypatch):
-    from maskdepth_utils import bench
+    from maskdepth_utils.course import bench
 
     stored = {"ssim": {"32 px, ms": 1000.0}, "of another version": {"32 px, ms": 1.0}}
     (own_data / "results").mkdir(exist_ok=True)
@@ -319,7 +322,7 @@ def test_bench_is_compared_with_the_stored_run(own_data, capsys, monkeypatch):
 
 
 def test_bench_compares_formats(data):
-    from maskdepth_utils import bench
+    from maskdepth_utils.course import bench
 
     rows = bench.bench_formats(torch.device("cpu"), 0.05, sizes=(80,), batches=(2,), workers=(0, 1), samples=6)
     expected = {"composed, none", "zip, as in 2020", "single files", "tar shards", "memory-mapped arrays"}

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tiny_data as tiny
 
-from maskdepth_utils.assets import load_cutout, load_room
-from maskdepth_utils.cameras import floor_point
-from maskdepth_utils.compose import compose, nearest_distance
+from maskdepth_utils.camera import floor_point
+from maskdepth_utils.data.compose import compose, nearest_distance
+from maskdepth_utils.data.library import load_cutout, load_room
+from maskdepth_utils.data.placement import MIN_DISTANCE, footprint, is_free, place
 from maskdepth_utils.draws import Draws
-from maskdepth_utils.place import MIN_DISTANCE, footprint, is_free, place
 
 # room, object, yaw number, distance, azimuth: near and far, right and left, turned, cut off by the edge
 POSES = [

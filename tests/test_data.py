@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from maskdepth_utils import data as module
-from maskdepth_utils.assets import AssetError, load_cutout, load_room
-from maskdepth_utils.capture import LEVELS
-from maskdepth_utils.data import MaskDepthDataset, SceneDataset, loader, mean_std
-from maskdepth_utils.place import footprint, is_free
+from maskdepth_utils.data import MaskDepthDataset, SceneDataset, loader
+from maskdepth_utils.data import datasets as module
+from maskdepth_utils.data.library import load_cutout, load_room
+from maskdepth_utils.data.placement import footprint, is_free, place
+from maskdepth_utils.data.shots import LEVELS
+from maskdepth_utils.data.tensors import mean_std
+from maskdepth_utils.files import AssetError
 
 SHAPES = {"image": 3, "background": 3, "mask": 1, "depth": 1}
 
@@ -144,7 +146,7 @@ def test_validation_and_test_see_rooms_as_rendered(data):
 
 
 def test_an_object_that_fits_nowhere_is_replaced_by_the_next(data, monkeypatch):
-    real = module.place
+    real = place
     monkeypatch.setattr(
         module,
         "place",

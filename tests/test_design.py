@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
-from maskdepth_utils import design
-from maskdepth_utils.design import LabNet, checkerboard, deepest_field, gradient_field, multiply_adds, width_of
-from maskdepth_utils.models import count_parameters
+from maskdepth_utils.course import design
+from maskdepth_utils.course.design import LabNet, checkerboard, deepest_field, gradient_field, multiply_adds, width_of
+from maskdepth_utils.models.networks import count_parameters
 
 
 @pytest.mark.parametrize("skip, up, stages", [*itertools.product(design.SKIPS, design.UPS, (2, 3, 5))])

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from maskdepth_utils.assets import load_cutout, load_room, object_names, room_names
-from maskdepth_utils.checkpoint import CheckpointError, load_weights
-from maskdepth_utils.compose import compose
 from maskdepth_utils.data import MaskDepthDataset
-from maskdepth_utils.differences import CHANNELS, differences, match_exposure
-from maskdepth_utils.models import FULL_SIZE, MaskDepthNet
+from maskdepth_utils.data.compose import compose
+from maskdepth_utils.data.library import load_cutout, load_room, object_names, room_names
+from maskdepth_utils.models import MaskDepthNet
+from maskdepth_utils.models.differences import CHANNELS, differences, match_exposure
+from maskdepth_utils.models.networks import FULL_SIZE
+from maskdepth_utils.models.weights import CheckpointError, load_weights
 
 
 def scene(size=64):

@@ -16,11 +16,16 @@ from matplotlib.text import Text
 from PIL import Image
 from torch import nn
 
-from maskdepth_utils import drawings, drawings_geometry, drawings_losses, features, load_pretrained, losses, plots
-from maskdepth_utils.blocks import Encoder
+from maskdepth_utils import load_pretrained, losses, plots
+from maskdepth_utils.course import drawings
+from maskdepth_utils.course.design import deepest_field
+from maskdepth_utils.course.drawings import geometry
+from maskdepth_utils.course.drawings.losses import PERSON, compare
+from maskdepth_utils.course.drawings.networks import TABLE, shapes, skip_parts
+from maskdepth_utils.course.widgets import stages
 from maskdepth_utils.data import MaskDepthDataset
-from maskdepth_utils.design import deepest_field
 from maskdepth_utils.models import MaskDepthNet
+from maskdepth_utils.models.blocks import Encoder
 
 DRAWINGS = {
     "encoder_decoder": drawings.encoder_decoder,
@@ -87,7 +92,7 @@ def test_the_caption_of_each_drawing():
 def test_the_networks_sizes_are_its_own(size, width):
     """features.collect asks the network independently; its names are the encoder's, Detail's and the branches'."""
     black = np.zeros((size, size, 3), np.uint8)
-    expected = [stage.size for stage in features.collect(MaskDepthNet(width=width), black, black).stages]
+    expected = [stage.size for stage in stages.collect(MaskDepthNet(width=width), black, black).stages]
     expected.append(f"3 x {size} x {size}")
     found = re.findall(r"\d+ × \d+ × \d+", "\n".join(words(drawings.encoder_decoder(size, width))))
     assert sorted(found) == sorted(size.replace("x", "×") for size in expected)
@@ -96,7 +101,7 @@ def test_the_networks_sizes_are_its_own(size, width):
 def test_shapes_leaves_a_network_as_it_was():
     model = MaskDepthNet(width=0.25).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert drawings.shapes(model, 64)["encoder.layer4"] == (128, 2, 2)
+    assert shapes(model, 64)["encoder.layer4"] == (128, 2, 2)
     assert model.training and not any(module._forward_hooks for module in model.modules())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
@@ -107,12 +112,12 @@ def test_too_small_a_picture_is_refused():
 
 
 def test_a_skip_adds_what_the_block_convolves():
-    predictor, sample = load_pretrained(device="cpu"), MaskDepthDataset("val", gap="none")[drawings.TABLE]
+    predictor, sample = load_pretrained(device="cpu"), MaskDepthDataset("val", gap="none")[TABLE]
     blocks = predictor.model.branches["mask"].ups
     entered = []
     for number, block in enumerate(blocks, start=1):
         hook = block.side.register_forward_pre_hook(lambda module, inputs: entered.append(inputs[0][0]))
-        below, lateral, _ = drawings.skip_parts(predictor.model, sample, number)
+        below, lateral, _ = skip_parts(predictor.model, sample, number)
         hook.remove()
         torch.testing.assert_close(below + lateral, entered[-1])
 
@@ -125,8 +130,8 @@ def test_the_maps_of_a_skip_add_up():
 
 
 def test_the_sizes_of_a_skip_are_the_shipped_networks():
-    sample = MaskDepthDataset("val", gap="none")[drawings.TABLE]
-    run = features.collect(load_pretrained(device="cpu"), sample["image"], sample["background"])
+    sample = MaskDepthDataset("val", gap="none")[TABLE]
+    run = stages.collect(load_pretrained(device="cpu"), sample["image"], sample["background"])
     sizes = {stage.name: stage.size.replace("x", "×") for stage in run.stages}
     for number, below in ((1, "mask branch, entry"), (3, "mask branch, block 2")):
         found = words(drawings.skip(number))
@@ -166,7 +171,7 @@ def test_the_windows_numbers_are_ssims():
     generator = torch.Generator().manual_seed(0)
     for _ in range(3):
         a, b = torch.rand(2, 1, 1, 11, 11, generator=generator, dtype=torch.float64)
-        found = drawings_losses.compare(a[0, 0].numpy(), b[0, 0].numpy())["SSIM"]
+        found = compare(a[0, 0].numpy(), b[0, 0].numpy())["SSIM"]
         assert found == pytest.approx(losses.ssim(a, b).item(), abs=1e-5)
 
 
@@ -198,7 +203,7 @@ def test_the_curves_of_sobel_are_the_maps():
     depth, answers = figure.axes[2:4]
     for line, answer in zip(depth.lines[:2], answers.lines[:2], strict=True):
         assert len(line.get_xdata()) == len(answer.get_xdata()) == 160
-    true = MaskDepthDataset("val", gap="tripod").shot(drawings_losses.PERSON).depth
+    true = MaskDepthDataset("val", gap="tripod").shot(PERSON).depth
     np.testing.assert_array_equal(depth.lines[0].get_ydata(), true[72])
     np.testing.assert_allclose(
         answers.lines[0].get_ydata()[1:-1], losses.sobel(torch.tensor(true)[None, None])[0][0, 0, 71], atol=1e-5
@@ -222,8 +227,8 @@ def test_the_rays_of_the_pinhole_have_the_written_lengths():
 
 def test_the_z_buffer_is_the_samples():
     """What is drawn is the data set's sample. The nearer one really wins; only the floor hides nothing."""
-    room, alone, both = drawings_geometry.composed(drawings_geometry.TREADMILL)
-    sample = MaskDepthDataset("val", gap="none").shot(drawings_geometry.TREADMILL)
+    room, alone, both = geometry.composed(geometry.TREADMILL)
+    sample = MaskDepthDataset("val", gap="none").shot(geometry.TREADMILL)
     for name in ("image", "mask", "depth"):
         np.testing.assert_array_equal(getattr(both, name), getattr(sample, name))
     rows = drawings.z_buffer().axes[2]

@@ -11,7 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from run_notebooks import run
 
-from maskdepth_utils import checks
+from maskdepth_utils.course import checks
 
 SOLUTIONS = sorted((files.NOTEBOOKS / "solutions").glob("[0-9]*.ipynb"))
 INNER = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp  # they keep their names to themselves

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from maskdepth_utils import explore
-from maskdepth_utils.explore import PLAIN_GRAY, PRESETS, Spoil, bills, draw, load_truth, pushes, spoil
+from maskdepth_utils.course.widgets import spoiling
+from maskdepth_utils.course.widgets.spoiling import PLAIN_GRAY, PRESETS, Spoil, bills, draw, load_truth, pushes, spoil
 from maskdepth_utils.losses import GAUSSIAN
 
 TASKS = ("depth", "mask")
@@ -101,7 +101,7 @@ LOSSES = {
 def test_a_push_is_minus_the_slope(task):
     truth = load_truth(task)
     spoiled = spoil(truth, Spoil(blur=1.0, shift=2, noise=0.05))
-    output, step = explore.as_output(spoiled, task).double(), torch.zeros(truth.shape).double()
+    output, step = spoiling.as_output(spoiled, task).double(), torch.zeros(truth.shape).double()
     row, column = divmod(spoil(truth, Spoil(blur=2.0)).sub(truth).abs().argmax().item(), truth.shape[-1])
     step[..., row, column] = 1e-6
     for name, push in pushes(truth, spoiled, task).items():
@@ -113,7 +113,7 @@ def test_a_push_is_minus_the_slope(task):
 def test_pictures_show_truth_fault_and_pushes(task):
     truth = load_truth(task)
     pictures = {name: decode(png) for name, png in draw(truth, spoil(truth, Spoil(shift=2)), task).items()}
-    assert list(pictures) == ["truth", "spoiled", *explore.NAMES[task].values()]
+    assert list(pictures) == ["truth", "spoiled", *spoiling.NAMES[task].values()]
     assert all(picture.shape == (320, 320, 3) for picture in pictures.values())
     assert np.array_equal(pictures["spoiled"][:, 8:], pictures["truth"][:, :-8])
     far = {name: decode(png) for name, png in draw(load_truth("depth"), load_truth("depth") + 0.1).items()}

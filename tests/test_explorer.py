@@ -6,24 +6,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskdepth_utils import explore, explorer, widget_parts
-from maskdepth_utils.explore import PRESETS, Spoil, bills, draw, load_truth, spoil
+from maskdepth_utils.course.widgets import parts, spoil_box, spoiling
+from maskdepth_utils.course.widgets.spoiling import PRESETS, Spoil, bills, draw, load_truth, spoil
 
-drawn_still = explorer.still_picture
+drawn_still = spoil_box.still_picture
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Without the still picture, which takes matplotlib half a second."""
-    monkeypatch.setattr(explorer, "still_picture", lambda *maps: b"")
-    monkeypatch.setattr(widget_parts, "still", lambda tiles: b"")
+    monkeypatch.setattr(spoil_box, "still_picture", lambda *maps: b"")
+    monkeypatch.setattr(parts, "still", lambda tiles: b"")
 
 
 @pytest.fixture
 def updates(monkeypatch):
     """A list that grows by one with every update."""
     done = []
-    monkeypatch.setattr(explorer, "ask", lambda *maps: done.append(1) or explore.ask(*maps))
+    monkeypatch.setattr(spoil_box, "ask", lambda *maps: done.append(1) or spoiling.ask(*maps))
     return done
 
 
@@ -36,17 +36,17 @@ def sliders(box):
 
 
 def test_a_slider_changes_the_spoiled_map_its_pushes_and_the_bill_but_not_the_truth():
-    box = explorer.loss_explorer(blur=1.0)
+    box = spoil_box.loss_explorer(blur=1.0)
     before, table = pictures(box), box.table.value
     assert set(before) == {"truth", "spoiled", "L1", "edge", "SSIM"}
     box.controls["shift"].value = 4
     after = pictures(box)
     assert {name for name in after if after[name] != before[name]} == {"spoiled", "L1", "edge", "SSIM"}
-    assert box.table.value != table and box.controls["preset"].value == explorer.OWN
+    assert box.table.value != table and box.controls["preset"].value == spoil_box.OWN
 
 
 def test_it_shows_what_the_sliders_say_in_metres():
-    box = explorer.loss_explorer(index=7, offset=0.3, noise=0.5)
+    box = spoil_box.loss_explorer(index=7, offset=0.3, noise=0.5)
     truth = load_truth("depth", 7)
     spoiled = spoil(truth, Spoil(offset=0.03, noise=0.05))
     assert pictures(box) == draw(truth, spoiled)
@@ -57,20 +57,20 @@ def test_it_shows_what_the_sliders_say_in_metres():
 
 @pytest.mark.parametrize("task", ["depth", "mask"])
 def test_a_preset_is_its_sliders_and_one_update(task, updates):
-    box = explorer.loss_explorer(task)
+    box = spoil_box.loss_explorer(task)
     for name, how in PRESETS[task].items():
-        box.controls["preset"].value = explorer.TRUTH
+        box.controls["preset"].value = spoil_box.TRUTH
         updates.clear()
         box.controls["preset"].value = name
-        assert len(updates) == 1 and explorer.spoil_of(box.controls) == how
+        assert len(updates) == 1 and spoil_box.spoil_of(box.controls) == how
         by_preset = pictures(box)
-        by_sliders = explorer.loss_explorer(task, **sliders(box))
+        by_sliders = spoil_box.loss_explorer(task, **sliders(box))
         assert pictures(by_sliders) == by_preset and by_sliders.table.value == box.table.value
         assert by_sliders.controls["preset"].value == name  # recognized
 
 
 def test_several_controls_at_once_are_one_update(updates):
-    box = explorer.loss_explorer()
+    box = spoil_box.loss_explorer()
     updates.clear()
     box.set(task="mask", index=3)
     assert len(updates) == 1 and "BCE" in pictures(box)
@@ -79,10 +79,10 @@ def test_several_controls_at_once_are_one_update(updates):
 
 
 def test_reset_brings_back_the_truth_in_one_update(updates):
-    box = explorer.loss_explorer(blur=2.0, scale=0.5, offset=1.0, noise=0.2)
+    box = spoil_box.loss_explorer(blur=2.0, scale=0.5, offset=1.0, noise=0.2)
     updates.clear()
     box.reset.click()
-    assert len(updates) == 1 and explorer.spoil_of(box.controls) == Spoil()
+    assert len(updates) == 1 and spoil_box.spoil_of(box.controls) == Spoil()
     assert box.tiles.images["spoiled"].value == box.tiles.images["truth"].value
     assert box.table.value.count("0.00 ×") == 3
     box.reset.click()
@@ -90,7 +90,7 @@ def test_reset_brings_back_the_truth_in_one_update(updates):
 
 
 def test_another_task_has_other_losses_and_other_units(updates):
-    box = explorer.loss_explorer(shift=3, offset=2.0)
+    box = spoil_box.loss_explorer(shift=3, offset=2.0)
     updates.clear()
     box.controls["task"].value = "mask"
     assert len(updates) == 1
@@ -104,22 +104,22 @@ def test_another_task_has_other_losses_and_other_units(updates):
 
 
 def test_the_start_has_something_to_show_and_a_labelled_control_for_everything():
-    box = explorer.loss_explorer()
+    box = spoil_box.loss_explorer()
     assert box.controls["preset"].value == "2 px to the right" and sliders(box)["shift"] == 2
     assert all(control.description for control in box.controls.values())
 
 
 def test_a_bar_is_also_words():
-    row = explorer.bill_row("SSIM", explore.Bill(0.5, 3.0), "depth")
+    row = spoil_box.bill_row("SSIM", spoiling.Bill(0.5, 3.0), "depth")
     assert "3.00 ×" in row and "cut off" in row and "width:100.0%" in row
-    assert "width:25.0%" in explorer.bill_row("L1", explore.Bill(0.05, 0.5), "depth")
+    assert "width:25.0%" in spoil_box.bill_row("L1", spoiling.Bill(0.05, 0.5), "depth")
 
 
 def test_the_still_picture_is_shown_for_where_no_widget_can_be(monkeypatch):
     shown = []
-    monkeypatch.setattr(explorer, "still_picture", drawn_still)
-    monkeypatch.setattr(widget_parts, "present", lambda box, png: shown.append(png))
-    explorer.loss_explorer("mask", 3)
+    monkeypatch.setattr(spoil_box, "still_picture", drawn_still)
+    monkeypatch.setattr(parts, "present", lambda box, png: shown.append(png))
+    spoil_box.loss_explorer("mask", 3)
     assert np.asarray(Image.open(io.BytesIO(shown[0]))).shape[1] > 1000
 
 
@@ -135,15 +135,15 @@ def test_the_still_picture_is_shown_for_where_no_widget_can_be(monkeypatch):
 )
 def test_a_mistake_in_the_start_values_is_said(settings, words):
     with pytest.raises(ValueError, match=words):
-        explorer.loss_explorer(**settings)
+        spoil_box.loss_explorer(**settings)
 
 
 def test_an_error_is_words_and_the_widget_goes_on(monkeypatch):
-    box = explorer.loss_explorer()
+    box = spoil_box.loss_explorer()
     note = box.note
-    monkeypatch.setattr(explorer, "spoil", lambda *maps: (_ for _ in ()).throw(ValueError("too <far> away")))
+    monkeypatch.setattr(spoil_box, "spoil", lambda *maps: (_ for _ in ()).throw(ValueError("too <far> away")))
     box.controls["shift"].value = 5
     assert "too &lt;far&gt; away" in note.value
     monkeypatch.undo()
     box.controls["shift"].value = 6
-    assert note.value == "" and box.controls["preset"].value == explorer.OWN
+    assert note.value == "" and box.controls["preset"].value == spoil_box.OWN

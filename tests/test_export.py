@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from maskdepth_utils import export as export_module
-from maskdepth_utils.assets import AssetError
-from maskdepth_utils.data import MaskDepthDataset, SceneDataset, ZipDataset, export, loader
+from maskdepth_utils.data import MaskDepthDataset, SceneDataset, ZipDataset, loader
+from maskdepth_utils.data.storage import codec as export_module
+from maskdepth_utils.data.storage.codec import export
+from maskdepth_utils.files import AssetError
 
 FILES = {"bg.zip", "fg_bg.zip", "mask.zip", "depth.zip", "labels.csv"}
 

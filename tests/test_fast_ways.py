@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskdepth_utils import assets, capture
-from maskdepth_utils.assets import load_cutout, load_room
-from maskdepth_utils.compose import compose
+from maskdepth_utils.data import library, shots
+from maskdepth_utils.data.compose import compose
+from maskdepth_utils.data.library import load_cutout, load_room
 from maskdepth_utils.draws import Draws
+from maskdepth_utils.files import find_entry, open_picture
 
 SEED, SPLIT, INDEX, STREAM = 2**63 + 5, "train", 2**40 + 1, 77
 
@@ -59,17 +60,17 @@ def test_moving_four_channels_moves_three_the_same():
     picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8), (0, 0), 1)
     for index in range(10):
         draws = Draws(0, "t", index)
-        angle = draws.uniform(-capture.ROTATION, capture.ROTATION)
+        angle = draws.uniform(-shots.ROTATION, shots.ROTATION)
         matrix = cv2.getRotationMatrix2D((79.5, 79.5), angle, 1.0)
-        matrix[:, 2] += [160 * draws.uniform(-capture.SHIFT, capture.SHIFT) for _ in range(2)]
+        matrix[:, 2] += [160 * draws.uniform(-shots.SHIFT, shots.SHIFT) for _ in range(2)]
         moved = cv2.warpAffine(picture, matrix, (160, 160), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        plain = cv2.filter2D(moved, -1, capture.SHARPEN)
-        np.testing.assert_allclose(capture.move(picture, Draws(0, "t", index)).astype(int), plain, atol=1)
+        plain = cv2.filter2D(moved, -1, shots.SHARPEN)
+        np.testing.assert_allclose(shots.move(picture, Draws(0, "t", index)).astype(int), plain, atol=1)
 
 
 def test_premultiplied_colours_are_rounded_products(data):
     sheet = np.asarray(Image.open(data / "objects/train_001_table_color.webp")).astype(int)
-    frame = assets.find_entry("objects", "train_001_table", data)[1]["distances"][0]["frame"]
+    frame = find_entry("objects", "train_001_table", data)[1]["distances"][0]["frame"]
     for number in range(8):
         cutout = load_cutout("train_001_table", number, 0)
         height, width = cutout.relief_code.shape
@@ -84,11 +85,11 @@ def test_premultiplied_colours_are_rounded_products(data):
 
 
 def test_a_rooms_views_decode_its_files_once(own_data, monkeypatch):
-    opened, real = [], assets.open_picture
-    monkeypatch.setattr(assets, "open_picture", lambda path, *rest: opened.append(path.name) or real(path, *rest))
-    views = [load_room("room_train_001", view) for view in range(assets.VIEWS)]
+    opened, real = [], open_picture
+    monkeypatch.setattr(library, "open_picture", lambda path, *rest: opened.append(path.name) or real(path, *rest))
+    views = [load_room("room_train_001", view) for view in range(library.VIEWS)]
     assert opened == ["room_train_001.webp", "room_train_001_depth.png"]
-    assert len({view.image.tobytes() for view in views}) == assets.VIEWS
+    assert len({view.image.tobytes() for view in views}) == library.VIEWS
 
 
 def test_the_floor_is_shared_and_cannot_be_changed_by_accident(data):

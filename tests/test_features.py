@@ -9,12 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from maskdepth_utils import features, widget_parts
-from maskdepth_utils.differences import match_exposure
-from maskdepth_utils.feature_maps import HEAD, Walk, draw_stage, feature_maps
-from maskdepth_utils.features import SKIPS, collect
-from maskdepth_utils.inference import Predictor
+from maskdepth_utils.course.widgets import parts, stages
+from maskdepth_utils.course.widgets.stages import SKIPS, collect
+from maskdepth_utils.course.widgets.stages_box import HEAD, Walk, draw_stage, feature_maps
+from maskdepth_utils.inference.predictor import Predictor
 from maskdepth_utils.models import MaskDepthNet, MaskNet
+from maskdepth_utils.models.blocks import LAYERS
+from maskdepth_utils.models.differences import match_exposure
 
 PAIR = [np.random.default_rng(seed).integers(0, 256, (64, 80, 3), np.uint8) for seed in (0, 1)]
 TENSORS = [torch.tensor(picture).permute(2, 0, 1)[None] / 255 for picture in PAIR]
@@ -34,7 +35,7 @@ def model():
 def shown(monkeypatch):
     """What is displayed."""
     displayed = []
-    monkeypatch.setattr(widget_parts, "display", lambda data, raw: displayed.append(data))
+    monkeypatch.setattr(parts, "display", lambda data, raw: displayed.append(data))
     return displayed
 
 
@@ -55,7 +56,7 @@ def test_stages_are_what_the_modules_put_out(model):
     assert len(stages) == len(run.stages) == 5 + 1 + 2 * 6
     pair = (torch.cat([TENSORS[0], match_exposure(*TENSORS)], dim=1) - model.mean) / model.std
     with torch.no_grad():
-        for name, part in zip(features.LAYERS, model.encoder(pair)):
+        for name, part in zip(LAYERS, model.encoder(pair)):
             assert np.allclose(stages[f"encoder, {name}"].maps, part[0].numpy(), atol=1e-5)
     assert stages["encoder, layer 1"].size == "16 x 16 x 20"
     assert stages["detail of the two pictures"].size == "32 x 64 x 80"
@@ -128,7 +129,7 @@ def test_a_predictor_a_sample_s_tensors_and_a_wrong_network(model):
 def test_a_page_shows_the_most_varied_channels_pixel_by_pixel():
     maps = np.zeros((20, 4, 4), np.float32)
     maps[13, 0, 0], maps[7, 0, 1] = 5, 2
-    stage = features.Stage("test", maps)
+    stage = stages.Stage("test", maps)
     assert stage.order[:2].tolist() == [13, 7] and stage.pages == 2
     page = draw_stage(stage, colors="gray")
     top = HEAD

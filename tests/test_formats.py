@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from maskdepth_utils import formats
-from maskdepth_utils.assets import AssetError
 from maskdepth_utils.data import MaskDepthDataset, loader
-from maskdepth_utils.formats import ArrayDataset, ShardDataset, export_arrays, export_shards
+from maskdepth_utils.data.storage import shards
+from maskdepth_utils.data.storage.shards import ArrayDataset, ShardDataset, export_arrays, export_shards
+from maskdepth_utils.files import AssetError
 
 QUIET = {"progress": False}
 
@@ -49,7 +49,7 @@ def test_webdataset_reads_them(dataset, tmp_path):
 
 
 def test_an_interrupted_export_goes_on(dataset, tmp_path, monkeypatch):
-    real, calls = formats.write_shard, []
+    real, calls = shards.write_shard, []
 
     def fails_at_the_second(*args):
         calls.append(args)
@@ -57,7 +57,7 @@ def test_an_interrupted_export_goes_on(dataset, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(formats, "write_shard", fails_at_the_second)
+    monkeypatch.setattr(shards, "write_shard", fails_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         export_shards(dataset, tmp_path, range(9), per_shard=3, **QUIET)
     assert [path.name for path in sorted(tmp_path.glob("*.tar"))] == ["shard-000000.tar"]
@@ -65,7 +65,7 @@ def test_an_interrupted_export_goes_on(dataset, tmp_path, monkeypatch):
     assert len(calls) == 4  # one before, one cut off, two afterwards
     whole = export_shards(dataset, tmp_path.with_name("whole"), range(9), per_shard=3, **QUIET)
     for number in range(whole["shards"]):
-        name = formats.shard_name(number)
+        name = shards.shard_name(number)
         assert (tmp_path / name).read_bytes() == (tmp_path.with_name("whole") / name).read_bytes()
 
 

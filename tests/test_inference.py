@@ -10,10 +10,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from maskdepth_utils import checkpoint, load_pretrained
-from maskdepth_utils.checkpoint import CheckpointError
-from maskdepth_utils.inference import Predictor, network_size, save_pretrained
-from maskdepth_utils.models import MaskDepth, MaskDepthNet, MaskNet
+from maskdepth_utils import load_pretrained
+from maskdepth_utils.files import write_file
+from maskdepth_utils.inference.predictor import Predictor, network_size
+from maskdepth_utils.models import MaskDepthNet, MaskNet
+from maskdepth_utils.models.networks import MaskDepth
+from maskdepth_utils.models.weights import CheckpointError, list_run, read_weights, save_pretrained, tensors_to_bytes
 
 
 class Ruler(nn.Module):
@@ -169,7 +171,7 @@ def test_saved_and_loaded_predicts_the_same(saved):
 
 def test_the_file_is_half_precision_and_holds_no_pickle(saved):
     model, path = saved
-    tensors, metadata = checkpoint.read_weights(path)
+    tensors, metadata = read_weights(path)
     weights = {name for name, _ in model.named_parameters()}
     assert {tensors[name].dtype for name in weights} == {torch.float16}
     assert {tensors[name].dtype for name in tensors.keys() - weights} == {torch.float32, torch.int64}
@@ -198,8 +200,8 @@ def test_a_run_whose_newest_checkpoint_is_damaged_gives_the_one_before(tmp_path,
     from small_training import new_net, small_fit
 
     small_fit(new_net(width=8), tmp_path, steps=2, save_minutes=0)
-    newest, before = checkpoint.list_run(tmp_path)
-    expected, _ = checkpoint.read_weights(before / "model.safetensors")
+    newest, before = list_run(tmp_path)
+    expected, _ = read_weights(before / "model.safetensors")
     content = bytearray((newest / "model.safetensors").read_bytes())
     content[-1] ^= 1  # one bit: still a file of the right form
     (newest / "model.safetensors").write_bytes(content)
@@ -218,7 +220,7 @@ def test_a_missing_damaged_or_foreign_checkpoint_is_said(saved, tmp_path, monkey
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match="x.safetensors: damaged, or no safetensors file"):
             load_pretrained(path)
-    tensors, metadata = checkpoint.read_weights(saved[1])
+    tensors, metadata = read_weights(saved[1])
     for change, message in [
         ({"network": "VGG16"}, "holds no network of this course .*found VGG16"),
         (
@@ -228,7 +230,7 @@ def test_a_missing_damaged_or_foreign_checkpoint_is_said(saved, tmp_path, monkey
         ({"arguments": {"layers": 3}}, "cannot be built with {'layers': 3}"),
         ({"size": 0}, "trained at 0 px: expected a whole number, at least 32"),
     ]:
-        checkpoint.write_file(path, checkpoint.tensors_to_bytes(tensors, metadata | change))
+        write_file(path, tensors_to_bytes(tensors, metadata | change))
         with pytest.raises(CheckpointError, match=message):
             load_pretrained(path)
     import safetensors.torch

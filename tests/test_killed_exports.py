@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from lives import born, die_before, ended, in_fresh_process
 
-from maskdepth_utils import data
-from maskdepth_utils.formats import export_shards
+from maskdepth_utils.data import datasets
+from maskdepth_utils.data.storage.shards import export_shards
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL")
 
@@ -26,7 +26,7 @@ def wait_until(true, what: str) -> None:
         time.sleep(0.05)
 
 
-class Held(data.MaskDepthDataset):
+class Held(datasets.MaskDepthDataset):
     """Samples of which the later ones do not come as long as the file `hold` is there."""
 
     hold = None

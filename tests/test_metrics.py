@@ -10,6 +10,7 @@ from scipy import ndimage
 from skimage.metrics import structural_similarity
 from skimage.segmentation import find_boundaries
 
+from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.metrics import (
     Means,
     abs_rel,
@@ -17,12 +18,10 @@ from maskdepth_utils.metrics import (
     delta,
     dice,
     edge_band,
-    evaluate,
     interval,
     iou,
     log10,
     measure,
-    network_predict,
     rmse,
     similarity,
     soft_overlap_2020,

@@ -10,8 +10,9 @@ import torchsummary
 import torchvision
 from torch import nn
 
-from maskdepth_utils.blocks import imagenet_weights
-from maskdepth_utils.models import MaskDepthNet, MaskNet, count_parameters, summary
+from maskdepth_utils.models import MaskDepthNet, MaskNet
+from maskdepth_utils.models.blocks import imagenet_weights
+from maskdepth_utils.models.networks import count_parameters, summary
 
 
 def pictures(height=64, width=64, count=2):

@@ -10,8 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from maskdepth_utils import assets, office
 from maskdepth_utils.__main__ import main
+from maskdepth_utils.data import offices
+from maskdepth_utils.data.offices import office_photos
 from maskdepth_utils.files import AssetError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "office-photos"
@@ -31,8 +32,8 @@ def folder(tmp_path, monkeypatch):
             name = f"{kind}/{kind}{number:03d}.png"
             Image.fromarray(pixels).save(tmp_path / name)
             files[name] = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
-    monkeypatch.setattr(office, "registry", lambda: files)
-    monkeypatch.setenv(office.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(offices, "registry", lambda: files)
+    monkeypatch.setenv(offices.FOLDER_VARIABLE, str(tmp_path))
     return tmp_path
 
 
@@ -48,26 +49,26 @@ def test_evaluate_measures_masks_on_them(folder, capsys):
 
 
 def test_a_local_folder_is_checked_and_used(folder):
-    assert office.office_photos() == assets.office_photos() == folder
+    assert offices.office_photos() == office_photos() == folder
     with (folder / "fg/fg001.png").open("ab") as file:
         file.write(b"more")
     with pytest.raises(AssetError, match="fg001.png is not the file that the course was written with"):
-        office.office_photos()
+        offices.office_photos()
     (folder / "fg/fg001.png").unlink()
     with pytest.raises(AssetError, match="fg001.png is missing"):
-        office.office_photos()
+        offices.office_photos()
 
 
 def test_offline_it_says_what_to_do(folder, monkeypatch, tmp_path):
-    monkeypatch.delenv(office.FOLDER_VARIABLE)
+    monkeypatch.delenv(offices.FOLDER_VARIABLE)
     monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache")
-    monkeypatch.setattr(office, "ADDRESS", "http://127.0.0.1:9/")  # nobody answers there
-    with pytest.raises(AssetError, match=f"could not be downloaded .* set {office.FOLDER_VARIABLE} to a folder"):
-        office.office_photos(progress=False)
+    monkeypatch.setattr(offices, "ADDRESS", "http://127.0.0.1:9/")  # nobody answers there
+    with pytest.raises(AssetError, match=f"could not be downloaded .* set {offices.FOLDER_VARIABLE} to a folder"):
+        offices.office_photos(progress=False)
 
 
 def test_samples_are_whole_objects_on_offices(folder):
-    dataset = office.OfficeDataset()
+    dataset = offices.OfficeDataset()
     assert len(dataset) == 3 * 2 * 2 * 4
     for index in (0, 7, 20):
         sample = dataset[index]
@@ -82,18 +83,18 @@ def test_samples_are_whole_objects_on_offices(folder):
 
 
 def test_a_gap_brings_shadow_and_noise_and_moves_nothing(folder):
-    plain, tripod = office.OfficeDataset("none"), office.OfficeDataset("tripod")
+    plain, tripod = offices.OfficeDataset("none"), offices.OfficeDataset("tripod")
     assert torch.equal(plain[5]["mask"], tripod[5]["mask"])
     assert not torch.equal(plain[5]["background"], tripod[5]["background"])
-    assert torch.equal(tripod[5]["image"], office.OfficeDataset("tripod")[5]["image"])
+    assert torch.equal(tripod[5]["image"], offices.OfficeDataset("tripod")[5]["image"])
     with pytest.raises(ValueError, match="unknown gap"):
-        office.OfficeDataset("near")
+        offices.OfficeDataset("near")
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the project's own pictures are not at hand")
 def test_the_projects_own_pictures_are_as_listed(monkeypatch):
-    monkeypatch.setenv(office.FOLDER_VARIABLE, str(SHARED))
-    dataset = office.OfficeDataset("tripod")
+    monkeypatch.setenv(offices.FOLDER_VARIABLE, str(SHARED))
+    dataset = offices.OfficeDataset("tripod")
     assert len(dataset.backgrounds) == len(dataset.cutouts) == 50
     shares = [(dataset[i * 997]["mask"] > 0.5).float().mean().item() for i in range(20)]
     assert all(0.002 < share < 0.9 for share in shares)

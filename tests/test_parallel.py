@@ -6,11 +6,10 @@ import sys
 
 import torch
 
-from maskdepth_utils import checkpoint, parallel
 from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.models import MaskNet
-from maskdepth_utils.schedule import batch_indices
-from maskdepth_utils.training import mask_and_depth_loss
+from maskdepth_utils.training import checkpoint, mask_and_depth_loss, parallel
+from maskdepth_utils.training.schedule import batch_indices
 
 TRAIN = (
     "train --size 80 --rooms 3 --network MaskNet --width 4 --batch 4 --lr 0.05 --precision float32 --workers 0 "

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from maskdepth_utils import plots
-from maskdepth_utils.inference import Prediction
-from maskdepth_utils.models import MaskDepth
+from maskdepth_utils.inference.predictor import Prediction
+from maskdepth_utils.models.networks import MaskDepth
 
 
 def make_sample(size=48):

@@ -10,10 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from maskdepth_utils import plots, pointcloud
-from maskdepth_utils.assets import load_room, room_names
-from maskdepth_utils.cameras import EYE_HEIGHT, FOCAL, floor_point
-from maskdepth_utils.pointcloud import MIME, depth_edges, level, lift, to_cloud, view
+from maskdepth_utils import plots
+from maskdepth_utils.camera import EYE_HEIGHT, FOCAL, floor_point
+from maskdepth_utils.course import pointcloud
+from maskdepth_utils.course.pointcloud import MIME, depth_edges, level, lift, to_cloud, view
+from maskdepth_utils.data.library import load_room, room_names
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 SLOPE = np.linspace(2, 5, 60, dtype=np.float32) * np.ones((40, 1), np.float32)

@@ -16,7 +16,8 @@ from notebook_files import KERNEL, NOTEBOOKS, QUIET_KERNEL, write
 from quiz_answers import COMPUTED
 from test_browser import lab  # noqa: F401  (a fixture)
 
-from maskdepth_utils import assets, quiz
+from maskdepth_utils.course import quiz
+from maskdepth_utils.files import AssetError
 
 NAMES = [f"{number:02}" for number in range(1, 8)]
 
@@ -132,18 +133,18 @@ def test_plain_html_folds_the_answers():
 
 
 def test_errors_say_which_quiz_and_what_to_do(tmp_path, monkeypatch):
-    with pytest.raises(assets.AssetError, match="'09'.*expected one of 01, 02"):
+    with pytest.raises(AssetError, match="'09'.*expected one of 01, 02"):
         quiz.show("09")
     folder = tmp_path / "notebooks" / "quizzes"
     folder.mkdir(parents=True)
     monkeypatch.setenv("MASKDEPTH_DATA", str(tmp_path / "data"))  # of another clone
     for spoiled in ("[{", '[{"type": "riddle"}]', '[{"type": "numeric", "question": "?", "answers": [{}]}]'):
         (folder / "spoiled.json").write_text(spoiled)
-        with pytest.raises(assets.AssetError, match="spoiled.json is damaged"):
+        with pytest.raises(AssetError, match="spoiled.json is damaged"):
             quiz.load("spoiled")
     monkeypatch.setattr(quiz, "__file__", str(tmp_path / "elsewhere" / "maskdepth_utils" / "quiz.py"))
     (folder / "spoiled.json").unlink()
-    with pytest.raises(assets.AssetError, match="clone the course's whole repository"):
+    with pytest.raises(AssetError, match="clone the course's whole repository"):
         quiz.load("01")
 
 

@@ -23,11 +23,13 @@ from small_training import Squares, figures
 from torch import nn
 from torch.utils.data import default_collate
 
-from maskdepth_utils import checkpoint, parallel, runs
+from maskdepth_utils.files import write_file
 from maskdepth_utils.losses import UncertaintyWeighting
 from maskdepth_utils.models import MaskDepthNet
-from maskdepth_utils.schedule import batch_indices
-from maskdepth_utils.training import fit, mask_and_depth_loss, validate
+from maskdepth_utils.models.weights import read_weights, tensors_to_bytes
+from maskdepth_utils.training import checkpoint, fit, mask_and_depth_loss, parallel, run
+from maskdepth_utils.training.loop import validate
+from maskdepth_utils.training.schedule import batch_indices
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL")
 TORCHRUN = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
@@ -120,7 +122,7 @@ def history(folder) -> list[dict]:
 
 def restored(folder):
     """Network and weighting as a checkpoint holds them."""
-    tensors, _ = checkpoint.read_weights(folder / "model.safetensors")
+    tensors, _ = read_weights(folder / "model.safetensors")
     model, weighting = new_network()
     model.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith("loss.")})
     learning = {name.removeprefix("loss."): t for name, t in tensors.items() if name.startswith("loss.")}
@@ -159,13 +161,13 @@ def test_gradients_are_those_of_one_process_that_accumulates(together):
     model, weighting = restored(together / "run" / f"step-{STEPS - 1:08d}")
     loss, buffers = by_one_process(model, weighting, STEPS - 1)
     expected = {name: parameter.grad for name, parameter in nn.ModuleList([model, weighting]).named_parameters()}
-    found, also_found = (checkpoint.read_weights(together / f"gradients-{rank}.safetensors")[0] for rank in (0, 1))
+    found, also_found = (read_weights(together / f"gradients-{rank}.safetensors")[0] for rank in (0, 1))
     assert expected.keys() == found.keys() and max(gradient.abs().max() for gradient in expected.values()) > 0.05
     for name, gradient in expected.items():
         torch.testing.assert_close(found[name], gradient, rtol=0, atol=1e-5, msg=name)
         assert torch.equal(found[name], also_found[name])
     assert history(together / "run")[-1]["loss"] == pytest.approx(loss, abs=1e-5)
-    saved, _ = checkpoint.read_weights(together / "run" / f"step-{STEPS:08d}" / "model.safetensors")
+    saved, _ = read_weights(together / "run" / f"step-{STEPS:08d}" / "model.safetensors")
     for name in buffers.keys() & saved.keys():
         torch.testing.assert_close(saved[name], buffers[name], rtol=1e-5, atol=1e-6, msg=name)
 
@@ -270,7 +272,7 @@ def different_folders(folder):
 
 
 def occupied_folder(folder):
-    with runs.lock(Path(folder) / "run"):
+    with run.lock(Path(folder) / "run"):
         return in_two_processes(quick, folder)
 
 
@@ -306,5 +308,5 @@ if __name__ == "__main__":
         die_before(3, lambda event, path: path.endswith("writing/optimizer.safetensors.part"), cut=True)
     model, weighting = train(folder, STEPS, kill_at=4 if trouble == "kill the second" and rank == 1 else None)
     gradients = {name: part.grad for name, part in nn.ModuleList([model, weighting]).named_parameters()}
-    checkpoint.write_file(Path(folder) / f"gradients-{rank}.safetensors", checkpoint.tensors_to_bytes(gradients))
+    write_file(Path(folder) / f"gradients-{rank}.safetensors", tensors_to_bytes(gradients))
     quick(rank, folder, out=None)  # a script may train more than once

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from torch.utils.data import Subset
 
-from maskdepth_utils import load_pretrained, metrics, office
-from maskdepth_utils.assets import data_dir
-from maskdepth_utils.data import MaskDepthDataset, SceneDataset, loader
+from maskdepth_utils import load_pretrained, metrics
+from maskdepth_utils.data import MaskDepthDataset, SceneDataset, loader, offices
+from maskdepth_utils.evaluation import evaluate, network_predict
+from maskdepth_utils.files import data_dir
 
-OFFICES = Path(os.environ.get(office.FOLDER_VARIABLE) or Path(__file__).resolve().parents[2] / "shared/office-photos")
+OFFICES = Path(os.environ.get(offices.FOLDER_VARIABLE) or Path(__file__).resolve().parents[2] / "shared/office-photos")
 # What a part of the pictures may be off from all of them.
 PART = {"iou": 0.02, "rmse": 0.006, "delta1": 0.02}
 
@@ -19,11 +20,11 @@ PART = {"iou": 0.02, "rmse": 0.006, "delta1": 0.02}
 @pytest.fixture(scope="module")
 def predict():
     predictor = load_pretrained(device="cpu")
-    return metrics.network_predict(predictor.model)
+    return network_predict(predictor.model)
 
 
 def scores(predict, dataset, count):
-    return metrics.evaluate(predict, loader(Subset(dataset, range(count)), batch=20))
+    return evaluate(predict, loader(Subset(dataset, range(count)), batch=20))
 
 
 def card(row) -> dict:
@@ -46,12 +47,12 @@ def test_scenes_in_real_light(predict):
 
 
 @pytest.mark.skipif(
-    not OFFICES.is_dir(), reason=f"the 2020 project's own pictures are not at hand ({office.FOLDER_VARIABLE})"
+    not OFFICES.is_dir(), reason=f"the 2020 project's own pictures are not at hand ({offices.FOLDER_VARIABLE})"
 )
 @pytest.mark.parametrize("gap, least", [("none", 0.92), ("tripod", 0.90)])
 def test_real_offices(predict, monkeypatch, gap, least):
-    monkeypatch.setenv(office.FOLDER_VARIABLE, str(OFFICES))
+    monkeypatch.setenv(offices.FOLDER_VARIABLE, str(OFFICES))
     means = metrics.Means()
-    for batch in loader(Subset(office.OfficeDataset(gap), range(200)), batch=20):
+    for batch in loader(Subset(offices.OfficeDataset(gap), range(200)), batch=20):
         means.add(iou=metrics.iou(predict(batch["image"], batch["background"])[0], batch["mask"]))
     assert means.mean()["iou"] >= least

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from maskdepth_utils import study
+from maskdepth_utils.course import study
 
 
 def runs(values, figure="rmse"):

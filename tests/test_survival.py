@@ -20,12 +20,12 @@ import torch.utils.tensorboard  # here, so that no life has to load it
 from lives import born, die_before, ended, in_fresh_process, steps_of, within
 from small_training import Dropping, Squares, figures
 
-from maskdepth_utils import checkpoint
-from maskdepth_utils.checkpoint import CheckpointError
 from maskdepth_utils.data import MaskDepthDataset
-from maskdepth_utils.formats import export_arrays, export_shards
-from maskdepth_utils.runs import TrainingError
-from maskdepth_utils.training import fit, mask_and_depth_loss
+from maskdepth_utils.data.storage.shards import export_arrays, export_shards
+from maskdepth_utils.files import write_file
+from maskdepth_utils.models.weights import CheckpointError, list_run
+from maskdepth_utils.training import checkpoint, fit, mask_and_depth_loss
+from maskdepth_utils.training.run import TrainingError
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL"),
@@ -112,7 +112,7 @@ def kill_at_every_file_operation(folder, damaged):
     folder = Path(folder)
     assert ended(born(train, folder / "whole", 4)) == ended(born(train, folder / "start", 2)) == 0
     if damaged:
-        spoil(checkpoint.list_run(folder / "start")[0] / "optimizer.safetensors")
+        spoil(list_run(folder / "start")[0] / "optimizer.safetensors")
     for number in itertools.count():
         run = shutil.copytree(folder / "start", folder / str(number))
 
@@ -236,7 +236,7 @@ def train_on_a_full_disk(folder):
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=True)
     assert ended(born(train, f"{folder}/whole", 6)) == ended(born(train, run, 2)) == 0
-    one = sum(file.stat().st_size for file in checkpoint.list_run(run)[0].iterdir())
+    one = sum(file.stat().st_size for file in list_run(run)[0].iterdir())
     found = []
     for share in (0, 0.3, 0.6, 0.9):  # of what a checkpoint takes
         fill(disk / "filler", int(one * share))
@@ -287,7 +287,7 @@ def train_with_small_files(folder):
     import resource
 
     assert ended(born(train, folder, 2)) == 0
-    most = (checkpoint.list_run(folder)[0] / "model.safetensors").stat().st_size // 2
+    most = (list_run(folder)[0] / "model.safetensors").stat().st_size // 2
 
     def limited():
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
@@ -306,10 +306,10 @@ def test_a_file_that_may_not_grow_leaves_the_last_good_checkpoint(tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
 def test_a_full_device_leaves_the_file_that_was_there(tmp_path):
     path = tmp_path / "net.safetensors"
-    checkpoint.write_file(path, b"the old one")
+    write_file(path, b"the old one")
     (tmp_path / "net.safetensors.part").symlink_to("/dev/full")  # whatever is written into it does not fit
     with pytest.raises(CheckpointError, match=r"net.safetensors: the disk is full \(1 MB to write, \d+ MB free\)"):
-        checkpoint.write_file(path, bytes(1_000_000))
+        write_file(path, bytes(1_000_000))
     assert path.read_bytes() == b"the old one" and [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
@@ -318,7 +318,7 @@ def test_a_full_device_leaves_the_file_that_was_there(tmp_path):
 
 def test_of_the_two_checkpoints_that_stay_none_is_known_to_be_damaged(tmp_path):
     train(tmp_path, 2)
-    spoil(checkpoint.list_run(tmp_path)[0] / "model.safetensors")
+    spoil(list_run(tmp_path)[0] / "model.safetensors")
     options = {"batch": 4, "lr": 0.05, "momentum": 0.9, "device": "cpu", "log_every": 1, "progress": False}
     torch.manual_seed(0)
     fit(Dropping(width=4), Told(), steps=4, out=tmp_path, **options)  # saves at its end only

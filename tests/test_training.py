@@ -1,4 +1,4 @@
-"""What a user of `training.fit` relies on: it learns, and whatever interrupts it, going on is exact."""
+"""What a user of `fit` relies on: it learns, and whatever interrupts it, going on is exact."""
 
 import errno
 import functools
@@ -10,13 +10,13 @@ import pytest
 import torch
 from small_training import TIMES, Dropping, Squares, figures, new_net, same_tensors, small_fit
 
-from maskdepth_utils import checkpoint, devices, runs, training
-from maskdepth_utils.checkpoint import CheckpointError
+from maskdepth_utils import devices
 from maskdepth_utils.losses import UncertaintyWeighting
 from maskdepth_utils.models import MaskDepthNet, MaskNet
-from maskdepth_utils.runs import TrainingError
-from maskdepth_utils.schedule import batch_indices, lr_groups, permutation, schedule_factor
-from maskdepth_utils.training import fit
+from maskdepth_utils.models.weights import CheckpointError, list_run, read_weights
+from maskdepth_utils.training import fit, mask_and_depth_loss, run
+from maskdepth_utils.training.run import TrainingError
+from maskdepth_utils.training.schedule import batch_indices, lr_groups, permutation, schedule_factor
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 # --- it trains
@@ -38,7 +38,7 @@ def test_default_loss_is_the_sum_of_mask_and_depth():
         new_net(MaskDepthNet, width=0.125),
         torch.utils.data.default_collate([Squares()[i] for i in range(2)]),
     )
-    terms = training.mask_and_depth_loss(model(batch["image"], batch["background"]), batch)
+    terms = mask_and_depth_loss(model(batch["image"], batch["background"]), batch)
     assert set(terms) == {"mask", "depth"}
     history = small_fit(model, steps=2)
     assert history[0]["loss"] == pytest.approx(history[0]["mask"] + history[0]["depth"])
@@ -59,7 +59,7 @@ def test_sgd_without_momentum_is_the_default_as_in_the_write_up():
     model, reference, data = new_net(), new_net(), Squares()
     samples = torch.utils.data.default_collate([data[i] for i in batch_indices(0, 4, len(data), 0)])
     reference.train()
-    sum(training.mask_and_depth_loss(reference(samples["image"], samples["background"]), samples).values()).backward()
+    sum(mask_and_depth_loss(reference(samples["image"], samples["background"]), samples).values()).backward()
     fit(model, data, steps=1, batch=4, precision="float32", device="cpu", progress=False)
     for after, before in zip(model.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(after, before - 0.01 * before.grad, rtol=1e-4, atol=1e-6)
@@ -209,7 +209,7 @@ def test_start_over(tmp_path):
     small_fit(new_net(), tmp_path, steps=5, lr=0.01)
     history = small_fit(new_net(), tmp_path, steps=2, resume=False)
     assert [record["step"] for record in history] == [1, 2]
-    assert [path.name for path in checkpoint.list_run(tmp_path)] == ["step-00000002"]
+    assert [path.name for path in list_run(tmp_path)] == ["step-00000002"]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -249,13 +249,13 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
     expected = small_fit(new_net(), tmp_path, save_minutes=0)
-    newest, before = checkpoint.list_run(tmp_path)
+    newest, before = list_run(tmp_path)
     content = bytearray((newest / "model.safetensors").read_bytes())
     content[-10] ^= 1  # a single bit
     (newest / "model.safetensors").write_bytes(content)
     assert figures(small_fit(new_net(), tmp_path)) == figures(expected)
     assert f"{newest} is damaged" in capsys.readouterr().out
-    for folder in checkpoint.list_run(tmp_path):
+    for folder in list_run(tmp_path):
         (folder / "state.json").write_text("{")
     with pytest.raises(CheckpointError, match="is damaged.*resume=False"):
         small_fit(new_net(), tmp_path)
@@ -279,7 +279,7 @@ def test_a_full_disk_is_said_and_the_last_good_checkpoint_stays(tmp_path, monkey
 
 
 def test_two_runs_in_one_folder_refuse_each_other(tmp_path):
-    with runs.lock(tmp_path):
+    with run.lock(tmp_path):
         with pytest.raises(TrainingError, match="another run is training in this folder"):
             small_fit(new_net(), tmp_path)
     assert len(small_fit(new_net(), tmp_path, steps=1)) == 1
@@ -291,10 +291,10 @@ def test_a_loss_that_explodes_stops_the_run_and_is_not_saved(tmp_path):
     def explode(output, batch):
         return output.mean() * float("inf")
 
-    explode.__qualname__ = training.mask_and_depth_loss.__qualname__
+    explode.__qualname__ = mask_and_depth_loss.__qualname__
     with pytest.raises(TrainingError, match="the loss became (inf|-inf|nan) by step 3: a smaller lr may help"):
         small_fit(new_net(), tmp_path, loss=explode)
-    assert checkpoint.list_run(tmp_path)[0].name == "step-00000002"
+    assert list_run(tmp_path)[0].name == "step-00000002"
 
 
 def test_wrong_arguments(tmp_path):
@@ -318,7 +318,7 @@ def test_checkpoints_are_safetensors_and_json_and_tensorboard_shows_the_run(tmp_
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     small_fit(new_net(MaskDepthNet, width=0.125), tmp_path, steps=4, val=(Squares(6), 2), momentum=0.9)
-    newest = checkpoint.list_run(tmp_path)[0]
+    newest = list_run(tmp_path)[0]
     assert sorted(path.name for path in newest.iterdir()) == [
         "model.safetensors",
         "optimizer.safetensors",
@@ -326,7 +326,7 @@ def test_checkpoints_are_safetensors_and_json_and_tensorboard_shows_the_run(tmp_
     ]
     state = json.loads((newest / "state.json").read_text())
     assert state["step"] == 4 and len(state["history"]) == 4 and state["config"]["lr"] == 0.05
-    _, metadata = checkpoint.read_weights(newest / "model.safetensors")
+    _, metadata = read_weights(newest / "model.safetensors")
     assert metadata["network"] == "MaskDepthNet" and metadata["size"] == 32 and metadata["training"]["step"] == 4
 
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
@@ -340,4 +340,4 @@ def test_checkpoints_are_safetensors_and_json_and_tensorboard_shows_the_run(tmp_
 
 def test_only_two_checkpoints_are_kept(tmp_path):
     small_fit(new_net(), tmp_path, save_minutes=0)
-    assert [path.name for path in checkpoint.list_run(tmp_path)] == ["step-00000012", "step-00000011"]
+    assert [path.name for path in list_run(tmp_path)] == ["step-00000012", "step-00000011"]

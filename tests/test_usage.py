@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from maskdepth_utils.data import MaskDepthDataset
-from maskdepth_utils.usage import Usage, cpu_seconds, memory_mb
+from maskdepth_utils.training.machine import Usage, cpu_seconds, memory_mb
 
 BUSY = "import time; print(flush=True)\nwhile time.process_time() < {}: pass\nprint(flush=True); input()"
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskdepth_utils import assets, widgets
-from maskdepth_utils.inference import Prediction
-from maskdepth_utils.live import BREAK_IT, Setup, build, draw_scene
+from maskdepth_utils.course import widgets
+from maskdepth_utils.course.widgets.scene import BREAK_IT, Setup, build, draw_scene
+from maskdepth_utils.course.widgets.scene_box import OWN, uploaded
+from maskdepth_utils.data import library
+from maskdepth_utils.inference.predictor import Prediction
 
 
 class Half:
@@ -39,7 +41,7 @@ def test_the_composer_shows_what_its_controls_say():
     changed = {name for name, image in box.tiles.images.items() if image.value != first[name]}
     assert changed == {"image", "mask", "depth"}
     setup = widgets.setup_of(box.controls)
-    assert setup == Setup(assets.room_names("test")[0], assets.object_names("test")[0], distance=4.0)
+    assert setup == Setup(library.room_names("test")[0], library.object_names("test")[0], distance=4.0)
     scene = build(setup)
     assert box.tiles.images["image"].value == draw_scene(scene, (80, 120))["image"]
     note = note_of(box)
@@ -63,7 +65,7 @@ def test_the_playgrounds_presets_and_sliders_follow_each_other():
     box.controls["noise"].value = 1.0
     assert box.controls["preset"].value == "nothing special"  # the same scene without the noise
     box.controls["distance"].value = 4.0
-    assert box.controls["preset"].value == widgets.OWN
+    assert box.controls["preset"].value == OWN
     box.controls["preset"].value = "nothing special"
     assert widgets.setup_of(box.controls) == BREAK_IT["nothing special"]
     with pytest.raises(ValueError, match="preset: expected one of nothing special, .*found 'nonsense'"):
@@ -139,4 +141,4 @@ def test_uploads_of_both_versions_of_ipywidgets():
     class Upload:
         value = {"a.png": {"content": as_png((40, 40)), "metadata": {}}}  # version 7
 
-    assert widgets.uploaded(Upload(), "photo").size == (40, 40)
+    assert uploaded(Upload(), "photo").size == (40, 40)

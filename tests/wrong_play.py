@@ -3,12 +3,12 @@
 import cv2
 import numpy as np
 
-from maskdepth_utils import live
-from maskdepth_utils.align import align
+from maskdepth_utils.course import widgets
+from maskdepth_utils.inference.align import align
 
 
 def setup(**changes):
-    return live.Setup(**({"room": "room_test_003", "object": "test_015_chest", "distance": 2.6} | changes))
+    return widgets.Setup(**({"room": "room_test_003", "object": "test_015_chest", "distance": 2.6} | changes))
 
 
 def moved_image(predictor, image, background):
@@ -31,7 +31,7 @@ WRONG = {
         (setup(azimuth=60), "out of the picture"),
         (setup(distance=19), "The object"),
         (setup(room="room_test_999"), "room_test_999"),
-        ({"room": "room_test_003"}, "expected a live.Setup, found a dict"),
+        ({"room": "room_test_003"}, "expected a widgets.Setup, found a dict"),
     ],
     "check_order": [
         (["compression", "light", "motion", "noise"], "light stands after compression, but costs less"),

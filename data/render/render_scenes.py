@@ -205,7 +205,7 @@ def write_cameras(path, furniture):
 def write_examples(out, furniture):
     """Some of the scenes again, as two photos of a tripod: large, each with its own exposure, noise and JPEG."""
     sys.path.insert(0, str(DATA.parent))  # the package itself; it need not be installed here
-    from maskdepth_utils.capture import expose as shoot
+    from maskdepth_utils.data.shots import expose as shoot
     from maskdepth_utils.draws import Draws
 
     width, height = EXAMPLE_SIZE
@@ -240,8 +240,8 @@ def measure_light(furniture):
     """Print how bright objects are in rooms: a path-traced object is as bright as its cutout times
     the room's brightness / K; the median K over training rooms and objects, and the spread of log K."""
     sys.path.insert(0, str(DATA.parent))  # the package itself; it need not be installed here
-    from maskdepth_utils.assets import cutout_distances, load_cutout, load_room
-    from maskdepth_utils.compose import compose, nearest_distance
+    from maskdepth_utils.data.compose import compose, nearest_distance
+    from maskdepth_utils.data.library import cutout_distances, load_cutout, load_room
 
     found = []
     for i, room_name, room, empty, model, entry, (yaw, distance, azimuth), coverage, _ in candidates(

@@ -26,7 +26,8 @@ from notebook_files import NOTEBOOKS
 from train_network import RESULTS, finished, training_seconds
 from write_results import commit, machine
 
-from maskdepth_utils import checkpoint
+from maskdepth_utils.files import write_file
+from maskdepth_utils.training import checkpoint
 
 ROOT = NOTEBOOKS.parent
 STORED = RESULTS / "ablation.jsonl"
@@ -157,7 +158,7 @@ def stored() -> list[dict]:
 
 def store(row: dict) -> None:
     """Add a run to the file, and say so."""
-    checkpoint.write_file(STORED, "".join(json.dumps(line) + "\n" for line in [*stored(), row]).encode())
+    write_file(STORED, "".join(json.dumps(line) + "\n" for line in [*stored(), row]).encode())
     print(row["row"], row["seed"], {name: row["test"][name] for name in ("iou", "rmse")}, flush=True)
 
 

@@ -16,11 +16,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Subset
 from write_results import commit, machine
 
-from maskdepth_utils import metrics
 from maskdepth_utils.__main__ import make_parser
-from maskdepth_utils.commands import new_network, training_samples
+from maskdepth_utils.cli import new_network, training_samples
 from maskdepth_utils.data import MaskDepthDataset, SceneDataset, loader
-from maskdepth_utils.models import MaskDepth
+from maskdepth_utils.evaluation import evaluate, network_predict
+from maskdepth_utils.models.networks import MaskDepth
 from maskdepth_utils.training import fit, mask_and_depth_loss
 
 SMALLEST = 0.03  # 30 cm, in units of 10 m: where the two scales below begin
@@ -60,7 +60,7 @@ class Averaging:
 
 def figures(network, dataset, count: int) -> dict:
     batches = loader(Subset(dataset, range(min(count, len(dataset)))), batch=16)
-    found = metrics.evaluate(metrics.network_predict(network.eval()), batches)
+    found = evaluate(network_predict(network.eval()), batches)
     return {name: round(value, 5) for name, value in found.items()}
 
 

@@ -26,10 +26,11 @@ from torch.utils.data import Subset
 from train_network import RESULTS
 from write_results import commit, machine
 
-from maskdepth_utils import checkpoint, losses, metrics
+from maskdepth_utils import losses, metrics
 from maskdepth_utils.data import MaskDepthDataset, loader
-from maskdepth_utils.inference import load_network
+from maskdepth_utils.files import write_file
 from maskdepth_utils.models import MaskDepthNet
+from maskdepth_utils.models.weights import load_network
 from maskdepth_utils.training import fit, mask_and_depth_loss
 
 RUNS = NOTEBOOKS.parent / "build" / "runs" / "collapse"
@@ -139,8 +140,8 @@ def main() -> None:
             frames.setdefault("truth", np.uint8(255 * watched()["depth"][:FRAMED, 0, ::2, ::2].numpy() + 0.5))
             packed = io.BytesIO()
             np.savez_compressed(packed, **frames)
-            checkpoint.write_file(FRAMES, packed.getvalue())
-            checkpoint.write_file(STORED, (json.dumps(stored, indent=1) + "\n").encode())
+            write_file(FRAMES, packed.getvalue())
+            write_file(STORED, (json.dumps(stored, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

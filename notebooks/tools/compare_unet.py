@@ -23,14 +23,15 @@ from torch.utils.data import Subset
 from train_network import CHECKPOINTS, RESULTS, stages
 from write_results import commit, machine
 
-from maskdepth_utils import checkpoint, metrics
 from maskdepth_utils.__main__ import make_parser
-from maskdepth_utils.bench import measure, step_function
-from maskdepth_utils.commands import new_network, to_text, training_samples
+from maskdepth_utils.cli import new_network, to_text, training_samples
+from maskdepth_utils.course.bench import measure, step_function
 from maskdepth_utils.data import MaskDepthDataset, loader
 from maskdepth_utils.devices import choose_device, choose_precision
-from maskdepth_utils.models import MaskDepth, count_parameters
-from maskdepth_utils.onnx_file import Deployed
+from maskdepth_utils.evaluation import evaluate, network_predict
+from maskdepth_utils.files import write_file
+from maskdepth_utils.inference.onnx import Deployed
+from maskdepth_utils.models.networks import MaskDepth, count_parameters
 from maskdepth_utils.training import fit, mask_and_depth_loss
 
 RUNS = NOTEBOOKS.parent / "build" / "runs"
@@ -62,7 +63,7 @@ def train(name: str, model, options, samples: int) -> dict:
     test = loader(Subset(MaskDepthDataset("test", options.size, "tripod"), range(TESTED)), batch=16)
     speeds = sorted(record["images_per_second"] for record in history if "images_per_second" in record)
     facts = {"parameters": count_parameters(model), "training images/s": speeds[len(speeds) // 2]}
-    return facts | metrics.evaluate(metrics.network_predict(model), test)
+    return facts | evaluate(network_predict(model), test)
 
 
 def inference(models: dict) -> dict:
@@ -115,7 +116,7 @@ def main() -> None:
     path = RESULTS / "compare_unet.json"
     reports = json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
     reports[f"{args.size} px"] = report
-    checkpoint.write_file(path, (json.dumps(reports, indent=1) + "\n").encode())
+    write_file(path, (json.dumps(reports, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -22,11 +22,12 @@ from torch.utils.data import Subset
 from train_network import RESULTS
 from write_results import commit, machine
 
-from maskdepth_utils import checkpoint, metrics
-from maskdepth_utils.bench import measure
+from maskdepth_utils.course.bench import measure
+from maskdepth_utils.course.design import LabNet, checkerboard, deepest_field, gradient_field, multiply_adds, width_of
 from maskdepth_utils.data import MaskDepthDataset, loader
-from maskdepth_utils.design import LabNet, checkerboard, deepest_field, gradient_field, multiply_adds, width_of
-from maskdepth_utils.models import count_parameters
+from maskdepth_utils.evaluation import evaluate, network_predict
+from maskdepth_utils.files import write_file
+from maskdepth_utils.models.networks import count_parameters
 from maskdepth_utils.training import fit
 
 RUNS = NOTEBOOKS.parent / "build" / "runs" / "design"
@@ -75,7 +76,7 @@ def run(name: str, samples: int, seed: int) -> tuple[dict, np.ndarray]:
         optimizer="adamw", weight_decay=0.01, schedule="one-cycle", seed=seed, out=out,
     )  # fmt: skip
     test = Subset(MaskDepthDataset("test", SIZE, "tripod"), range(TESTED))
-    figures = metrics.evaluate(metrics.network_predict(model), loader(test, batch=30))
+    figures = evaluate(network_predict(model), loader(test, batch=30))
     frame = next(iter(loader(test, batch=60)))
     with torch.no_grad():
         depth = model.eval()(frame["image"], frame["background"]).depth
@@ -103,11 +104,11 @@ def main() -> None:
             report["rows"].append(row)
             packed = io.BytesIO()
             np.savez_compressed(packed, **frames)
-            checkpoint.write_file(FRAMES, packed.getvalue())
-            checkpoint.write_file(STORED, (json.dumps(report, indent=1) + "\n").encode())
+            write_file(FRAMES, packed.getvalue())
+            write_file(STORED, (json.dumps(report, indent=1) + "\n").encode())
     if args.times or "milliseconds" not in report:
         report["milliseconds"] = milliseconds()
-        checkpoint.write_file(STORED, (json.dumps(report, indent=1) + "\n").encode())
+        write_file(STORED, (json.dumps(report, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

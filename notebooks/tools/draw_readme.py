@@ -11,8 +11,10 @@ import matplotlib
 import numpy as np
 from notebook_files import NOTEBOOKS
 
-from maskdepth_utils import checkpoint, load_pretrained, metrics, plots
+from maskdepth_utils import load_pretrained, metrics, plots
 from maskdepth_utils.data import MaskDepthDataset, SceneDataset, loader
+from maskdepth_utils.evaluation import network_predict
+from maskdepth_utils.files import write_file
 
 PICTURE = NOTEBOOKS.parent / "data" / "results" / "readme.png"
 SIZES = (0.06, 0.3)  # shares of the picture: an object that can be seen in a small figure
@@ -21,7 +23,7 @@ SIZES = (0.06, 0.3)  # shares of the picture: an object that can be seen in a sm
 def typical(dataset, predictor, count=100):
     """Index of the sample of median IoU among the first `count` whose object has a good size: not picked by hand."""
     means = metrics.Means()
-    network = metrics.network_predict(predictor.model, predictor.device)
+    network = network_predict(predictor.model, predictor.device)
     samples = [dataset[i] for i in range(min(count, len(dataset)))]
     for batch in loader(samples, batch=16):
         mask, _ = network(batch["image"], batch["background"])
@@ -58,7 +60,7 @@ def main():
     index = typical(dataset, predictor) if args.index is None else args.index
     shot = dataset.shot(index)
     figure = draw(shot, predictor.predict(shot.image, shot.background))
-    checkpoint.write_file(PICTURE, plots.to_png(figure))
+    write_file(PICTURE, plots.to_png(figure))
     print(f"{PICTURE.name}: sample {index}, a {shot.about['kind']} in {shot.about['room']}")
 
 

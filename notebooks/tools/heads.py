@@ -38,7 +38,7 @@ from notebook_files import NOTEBOOKS, find_notebooks, label, read, write
 from PIL import Image
 from write_address import address
 
-from maskdepth_utils.checkpoint import write_file
+from maskdepth_utils.files import write_file
 
 README = NOTEBOOKS.parent / "README.md"
 WIDTH, BYTES = 700, 60_000  # of the head's picture, at most

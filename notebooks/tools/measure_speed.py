@@ -13,9 +13,10 @@ import time
 from train_network import RESULTS
 from write_results import commit, machine
 
-from maskdepth_utils import bench, checkpoint
-from maskdepth_utils.commands import to_text
+from maskdepth_utils.cli import to_text
+from maskdepth_utils.course import bench
 from maskdepth_utils.devices import choose_device
+from maskdepth_utils.files import write_file
 
 SAMPLES = 768  # stored: three batches of the largest size for each of two workers, so that no worker is short of one
 
@@ -36,7 +37,7 @@ def main() -> None:
         "samples stored": SAMPLES, "results": results,
     }  # fmt: skip
     print(to_text(results))
-    checkpoint.write_file(RESULTS / "bench.json", (json.dumps(report, indent=1) + "\n").encode())
+    write_file(RESULTS / "bench.json", (json.dumps(report, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

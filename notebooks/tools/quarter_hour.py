@@ -14,7 +14,7 @@ from ablate import call
 from train_network import RESULTS, finished, summarise
 from write_results import commit, machine
 
-from maskdepth_utils import checkpoint
+from maskdepth_utils.files import write_file
 
 OUT = "build/runs/quarter-hour"
 SAMPLES = 100_000
@@ -47,7 +47,7 @@ def main() -> None:
         ],
     }  # fmt: skip
     print(json.dumps(report["mask IoU"], indent=1), f"after {minutes:.1f} minutes")
-    checkpoint.write_file(RESULTS / "quarter_hour.json", (json.dumps(report, indent=1) + "\n").encode())
+    write_file(RESULTS / "quarter_hour.json", (json.dumps(report, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ import sys
 from notebook_files import NOTEBOOKS
 from write_results import commit, machine
 
-from maskdepth_utils import checkpoint
+from maskdepth_utils.files import write_file
+from maskdepth_utils.training import checkpoint
 
 ROOT = NOTEBOOKS.parent
 CHECKPOINTS, RESULTS = ROOT / "data" / "checkpoints", ROOT / "data" / "results"
@@ -75,7 +76,7 @@ def write_checksums() -> None:
     """SHA256SUMS for all shipped networks, as `sha256sum -c` reads it and `load_pretrained` does."""
     files = sorted(CHECKPOINTS.glob("*.safetensors"))
     lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files]
-    checkpoint.write_file(CHECKPOINTS / "SHA256SUMS", "".join(lines).encode())
+    write_file(CHECKPOINTS / "SHA256SUMS", "".join(lines).encode())
 
 
 def main() -> None:
@@ -97,7 +98,7 @@ def main() -> None:
     for stage in made[args.from_stage - 1 :]:
         begun = ROOT / f"{stage['out']}.commit"  # what trains is the code of the beginning
         if not begun.exists():
-            checkpoint.write_file(begun, commit().encode())
+            write_file(begun, commit().encode())
         command = [sys.executable, "-m", "maskdepth_utils", "train", *stage["options"]]
         limit = [] if args.max_minutes is None else ["--max-minutes", str(args.max_minutes)]
         done = subprocess.run([*command, *limit], cwd=ROOT)
@@ -109,7 +110,7 @@ def main() -> None:
         text = "python -m maskdepth_utils train " + shlex.join(stage["options"])
         report["stages"].append({"command": text, "commit": begun.read_text(), **summarise(stage["out"])})
     write_checksums()
-    checkpoint.write_file(path, (json.dumps(report, indent=1) + "\n").encode())
+    write_file(path, (json.dumps(report, indent=1) + "\n").encode())
     print(f"wrote {path.relative_to(ROOT)}")
 
 

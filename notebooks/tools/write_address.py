@@ -12,7 +12,7 @@ import sys
 
 from notebook_files import NOTEBOOKS, find_notebooks, read, source_hash, stored_hash, write
 
-from maskdepth_utils.checkpoint import write_file
+from maskdepth_utils.files import write_file
 
 ROOT = NOTEBOOKS.parent
 SLUG = r"[\w.-]+/[\w.-]+"

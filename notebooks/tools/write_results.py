@@ -23,9 +23,8 @@ from pathlib import Path
 import torch
 from notebook_files import NOTEBOOKS
 
-from maskdepth_utils.checkpoint import write_file
-from maskdepth_utils.files import AssetError
-from maskdepth_utils.office import office_photos
+from maskdepth_utils.data.offices import office_photos
+from maskdepth_utils.files import AssetError, write_file
 
 ROOT = NOTEBOOKS.parent
 STORED = ROOT / "data" / "results" / "evaluation.json"

@@ -1,0 +1,167 @@
+"""The design lab of notebook 03: one decoder block with switches, the network made of it, and what a design costs.
+
+network = LabNet(skip="concat", up="transposed", stages=4, bottleneck=128)
+network(image, background)                       # (mask_logits, depth), as MaskDepthNet's
+count_parameters(network), multiply_adds(network), deepest_field(4)
+field = gradient_field(network, size=80)         # how much of the input one output pixel listens to, measured
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..models.blocks import IMAGENET_MEAN, IMAGENET_STD, Encoder, conv, resize
+from ..models.networks import MaskDepth, check_pair, evaluating
+
+SKIPS, UPS = (None, "add", "concat"), ("bilinear", "transposed")
+DEEPEST = 5  # stages of the encoder
+LAST = 16  # channels at the end of the decoder
+
+
+class LabBlock(nn.Module):
+    """One decoder block: to twice the size, the skip, two conv3x3-BatchNorm-ReLU.
+
+    skip  None: only the stage's size is used. "add": through a conv1x1, added. "concat": put beside, which makes the
+          first convolution wider.
+    up    "bilinear": enlarge. "transposed": a learned transposed convolution of kernel 3 and stride 2, whose patches
+          overlap at every second pixel only: the source of the checkerboard (Odena, Dumoulin and Olah 2016).
+    """
+
+    def __init__(self, inputs: int, outputs: int, skip_channels: int, skip: str | None, up: str):
+        super().__init__()
+        self.skip = skip
+        self.up = nn.ConvTranspose2d(inputs, inputs, 3, stride=2, padding=1, bias=False) if up == "transposed" else None
+        self.lateral = conv(skip_channels, inputs, 1) if skip == "add" else None
+        both = inputs + (skip_channels if skip == "concat" else 0)
+        self.convolutions = nn.Sequential(
+            conv(both, outputs, 3), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True),
+            conv(outputs, outputs, 3), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor, stage: Tensor) -> Tensor:
+        size = stage.shape[-2:]
+        x = resize(x, size) if self.up is None else self.up(x, output_size=reachable(x, size))
+        x = resize(x, size)  # where the stage's size was rounded up
+        if self.skip == "add":
+            x = x + self.lateral(stage)
+        elif self.skip == "concat":
+            x = torch.cat([x, stage], dim=1)
+        return self.convolutions(x)
+
+
+def reachable(x: Tensor, size) -> list[int]:
+    """The size nearest to `size` that kernel 3, stride 2 and padding 1 can make of x: 2 n - 1 or 2 n."""
+    return [min(max(wanted, 2 * have - 1), 2 * have) for wanted, have in zip(size, x.shape[-2:], strict=True)]
+
+
+class LabNet(nn.Module):
+    """A ResNet18 encoder, or the first stages of it, and one decoder made of `LabBlock`s, for mask and depth together.
+
+    `LabNet()(image, background)` -> MaskDepth(mask_logits, depth), for pictures as `MaskDepthNet`'s.
+
+    skip, up    of each block, see `LabBlock`
+    stages      2 to 5: how many of the encoder's stages are used; the decoder begins at the last of them
+    bottleneck  channels there, through a conv1x1; None: as many as the first block has
+    width       factor on all channels
+    """
+
+    def __init__(
+        self, skip: str | None = "add", up="bilinear", stages=DEEPEST, bottleneck: int | None = None, width=0.5
+    ):
+        super().__init__()
+        for name, value, known in (("skip", skip, SKIPS), ("up", up, UPS), ("stages", stages, range(2, DEEPEST + 1))):
+            if value not in known:
+                raise ValueError(f"{name}: expected one of {list(known)}, found {value!r}")
+        self.arguments = {"skip": skip, "up": up, "stages": stages, "bottleneck": bottleneck, "width": width}
+        channels = [max(8, int(c * width)) for c in (64, 128, 256, 512)]
+        self.encoder, self.stages = Encoder("7x7", channels), stages
+        for number in range(stages, DEEPEST):  # what is not used is not there: it would count as parameters
+            setattr(self.encoder, f"layer{number}", nn.Identity())
+        channels = (channels[:1] + channels)[:stages]
+        ends = [max(LAST, int(c * width)) for c in (32, 32, 64, 128, 256)[:stages]][::-1]
+        ends[0] = bottleneck or ends[0]
+        self.entry = nn.Sequential(conv(channels[-1], ends[0], 1), nn.BatchNorm2d(ends[0]), nn.ReLU(inplace=True))
+        steps = zip(ends, ends[1:], channels[-2::-1], strict=False)
+        self.blocks = nn.ModuleList(LabBlock(a, b, stage, skip, up) for a, b, stage in steps)
+        self.last = LabBlock(ends[-1], LAST, 0, None, up)  # from the stem's half size to the picture's
+        self.head = nn.Conv2d(LAST, 2, 1)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN * 2).view(1, 6, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD * 2).view(1, 6, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor, background: Tensor) -> MaskDepth:
+        check_pair(image, background)
+        stages = self.encoder((torch.cat([image, background], dim=1) - self.mean) / self.std)[: self.stages]
+        x = self.entry(stages[-1])
+        for block, stage in zip(self.blocks, stages[-2::-1], strict=True):
+            x = block(x, stage)
+        x = self.last(x, image[:, :1])
+        with torch.autocast(x.device.type, enabled=False):
+            maps = self.head(x.to(self.head.weight.dtype))
+        return MaskDepth(maps[:, :1], maps[:, 1:].sigmoid())
+
+
+@torch.no_grad()
+def multiply_adds(model: nn.Module, size: int = 80) -> int:
+    """Multiplications (each with its addition) of all convolutions, for one pair of pictures of size x size px."""
+    total = []
+
+    def count(module, inputs, output):
+        taps = module.weight[0, 0].numel()  # kernel height x width
+        if isinstance(module, nn.ConvTranspose2d):  # each input value is spread over the kernel
+            total.append(inputs[0].numel() * module.out_channels * taps)
+        else:
+            total.append(output.numel() * module.in_channels // module.groups * taps)
+
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    try:
+        with evaluating(model):
+            model(*torch.zeros(2, 1, 3, size, size))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sum(total)
+
+
+def deepest_field(stages: int = DEEPEST) -> int:
+    """Receptive field of the deepest of so many encoder stages, computed: pixels (notebook 03, section 2)."""
+    field, step = 1, 1
+    three, two = [(3, 1)] * 4, [(3, 2)] + [(3, 1)] * 3
+    for layers in ([(7, 2)], [(3, 2), *three], two, two, two)[:stages]:
+        for kernel, stride in layers:
+            field, step = field + (kernel - 1) * step, step * stride
+    return field
+
+
+def gradient_field(model: nn.Module, size: int = 160, task: str = "depth", seed: int = 0) -> Tensor:
+    """How much the middle output pixel listens to each input pixel: the mean absolute gradient, (size, size), sum 1.
+
+    Measured on noise, in evaluation mode. Its support is the receptive field of the whole network; most of its mass
+    lies in a much smaller spot (Luo et al. 2016).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    image, background = (torch.rand(1, 3, size, size, generator=generator).requires_grad_() for _ in range(2))
+    with evaluating(model):
+        output = getattr(model(image, background), {"depth": "depth", "mask": "mask_logits"}[task])
+    gradients = torch.autograd.grad(output[0, 0, size // 2, size // 2], (image, background))
+    listened = sum(gradient.abs().sum(dim=(0, 1)) for gradient in gradients)
+    return listened / listened.sum().clamp(min=1e-12)
+
+
+def width_of(field: Tensor, share: float = 0.95) -> int:
+    """The side of the smallest square around the middle that holds `share` of a gradient field, pixels."""
+    middle = field.shape[-1] // 2
+    for reach in range(middle):
+        near = slice(middle - reach, middle + reach + 1)
+        if field[near, near].sum() >= share:
+            return 2 * reach + 1
+    return field.shape[-1]
+
+
+def checkerboard(depth: Tensor) -> Tensor:
+    """How much of a map alternates from pixel to pixel, (N,): the mean absolute answer to [[1, -1], [-1, 1]] / 4.
+
+    A smooth map has nearly 0. Edges answer too, so compare it with the true map's.
+    """
+    kernel = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])[None, None] / 4
+    return F.conv2d(depth.float(), kernel.to(depth.device)).abs().mean(dim=(1, 2, 3))
