@@ -1,0 +1,39 @@
+"""Tables of figures as text: for the terminal, for Markdown pages, for notebooks."""
+
+from collections.abc import Mapping
+
+from tabulate import tabulate
+
+
+def format_number(value: object, digits: str = ".4g") -> str:
+    """Write a float with few digits, and anything else as it is."""
+    return format(value, digits) if isinstance(value, float) else str(value)
+
+
+def format_table(
+    title: str,
+    rows: Mapping[str, Mapping[str, object]],
+    style: str = "plain",
+    digits: str = ".4g",
+    missing: str = "-",
+) -> str:
+    """Write rows of named figures as one table.
+
+    Args:
+        title: The heading of the first column, which holds the names of the rows.
+        rows: ``{row: {column: value}}``. The columns are all that occur, in the order in which they first occur.
+        style: A format of tabulate: ``"plain"``, ``"github"`` for Markdown, ``"unsafehtml"``, ...
+        digits: The format specification of floats. Other values are written by ``str``.
+        missing: What stands where a row has no value.
+
+    Returns:
+        The table's lines; ``plain`` aligns the columns after the first at their right end.
+    """
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    cells = [
+        [name, *(format_number(row[column], digits) if column in row else missing for column in columns)]
+        for name, row in rows.items()
+    ]
+    align = ["left", *["right"] * len(columns)] if style == "plain" else None
+    headers = [title, *(column.replace("_", " ") for column in columns)]
+    return tabulate(cells, headers, style, disable_numparse=True, colalign=align if cells else None)
