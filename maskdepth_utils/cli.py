@@ -13,7 +13,7 @@ from .data.storage import shards
 from .data.storage.codec import export as export_zips
 from .files import write_file
 from .inference.align import align
-from .inference.photos import color_depth, cut_out, read_picture
+from .inference.photos import cut_out, read_picture
 from .inference.predictor import load_pretrained, resize
 from .losses import UncertaintyWeighting
 from .models import networks
@@ -117,7 +117,7 @@ def predict(options) -> dict:
         result["object_share"] = round(float((mask > 0.5).mean()), 4)
     if depth is not None:
         write_png(out / "depth.png", np.clip(np.rint(depth * 1000), 0, FARTHEST_MM).astype(np.uint16))
-        write_png(out / "depth_preview.png", color_depth(depth))
+        write_png(out / "depth_preview.png", plots.color_depth(depth))
         if (beyond := float((depth * 1000 > FARTHEST_MM).mean())) > 0:
             result["share_beyond_65_m"] = round(beyond, 4)  # depth.png says 65.535 m there
         result["nearest_m"], result["farthest_m"] = (round(float(f(depth)), 2) for f in (np.min, np.max))

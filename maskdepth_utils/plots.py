@@ -9,6 +9,7 @@ import io
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 
 from .camera import MAX_DEPTH  # metres at 1 on the network's scale
@@ -116,6 +117,18 @@ def depth_bar(figure, drawn, axes) -> None:
     bar.ax.set_title("near", fontsize=9, loc="left")
     bar.ax.set_xlabel("far", fontsize=9, loc="left")
     bar.set_label("depth [m]")
+
+
+def color_depth(depth: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
+    """Metres (H, W) as colours, uint8 (H, W, 3): yellow is the nearest, dark blue the farthest.
+
+    Args:
+        depth: Depth in metres.
+        limits: The distances of these two colours, to compare pictures; by default the depth's own.
+    """
+    low, high = limits or (float(depth.min()), float(depth.max()))
+    table = np.uint8(colormaps[DEPTH_COLORS](np.arange(256))[:, :3] * 255)  # a table: large photos need little memory
+    return table[np.clip((depth - low) / max(high - low, 0.1) * 256, 0, 255).astype(np.uint8)]
 
 
 def overlay(image, mask, color=ORANGE, opacity: float = 0.6) -> np.ndarray:

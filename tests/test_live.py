@@ -7,7 +7,7 @@ import numpy as np
 
 from maskdepth_utils.course.widgets.scene import LIMITS, Setup, build, draw_play, draw_scene, play
 from maskdepth_utils.data.library import object_names, room_names
-from maskdepth_utils.inference.photos import color_depth
+from maskdepth_utils.plots import color_depth
 
 SETUP = Setup(room_names("test")[0], object_names("test")[2], azimuth=3.0, distance=2.6)
 

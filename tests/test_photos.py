@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskdepth_utils.inference.photos import color_depth, cut_out, read_picture, refine_mask
+from maskdepth_utils.inference.photos import cut_out, read_picture, refine_mask
+from maskdepth_utils.plots import color_depth
 
 
 @pytest.fixture

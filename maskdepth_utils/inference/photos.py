@@ -110,17 +110,3 @@ def refine_mask(mask: np.ndarray, image: np.ndarray, background: np.ndarray, fac
 def cut_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The object alone: uint8 (H, W, 4), the mask as alpha. Its rim keeps the colours of the photo."""
     return np.dstack([image, np.uint8(np.rint(np.clip(mask, 0, 1) * 255))])
-
-
-def color_depth(depth: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
-    """Metres (H, W) as colours, uint8 (H, W, 3): yellow is the nearest, dark blue the farthest.
-
-    limits: the distances of these two colours, to compare pictures; the depth's own, if not given.
-    """
-    from matplotlib import colormaps  # here, for a training's many processes have no use for it
-
-    from ..plots import DEPTH_COLORS
-
-    low, high = limits or (float(depth.min()), float(depth.max()))
-    table = np.uint8(colormaps[DEPTH_COLORS](np.arange(256))[:, :3] * 255)  # looked up: large photos stay small
-    return table[np.clip((depth - low) / max(high - low, 0.1) * 256, 0, 255).astype(np.uint8)]

@@ -22,7 +22,6 @@ from ...data.library import cutout_distances, load_cutout, load_room
 from ...data.placement import MIN_INSIDE, footprint, is_free
 from ...data.shots import Strengths, shoot
 from ...draws import Draws
-from ...inference.photos import color_depth
 from ...metrics import iou, rmse
 
 TILE = 320  # pixels: twice the picture, so that single pixels can be seen
@@ -104,7 +103,7 @@ def draw_scene(scene: Built, pixel=None) -> dict[str, bytes]:
         "background": scene.background,
         "image": scene.image,
         "mask": np.repeat(to_bytes(scene.mask)[..., None], 3, axis=2),
-        "depth": color_depth(scene.depth, LIMITS),
+        "depth": plots.color_depth(scene.depth, LIMITS),
     }
     return {name: to_png(tile, pixel) for name, tile in tiles.items()}
 
@@ -142,8 +141,8 @@ def draw_play(scene: Built, played: Played) -> dict[str, bytes]:
         "background": scene.background,
         "mask": to_bytes(plots.compare_masks(scene.image, scene.mask, played.mask)),
         "threshold": to_bytes(plots.compare_masks(scene.image, scene.mask, played.threshold_mask)),
-        "depth": color_depth(played.depth, LIMITS),
-        "true depth": color_depth(scene.depth, LIMITS),
+        "depth": plots.color_depth(played.depth, LIMITS),
+        "true depth": plots.color_depth(scene.depth, LIMITS),
         "depth error": to_bytes(colormaps["cividis"](error)[..., :3]),
     }
     return {name: to_png(tile) for name, tile in tiles.items()}

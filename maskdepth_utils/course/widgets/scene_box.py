@@ -15,7 +15,7 @@ from ... import plots
 from ...data.library import object_names, room_names
 from ...data.shots import LEVELS
 from ...inference.align import align as align_pictures
-from ...inference.photos import check_sizes, color_depth, cut_out, read_picture
+from ...inference.photos import check_sizes, cut_out, read_picture
 from .parts import NAME, WIDE, Tiles, assemble, checkbox, dropdown, link, png, reported, slider
 from .scene import BREAK_IT, Setup, build, draw_play, draw_scene, play
 
@@ -187,7 +187,7 @@ def use(predictor, photo, background, align: bool, fov: float, eye_height: float
     words[-1] += f" and is about {np.median(depth[found]):.1f} m away." if found.any() else ": nothing found."
     files = {
         "photo": png(photo), "mask": png(np.uint8(plots.overlay(photo, mask) * 255)),
-        "depth": png(color_depth(depth)), "cutout": png(cut_out(photo, mask)),
+        "depth": png(plots.color_depth(depth)), "cutout": png(cut_out(photo, mask)),
         "depth in mm": png(np.uint16(np.clip(np.rint(depth * 1000), 0, 65535))),
     }  # fmt: skip
     return " ".join(words), files

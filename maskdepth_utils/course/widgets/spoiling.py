@@ -24,9 +24,8 @@ from torch import Tensor
 from ...camera import MAX_DEPTH
 from ...data.datasets import MaskDepthDataset
 from ...files import data_dir
-from ...inference.photos import color_depth
 from ...losses import depth_loss, mask_loss
-from ...plots import depth_limits, to_metres
+from ...plots import color_depth, depth_limits, to_metres
 from .scene import to_bytes, to_png
 
 # What the losses are called in the course, by their names in depth_loss and mask_loss.

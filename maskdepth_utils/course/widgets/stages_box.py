@@ -18,7 +18,6 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 
 from ... import plots
-from ...inference.photos import color_depth
 from .parts import Picture, Tiles, present, reported
 from .parts import png as as_png
 from .scene import LIMITS, to_bytes, to_png
@@ -90,7 +89,7 @@ def draw_run(run: Run) -> dict[str, np.ndarray]:
     if run.mask is not None:
         drawn["mask"] = np.repeat(np.uint8(run.mask * 255 + 0.5)[..., None], 3, axis=2)
     if run.depth is not None:
-        drawn["depth"] = color_depth(run.depth, LIMITS)
+        drawn["depth"] = plots.color_depth(run.depth, LIMITS)
     shape = next(iter(drawn.values())).shape
     return {name: drawn.get(name, np.full(shape, 128, np.uint8)) for name in ("mask", "depth")}
 
