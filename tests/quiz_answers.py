@@ -265,7 +265,7 @@ def _():
         "BCE": lambda mask: losses.bce(nothing.logit(), mask),
         "the SSIM loss": lambda mask: losses.dssim(nothing, mask),
         "L1 between probability and mask": lambda mask: losses.l1(nothing, mask),
-        "Dice": lambda mask: losses.dice(nothing, mask),
+        "Dice": lambda mask: losses.dice_loss(nothing, mask),
     }
     ratios = {name: (loss(masks[1]) / loss(masks[0])).item() for name, loss in charged.items()}
     assert 25 < ratios["BCE"] < 35 and 25 < ratios["L1 between probability and mask"] < 35

@@ -14,7 +14,7 @@ from maskdepth_utils.losses import (
     bce,
     cut,
     depth_loss,
-    dice,
+    dice_loss,
     edge,
     l1,
     log_l1,
@@ -124,11 +124,11 @@ def test_l1_bce_and_log():
     assert float(log_l1(1.01 * target, target)) == pytest.approx(0.01, rel=0.01)
 
 
-def test_dice():
+def test_dice_loss():
     target = torch.zeros(2, 1, 8, 8)
     target[0, :, :4] = 1
-    assert float(dice(target, target)) == 0  # the second pair is empty
-    assert float(dice(1 - target, target)) > 0.9
+    assert float(dice_loss(target, target)) == 0  # the second pair is empty
+    assert float(dice_loss(1 - target, target)) > 0.9
 
 
 def test_weights_and_terms_of_depth_loss():

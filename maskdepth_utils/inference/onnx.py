@@ -8,7 +8,7 @@ from torch import nn
 
 from ..camera import MAX_DEPTH
 from ..files import write_file
-from ..models.networks import split
+from ..models.networks import to_mask_depth
 
 SIZES = ((160, 160), (96, 213))  # (H, W) at which the written file is compared with the network
 TOLERANCE = 1e-3
@@ -30,7 +30,7 @@ class Deployed(nn.Module):
 
     def named(self, image, background) -> dict:
         """The outputs that the network has, by name."""
-        logits, depth = split(self.model(image, background))
+        logits, depth = to_mask_depth(self.model(image, background))
         outputs = {} if logits is None else {"mask": logits.sigmoid()}
         return outputs if depth is None else outputs | {"depth": depth * MAX_DEPTH}
 

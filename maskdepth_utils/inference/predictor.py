@@ -18,7 +18,7 @@ import torch
 from ..camera import EYE_HEIGHT, FOV, MAX_DEPTH
 from ..devices import choose_device
 from ..files import data_dir
-from ..models.networks import MINIMUM_SIZE, split
+from ..models.networks import MINIMUM_SIZE, to_mask_depth
 from ..models.weights import CheckpointError, load_network
 from .photos import check_sizes, read_picture, refine_mask
 
@@ -109,7 +109,7 @@ class Predictor:
         network_width, network_height = network_size(width, height, self.size)
         tensors = [self.prepare(picture, network_width, network_height) for picture in (image, background)]
         with torch.no_grad():
-            logits, depth = split(self.model(*tensors))
+            logits, depth = to_mask_depth(self.model(*tensors))
         crop = (slice(0, network_height), slice(0, network_width))  # without `prepare`'s padding
         mask, metres = None, None
         if logits is not None:

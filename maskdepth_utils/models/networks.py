@@ -201,6 +201,6 @@ class _OneTensor(nn.Module):
         return torch.cat([x for x in output if x is not None], dim=1)
 
 
-def split(output) -> tuple:
-    """A network's output as (mask_logits, depth), None for what it does not predict: MaskNet returns logits alone."""
-    return (output, None) if isinstance(output, torch.Tensor) else tuple(output)
+def to_mask_depth(output: Tensor | MaskDepth) -> MaskDepth:
+    """A network's output as MaskDepth: MaskNet returns the mask's logits alone."""
+    return MaskDepth(output, None) if isinstance(output, Tensor) else MaskDepth(*output)

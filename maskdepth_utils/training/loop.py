@@ -17,7 +17,7 @@ from ..data.loading import make_loader
 from ..devices import DTYPES, choose_device, choose_precision
 from ..losses import depth_loss, mask_loss
 from ..metrics import iou, rmse
-from ..models.networks import split
+from ..models.networks import to_mask_depth
 from ..models.weights import network_facts
 from . import parallel
 from .machine import Usage, machine_facts
@@ -31,7 +31,7 @@ def mask_and_depth_loss(output, batch: dict, mask: dict | None = None, depth: di
     mask, depth: other weights for `mask_loss` and `depth_loss`, such as {"bce": 1, "ssim": 0}. A network with
     one output only (`MaskNet`, or `MaskDepthNet(tasks=...)`) gets that output's part. `fit` adds them up.
     """
-    predicted_logits, predicted_depth = split(output)
+    predicted_logits, predicted_depth = to_mask_depth(output)
     terms = {}
     if predicted_logits is not None:
         terms["mask"] = mask_loss(predicted_logits, batch["mask"], **(mask or {}))
@@ -46,8 +46,8 @@ def forward(model, batch: dict, loss, weighting, device, dtype) -> tuple:
         output = model(batch["image"], batch["background"])
     terms = loss(output, batch)  # outside autocast: losses subtract nearly equal numbers
     if isinstance(terms, torch.Tensor):
-        return split(output), {}, terms
-    return split(output), terms, sum(terms.values()) if weighting is None else weighting(terms)
+        return to_mask_depth(output), {}, terms
+    return to_mask_depth(output), terms, sum(terms.values()) if weighting is None else weighting(terms)
 
 
 @torch.no_grad()
