@@ -26,13 +26,6 @@ SHOTS = os.environ.get("MASKDEPTH_SCREENSHOTS")  # a folder to keep pictures of 
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory, browser):
-    lab = Lab(tmp_path_factory.mktemp("lab"))
-    yield lab
-    lab.stop()
-
-
-@pytest.fixture(scope="module")
 def notebook7(tmp_path_factory, browser):
     if os.environ.get("MASKDEPTH_BROWSER") != "required":
         pytest.importorskip("notebook", minversion="7.0", reason="Notebook 7 is not installed: pip install notebook")

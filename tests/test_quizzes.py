@@ -14,7 +14,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from notebook_checks import ABSOLUTE_PATH
 from notebook_files import KERNEL, NOTEBOOKS, QUIET_KERNEL, write
 from quiz_answers import COMPUTED
-from test_browser import lab  # noqa: F401  (a fixture)
 
 from maskdepth_utils.course import quiz
 from maskdepth_utils.files import AssetError
@@ -175,7 +174,7 @@ def test_outputs_are_small_equal_and_name_no_place(pages):
 
 
 @pytest.mark.browser
-def test_without_scripts_the_questions_can_be_read_and_their_answers_unfolded(browser, pages):  # noqa: F811
+def test_without_scripts_the_questions_can_be_read_and_their_answers_unfolded(browser, pages):
     page = browser.new_context(java_script_enabled=False).new_page()
     page.set_content(pages[1])
     answer = page.locator("details").nth(1)
@@ -187,7 +186,7 @@ def test_without_scripts_the_questions_can_be_read_and_their_answers_unfolded(br
 
 
 @pytest.mark.browser
-def test_a_quiz_in_jupyterlab_answers_by_mouse_and_by_keyboard(lab, browser):  # noqa: F811
+def test_a_quiz_in_jupyterlab_answers_by_mouse_and_by_keyboard(lab, browser):
     write(quiz_notebook('from maskdepth_utils import quiz\n\nquiz.show("02")'), lab.folder / "quiz.ipynb")
     page, addresses, thrown = browser.new_page(viewport={"width": 1000, "height": 1400}), [], []
     page.on("request", lambda request: addresses.append(request.url))
