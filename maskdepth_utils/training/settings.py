@@ -1,0 +1,90 @@
+"""The settings of a training: what decides its result, and the conditions under which it runs."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from numbers import Integral
+from typing import Any
+
+from ..devices import DTYPES
+
+
+def setting(default: Any, help: str, *, compare: bool = True, **metadata: Any) -> Any:
+    """A dataclass field with the metadata that the command line and the checks below read.
+
+    Args:
+        default: The field's default value.
+        help: One phrase for `--help`.
+        compare: Whether a run must keep this value when it goes on from a checkpoint.
+        metadata: `choices`, the names allowed; `least`, the smallest number allowed.
+    """
+    return field(default=default, compare=compare, metadata={"help": help, **metadata})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All numbers and names that `fit` takes.
+
+    The first fields decide the result: a checkpoint holds them, and a run goes on with these values only. The fields
+    with `compare=False` may change from one session of a run to the next.
+
+    Raises:
+        ValueError: A value that makes no sense; the message names the field.
+    """
+
+    batch: int = setting(32, "samples per step", least=1)
+    lr: float = setting(0.01, "learning rate", least=0)
+    momentum: float = setting(0.0, "momentum of sgd; the 2020 write-up names none, 0.9 is usual", least=0)
+    weight_decay: float = setting(0.0, "how strongly weights are drawn towards 0", least=0)
+    optimizer: str = setting("sgd", "optimizer", choices=("sgd", "adamw"))
+    schedule: str | Callable[[float], float] = setting(
+        "constant", "learning rate over time (see schedule_factor)", choices=("constant", "one-cycle")
+    )
+    lr_factors: dict[str, float] | None = setting(
+        None, "{regular expression: factor} for parameters that learn faster or slower than the others"
+    )
+    seed: int = setting(0, "decides the order of the samples and the network's random numbers")
+    log_every: int = setting(20, "steps between two records of the history", least=1)
+
+    steps: int | None = setting(None, "steps to train for, each of `batch` samples", compare=False, least=1)
+    samples: int | None = setting(None, "instead of steps: samples to train on", compare=False, least=1)
+    val_samples: int = setting(256, "validation samples to measure on", compare=False, least=1)
+    precision: str = setting(
+        "auto", "precision of the convolutions; auto: the fastest", compare=False, choices=("auto", *DTYPES)
+    )
+    device: str = setting("auto", "cpu, cuda or mps; auto: the first GPU, else the CPU", compare=False)
+    workers: int = setting(0, "processes that make samples beside this one", compare=False, least=0)
+    max_minutes: float | None = setting(None, "stop after so many minutes, and save", compare=False, least=0)
+    save_minutes: float = setting(5.0, "minutes between two checkpoints; 0: after each step", compare=False, least=0)
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.samples is None):
+            raise ValueError("how long to train: give either steps= or samples=")
+        for one in fields(self):
+            value = getattr(self, one.name)
+            choices, least = one.metadata.get("choices"), one.metadata.get("least")
+            if choices and value not in choices and not (one.name == "schedule" and callable(value)):
+                own = " or a function" if one.name == "schedule" else ""
+                raise ValueError(f"{one.name}: expected {', '.join(choices)}{own}; found {value!r}")
+            if value is None or least is None:
+                continue
+            whole = one.type in (int, int | None)
+            if not value >= least or (whole and not isinstance(value, Integral)):
+                raise ValueError(
+                    f"{one.name}: expected a {'whole ' if whole else ''}number of at least {least}, found {value}"
+                )
+
+    @property
+    def total_steps(self) -> int:
+        """The number of steps of the whole training."""
+        return math.ceil(self.samples / self.batch) if self.steps is None else self.steps
+
+    def compared(self) -> dict[str, Any]:
+        """What a run and its checkpoint must agree on, as plain numbers and names."""
+        found = {one.name: getattr(self, one.name) for one in fields(self) if one.compare}
+        if self.schedule != "constant":
+            # A constant learning rate can be prolonged; a schedule that ends elsewhere is another one.
+            found["steps"] = self.total_steps
+        if callable(self.schedule):
+            found["schedule"] = getattr(self.schedule, "__qualname__", type(self.schedule).__name__)
+        return found
