@@ -1,10 +1,11 @@
-"""Files in data/: where they are, what their lists say, and a clear message when one is missing or damaged."""
+"""Files: where the course's data are, and how files are written so that a crash spoils none."""
 
 import contextlib
 import errno
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -87,63 +88,80 @@ def open_picture(path, mode, shape=None):
     return array
 
 
-# ---------------------------------------------------------------- writing
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
 class WriteError(OSError):
-    """A file that cannot be written: which one, and why. Nothing was left of it, and an earlier one is as it was."""
+    """A file cannot be written. The message names the file and the reason; an earlier file is as it was."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.strerror
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file so that it is either the old one or the new one, whole, whenever the power fails.
+    """Write a file such that it is entirely the old or entirely the new one, even if the power fails.
 
-    Written beside, forced to the disk, then renamed: a rename is the one thing a file system does all or
-    nothing.
+    Raises:
+        WriteError: The file cannot be written.
     """
-    beside = path.with_name(path.name + ".part")
+    with replacing(Path(path)) as [part]:
+        part.write_bytes(content)
+
+
+@contextlib.contextmanager
+def replacing(*paths: Path) -> Iterator[list[Path]]:
+    """Replace files safely: yield temporary paths beside them, and rename these when the block ends.
+
+    The temporary files ("NAME.part") must be closed when the block ends. They are forced to the disk before they are
+    renamed, because a rename is the one change that a file system makes entirely or not at all. If the block raises,
+    they are removed, and the earlier files stay.
+
+    Raises:
+        WriteError: A file cannot be written.
+    """
+    parts = [path.with_name(path.name + ".part") for path in paths]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise WriteError(error.errno, explain(error, path, len(content))) from error
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        yield parts
+        for part in parts:
+            sync_file(part)
+        for part, path in zip(parts, paths):
+            os.replace(part, path)
+        for folder in {path.parent for path in paths}:
+            sync_folder(folder)
+    except BaseException as error:
+        for part in parts:
+            with contextlib.suppress(OSError):
+                part.unlink()
+        if isinstance(error, OSError) and not isinstance(error, WriteError):
+            place = paths[0] if len(paths) == 1 else paths[0].parent
+            raise WriteError(error.errno, explain_write_error(error, place)) from error
+        raise
 
 
-def explain(error: OSError, path: Path, size: int) -> str:
-    """The message of a failed write."""
-    if error.errno in DISK_FULL:
-        free = shutil.disk_usage(existing_parent(path)).free / 1e6
-        return f"{path}: the disk is full ({size / 1e6:.0f} MB to write, {free:.0f} MB free); nothing was left"
+def explain_write_error(error: OSError, path: Path) -> str:
+    """The message for a failed write to `path`."""
+    if is_disk_full(error):
+        existing = next(folder for folder in path.absolute().parents if folder.exists())
+        return f"{path}: the disk is full ({shutil.disk_usage(existing).free / 1e6:.1f} MB free)"
     return f"{path}: cannot be written ({error.strerror or error})"
 
 
-def existing_parent(path) -> Path:
-    """The nearest folder above `path` that exists."""
-    return next(folder for folder in Path(path).absolute().parents if folder.exists())
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that there is no space left on the disk, or in the user's share of it."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def sync_file(path) -> None:
-    """Force a file's content to the disk: what is renamed to its last name must be there already."""
+def sync_file(path: Path) -> None:
+    """Force a file's content to the disk."""
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Force a folder's list of names to the disk, where the system can (Windows cannot open folders)."""
+    """Force a folder's list of names to the disk, where the system can: Windows cannot open folders."""
     if hasattr(os, "O_DIRECTORY"):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(handle)
-        except OSError:
-            pass  # some network drives refuse to sync a folder; its files have been synced
+            with contextlib.suppress(OSError):  # some network drives refuse; the files are on the disk already
+                os.fsync(handle)
         finally:
             os.close(handle)

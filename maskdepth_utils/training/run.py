@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from torch.utils.data import Subset
 from tqdm import tqdm
 
-from ..files import DISK_FULL, explain
+from ..files import explain_write_error, is_disk_full
 from ..models.weights import CheckpointError, load_weights, plain
 from . import checkpoint, parallel
 
@@ -126,8 +126,8 @@ class Run:
             if self.board is not None:
                 self.board.close()
         self.stack.close()
-        if isinstance(error, OSError) and error.errno in DISK_FULL:  # from TensorBoard's files
-            message = explain(error, self.folder / "tensorboard", 0)
+        if is_disk_full(error):  # from TensorBoard's files
+            message = explain_write_error(error, self.folder / "tensorboard")
             raise CheckpointError(f"{message}. {checkpoint.describe_last(self.folder)}") from error
         if parallel.another_is_gone(error):
             rank, world = parallel.rank_and_world()

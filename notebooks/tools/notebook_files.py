@@ -3,10 +3,11 @@
 import hashlib
 import os
 import re
-import tempfile
 from pathlib import Path
 
 import nbformat
+
+from maskdepth_utils.files import write_file
 
 # A kernel of another environment, installed for the user, must not take the place of this one.
 os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
@@ -48,15 +49,7 @@ def read(path):
 
 def write(nb, path):
     """Write whole or not at all, and always in the same layout, so that diffs are small."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf8") as file:
-            file.write(nbformat.writes(nb) + "\n")
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    write_file(path, (nbformat.writes(nb) + "\n").encode())
 
 
 def code_cells(nb):

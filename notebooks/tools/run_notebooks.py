@@ -22,6 +22,8 @@ import psutil
 from notebook_files import NOTEBOOKS, QUIET_KERNEL, find_notebooks, headline, read
 from papermill.exceptions import PapermillExecutionError
 
+from maskdepth_utils.files import write_file
+
 OUT = NOTEBOOKS.parent / "build" / "notebooks"
 
 
@@ -104,9 +106,7 @@ def table(results):
 
 
 def save(results, path):
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf8")
-    os.replace(temporary, path)
+    write_file(path, (json.dumps(results, indent=1) + "\n").encode())
 
 
 def leave():

@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from torch.utils.data import Dataset, IterableDataset
 from tqdm import tqdm
 
-from ...files import DISK_FULL, AssetError, sync_file
+from ...files import AssetError, is_disk_full, sync_file
 from ..loading import one_thread_in_workers
 from ..tensors import checked_index
 from .codec import ENDINGS, DiskFull, check_space, encode, to_arrays, to_row
@@ -69,7 +69,7 @@ def export_shards(dataset, folder, indices, per_shard=1000, quality=95, workers=
     except Timeout:
         raise FileExistsError(f"{folder}: another export is writing into this folder; choose another one") from None
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if not is_disk_full(error):
             raise
         whole = f"{sum((folder / name).is_file() for name in parts)} of {len(parts)} shards"
         raise DiskFull(
