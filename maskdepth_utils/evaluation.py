@@ -10,9 +10,10 @@ from torch.utils.data import Dataset, Subset
 from . import baselines, metrics
 from .data.datasets import MaskDepthDataset, SceneDataset
 from .data.library import load_room
-from .data.loading import loader
+from .data.loading import make_loader
 from .data.offices import SIZE as OFFICE_SIZE
 from .data.offices import OfficeDataset
+from .data.shots import LEVELS
 from .data.tensors import to_sample
 from .inference.predictor import load_pretrained
 from .metrics import Means, measure
@@ -113,7 +114,7 @@ def compare(options) -> dict:
     def batches(samples, count, wrap=lambda dataset: dataset):
         # Any stretch of the indices is a good mixture of rooms, objects and places: the first ones will do.
         part = Subset(wrap(samples), range(min(count, len(samples))))
-        return loader(part, batch=options.batch, workers=options.workers)
+        return make_loader(part, batch=options.batch, workers=options.workers)
 
     def scores(predict, wrap=lambda dataset: dataset):
         figures = evaluate(predict, batches(dataset, count, wrap), per_image=True)
@@ -123,7 +124,8 @@ def compare(options) -> dict:
     rows = {network: scores(network_predict(predictor.model, predictor.device))}
     if not options.no_baselines:
         # Scenes have true shadows under any gap: a threshold tuned on composites without would have no chance.
-        gap = "tripod" if options.scenes and options.gap == "none" else options.gap
+        bare = options.gap in LEVELS and not LEVELS[options.gap].shadow
+        gap = "tripod" if options.scenes and bare else options.gap
         tune = batches(MaskDepthDataset("val", **common | {"gap": gap}), BASELINE_SAMPLES)
         rows["difference threshold"] = scores(baselines.DifferenceThreshold().fit(tune))
     if not options.no_baselines and not options.offices:  # nobody has measured the offices' depth

@@ -19,7 +19,6 @@ from maskdepth_utils import load_pretrained
 from maskdepth_utils.course import widgets
 from maskdepth_utils.course.widgets import spoiling
 from maskdepth_utils.data import library
-from maskdepth_utils.data.shots import LEVELS
 
 pytestmark = pytest.mark.browser
 SHOTS = os.environ.get("MASKDEPTH_SCREENSHOTS")  # a folder to keep pictures of the pages in
@@ -195,7 +194,7 @@ def check_playground(widget):
     widget.press("mask above", "PageUp", 4)
     widget.wait_until(lambda: not np.array_equal(mask, widget.pixels("Network's mask")))
     assert np.array_equal(threshold, widget.pixels("Difference threshold"))  # it has no probability to cut
-    widget.choose("gap", LEVELS[0])
+    widget.choose("gap", "none")
     widget.wait_until(lambda: not np.array_equal(threshold, widget.pixels("Difference threshold")))
 
 

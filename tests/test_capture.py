@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from maskdepth_utils.data.shots import LEVELS, draw_level, expose, jpeg, move, shoot
+from maskdepth_utils.data.shots import GAPS, draw_level, expose, jpeg, move, shoot
 from maskdepth_utils.draws import Draws
 
 
@@ -35,7 +35,7 @@ def test_none_changes_nothing(picture):
     np.testing.assert_array_equal(background, picture[::-1])
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", GAPS)
 def test_the_same_draws_make_the_same_shots(picture, level):
     first, again, other = (shoot(picture, picture, level, Draws(0, "train", i)) for i in (3, 3, 4))
     np.testing.assert_array_equal(first, again)

@@ -17,8 +17,7 @@ import torch
 from maskdepth_utils import evaluation, losses
 from maskdepth_utils.__main__ import GAPS, TASKS, main, make_parser
 from maskdepth_utils.cli import finite
-from maskdepth_utils.data import MaskDepthDataset
-from maskdepth_utils.data.shots import LEVELS
+from maskdepth_utils.data import MaskDepthDataset, shots
 from maskdepth_utils.data.storage.shards import ArrayDataset, ShardDataset
 from maskdepth_utils.inference.onnx import write_onnx
 from maskdepth_utils.inference.predictor import Predictor
@@ -108,7 +107,7 @@ def test_train_takes_its_options(data, tmp_path, capsys):
 
 def test_the_options_offer_what_the_package_has():
     """They are written down again where PyTorch is not loaded, so that --help comes at once."""
-    assert GAPS == LEVELS and tuple(TASKS) == networks.TASKS
+    assert GAPS == shots.GAPS and tuple(TASKS) == networks.TASKS
     for option, table in (("--mask-loss", losses.MASK_TERMS), ("--depth-loss", losses.DEPTH_TERMS)):
         terms = list(table)
         parsed = make_parser().parse_args(["train", "--out", "x", option, *(f"{term}=1" for term in terms)])

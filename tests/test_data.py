@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from maskdepth_utils.data import MaskDepthDataset, SceneDataset, loader
+from maskdepth_utils.data import MaskDepthDataset, SceneDataset, make_loader
 from maskdepth_utils.data import datasets as module
 from maskdepth_utils.data.library import load_cutout, load_room
 from maskdepth_utils.data.placement import footprint, is_free, place
-from maskdepth_utils.data.shots import LEVELS
+from maskdepth_utils.data.shots import GAPS, LEVELS
 from maskdepth_utils.data.tensors import mean_std
 from maskdepth_utils.files import AssetError
 
@@ -81,7 +81,7 @@ def check_sample(sample, size):
         assert 0 <= sample[key].min() and sample[key].max() <= 1
 
 
-@pytest.mark.parametrize("gap", LEVELS)
+@pytest.mark.parametrize("gap", GAPS)
 @pytest.mark.parametrize("size", [160, 80])
 def test_samples_are_as_documented(data, gap, size):
     dataset = MaskDepthDataset(gap=gap, size=size, rooms=4)
@@ -100,7 +100,7 @@ def test_without_a_gap_only_the_object_differs(data):
 
 
 def test_the_gap_changes_neither_place_nor_truth(data):
-    samples = [MaskDepthDataset(gap=gap, rooms=4)[7] for gap in LEVELS]
+    samples = [MaskDepthDataset(gap=gap, rooms=4)[7] for gap in GAPS]
     for sample in samples[1:]:
         assert torch.equal(sample["mask"], samples[0]["mask"]) and torch.equal(sample["depth"], samples[0]["depth"])
     assert not torch.equal(samples[0]["image"], samples[1]["image"])
@@ -128,7 +128,7 @@ def test_describe_tells_what_the_sample_shows(dataset, data):
     assert {a["flip"] for a in about} == {True, False} and {a["view"] for a in about} == set(range(5))
     assert {a["kind"] for a in about} == {"cabinet", "desk", "chair"} and {a["gap"] for a in about} == {"handheld"}
     assert all(1.6 <= a["distance"] < 9 and -30 < a["azimuth"] < 30 and a["inside"] >= 0.6 for a in about)
-    assert {MaskDepthDataset(gap="mixed", rooms=4).describe(i)["gap"] for i in range(20)} == set(LEVELS[:3])
+    assert {MaskDepthDataset(gap="mixed", rooms=4).describe(i)["gap"] for i in range(20)} == set(LEVELS)
 
 
 def test_validation_and_test_see_rooms_as_rendered(data):
@@ -178,7 +178,7 @@ def test_another_seed_makes_other_samples(data):
 
 
 def batches(dataset, workers, **options):
-    return [batch for batch in loader(torch.utils.data.Subset(dataset, range(24)), batch=8, workers=workers, **options)]
+    return list(make_loader(torch.utils.data.Subset(dataset, range(24)), batch=8, workers=workers, **options))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -311,4 +311,4 @@ def test_a_damaged_asset_is_named_also_from_a_worker(own_data):
     with pytest.raises(AssetError, match=r"room_train_00\d.webp \(4 bytes\) cannot be decoded"):
         dataset[0]
     with pytest.raises(AssetError, match="cannot be decoded"):
-        list(loader(dataset, workers=1))
+        list(make_loader(dataset, workers=1))

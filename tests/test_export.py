@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from maskdepth_utils.data import MaskDepthDataset, SceneDataset, ZipDataset, loader
+from maskdepth_utils.data import MaskDepthDataset, SceneDataset, ZipDataset, make_loader
 from maskdepth_utils.data.storage import codec as export_module
 from maskdepth_utils.data.storage.codec import export
 from maskdepth_utils.files import AssetError
@@ -137,7 +137,7 @@ def test_a_disk_too_small_is_noticed_early(dataset, tmp_path, monkeypatch):
 def test_workers_read_from_handles_of_their_own(exported, workers):
     dataset = ZipDataset(exported)
     mine = [dataset[i] for i in range(12)]  # opens the files before the workers fork
-    for i, batch in enumerate(loader(dataset, batch=1, workers=workers)):
+    for i, batch in enumerate(make_loader(dataset, batch=1, workers=workers)):
         for key, value in mine[i].items():
             assert torch.equal(value, batch[key][0])
 
@@ -216,7 +216,7 @@ def test_a_damaged_member_is_named(exported):
     with pytest.raises(AssetError, match="mask.zip: member 0000005.png is damaged: its header"):
         dataset[5]
     with pytest.raises(AssetError, match="mask.zip: member 0000005.png"):
-        list(loader(dataset, batch=4, workers=2))
+        list(make_loader(dataset, batch=4, workers=2))
 
 
 def test_a_damaged_compressed_member_is_named(original):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from maskdepth_utils.data import MaskDepthDataset, loader
+from maskdepth_utils.data import MaskDepthDataset, make_loader
 from maskdepth_utils.data.storage import shards
 from maskdepth_utils.data.storage.shards import ArrayDataset, ShardDataset, export_arrays, export_shards
 from maskdepth_utils.files import AssetError
@@ -36,7 +36,7 @@ def test_shards_hold_the_samples(dataset, tmp_path, workers):
     assert len(read) == 7
     for index, sample in enumerate(read):
         close(sample, dataset[index], jpeg=True)
-    assert sum(len(batch["image"]) for batch in loader(ShardDataset(tmp_path / "s", 80), batch=2, workers=2)) == 7
+    assert sum(len(batch["image"]) for batch in make_loader(ShardDataset(tmp_path / "s", 80), batch=2, workers=2)) == 7
 
 
 def test_webdataset_reads_them(dataset, tmp_path):
@@ -117,5 +117,5 @@ def test_array_export_leaves_nothing_behind_when_it_fails(dataset, tmp_path, mon
 
 def test_samples_of_both_are_trained_on_as_any_other(dataset, tmp_path):
     export_arrays(dataset, tmp_path, range(4), **QUIET)
-    batch = next(iter(loader(ArrayDataset(tmp_path, 80), batch=4)))
+    batch = next(iter(make_loader(ArrayDataset(tmp_path, 80), batch=4)))
     assert batch["image"].shape == (4, 3, 80, 80) and batch["depth"].dtype == torch.float32

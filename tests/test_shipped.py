@@ -8,7 +8,7 @@ import pytest
 from torch.utils.data import Subset
 
 from maskdepth_utils import load_pretrained, metrics
-from maskdepth_utils.data import MaskDepthDataset, SceneDataset, loader, offices
+from maskdepth_utils.data import MaskDepthDataset, SceneDataset, make_loader, offices
 from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.files import data_dir
 
@@ -24,7 +24,7 @@ def predict():
 
 
 def scores(predict, dataset, count):
-    return evaluate(predict, loader(Subset(dataset, range(count)), batch=20))
+    return evaluate(predict, make_loader(Subset(dataset, range(count)), batch=20))
 
 
 def card(row) -> dict:
@@ -53,6 +53,6 @@ def test_scenes_in_real_light(predict):
 def test_real_offices(predict, monkeypatch, gap, least):
     monkeypatch.setenv(offices.FOLDER_VARIABLE, str(OFFICES))
     means = metrics.Means()
-    for batch in loader(Subset(offices.OfficeDataset(gap), range(200)), batch=20):
+    for batch in make_loader(Subset(offices.OfficeDataset(gap), range(200)), batch=20):
         means.add(iou=metrics.iou(predict(batch["image"], batch["background"])[0], batch["mask"]))
     assert means.mean()["iou"] >= least

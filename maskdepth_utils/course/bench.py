@@ -22,7 +22,7 @@ from torch.utils.data import ChainDataset, ConcatDataset, IterableDataset, Subse
 from .. import losses
 from ..data.datasets import MaskDepthDataset
 from ..data.library import room_names
-from ..data.loading import loader
+from ..data.loading import make_loader
 from ..data.shots import LEVELS
 from ..data.storage.codec import LABELS, ZIPS, export
 from ..data.storage.shards import ArrayDataset, ShardDataset, export_arrays, export_shards
@@ -94,7 +94,7 @@ def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32, workers
     """Samples per second of `MaskDepthDataset`, made in this process (0 workers) or in others."""
     rates, rooms = {}, min(100, len(room_names("train")))
     for size in sizes:
-        sources = {gap: MaskDepthDataset("train", size, gap, rooms=rooms) for gap in LEVELS[:3]}
+        sources = {gap: MaskDepthDataset("train", size, gap, rooms=rooms) for gap in LEVELS}
         for index in range(10 * rooms):
             sources["none"][index]  # until most rooms and objects are in memory
         for number in workers:
@@ -129,7 +129,7 @@ def bench_formats(
 def make_sources(folder: Path, size: int, samples: int) -> tuple[dict, dict]:
     """({name: dataset}, {name: {"kB/sample", "ms/sample to make"}}): the same samples in each format, and composed."""
     rooms = min(100, len(room_names("train")))
-    composed = {gap: MaskDepthDataset("train", size, gap, rooms=rooms) for gap in LEVELS[:3]}
+    composed = {gap: MaskDepthDataset("train", size, gap, rooms=rooms) for gap in LEVELS}
     indices, sources, facts = range(min(samples, len(composed["none"]))), {}, {}
     ours = sum(path.stat().st_size for kind in ("rooms", "objects") for path in (data_dir() / kind).iterdir())
     for gap, dataset in composed.items():
@@ -164,7 +164,7 @@ def stream(dataset, batch: int, workers: int):
     shuffle = not isinstance(dataset, IterableDataset)
     times = 1 + 20_000 // len(dataset) if shuffle else 20
     long = (ConcatDataset if shuffle else ChainDataset)([dataset] * times)
-    batches = loader(long, batch=batch, shuffle=shuffle, workers=workers, drop_last=True)
+    batches = make_loader(long, batch=batch, shuffle=shuffle, workers=workers, drop_last=True)
     while True:
         yield from batches
 

@@ -14,9 +14,8 @@ from ..draws import Draws
 from ..files import AssetError
 from . import library, light
 from .library import VIEWS, load_cutout, load_room, object_names, room_names
-from .loading import one_thread_in_workers
 from .placement import place
-from .shots import LEVELS, draw_level, shoot
+from .shots import LEVELS, check_gap, draw_level, shoot
 from .tensors import Shot, checked_index, to_sample
 
 SIZES = (160, 80)
@@ -63,6 +62,12 @@ class MaskDepthDataset(Dataset):
     def __len__(self):
         return len(self.rooms) * len(self.objects) * FLIPS * PLACES
 
+    @property
+    def settings(self) -> dict:
+        """What decides the samples, as plain values: to save with what was trained on them, and to compare."""
+        names = ("split", "size", "gap", "seed", "recolor", "real_light")
+        return {"class": type(self).__name__, "rooms": len(self.rooms)} | {name: getattr(self, name) for name in names}
+
     def locate(self, index):
         """Sample index -> (room number, object number, flip, place number). Each has exactly one index.
 
@@ -91,7 +96,7 @@ class MaskDepthDataset(Dataset):
         # Should an object fit nowhere in a room (too wide, too small to be seen), the next one takes its place.
         for shift in range(len(self.objects)):
             name = self.objects[(object_number + shift) % len(self.objects)]
-            look = {"flip": flip, "shadow": gap != "none", "gain": gain}
+            look = {"flip": flip, "shadow": LEVELS[gap].shadow, "gain": gain}
             if self.real_light:
                 look |= light.real_light(draws.fork("real light"), gap)
             if self.recolor:
@@ -116,7 +121,6 @@ class MaskDepthDataset(Dataset):
         return Shot(image, background, composite.mask, composite.depth, about)
 
     def __getitem__(self, index):
-        one_thread_in_workers()
         return to_sample(self.shot(index), self.size)
 
     def describe(self, index):
@@ -141,6 +145,11 @@ class SceneDataset(Dataset):
     def __len__(self):
         return len(self.names)
 
+    @property
+    def settings(self) -> dict:
+        """What decides the samples, as plain values."""
+        return {"class": type(self).__name__, "size": self.size, "gap": self.gap, "seed": self.seed}
+
     def shot(self, index) -> Shot:
         """Scene `index` as uint8 pictures, coverage and metres."""
         index = checked_index(index, len(self))
@@ -154,7 +163,6 @@ class SceneDataset(Dataset):
         return Shot(image, background, scene.mask, scene.depth, about)
 
     def __getitem__(self, index):
-        one_thread_in_workers()
         return to_sample(self.shot(index), self.size)
 
     def describe(self, index):
@@ -180,5 +188,4 @@ def _stride(count):
 def _check(size, gap):
     if size not in SIZES:
         raise ValueError(f"size must be one of {SIZES}, got {size!r}")
-    if gap not in LEVELS:
-        raise ValueError(f"unknown gap {gap!r}: choose from {', '.join(LEVELS)}")
+    check_gap(gap)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from ..draws import Draws
+from .shots import LEVELS
 
 PASTED = 0.25  # share of the samples that stay as pasted
 LINEAR, GLOSSY, MOST_GLOSS = 0.5, 0.5, 0.4  # shares of the others; share of the light that a floor mirrors
@@ -43,7 +44,7 @@ def real_light(draws: Draws, gap: str) -> dict:
         return {"shadow": 0.0, "gloss": 0.0, "linear": False}
     shadow = draws.uniform(0.3, 1.0)
     gloss = MOST_GLOSS * draws.uniform() ** 2 if draws.uniform() < GLOSSY else 0.0
-    return {"shadow": shadow, "gloss": gloss, "linear": gap == "none" or draws.uniform() < LINEAR}
+    return {"shadow": shadow, "gloss": gloss, "linear": LEVELS[gap].always_linear or draws.uniform() < LINEAR}
 
 
 def recolor(pictures, draws: Draws) -> list[np.ndarray]:

@@ -15,8 +15,7 @@ from torch.utils.data import Dataset
 
 from ..draws import Draws
 from ..files import AssetError, data_dir, open_picture
-from .loading import one_thread_in_workers
-from .shots import draw_level, shoot
+from .shots import LEVELS, check_gap, draw_level, shoot
 from .tensors import checked_index, planes
 
 ADDRESS = "https://raw.githubusercontent.com/garima-mahato/DepthMaskDataset/master/data/"
@@ -84,13 +83,19 @@ class OfficeDataset(Dataset):
     """
 
     def __init__(self, gap="none", seed=0, folder=None):
-        draw_level(gap, Draws(seed, "office", 0))
+        check_gap(gap)
+        Draws(seed, "office", 0)  # refuses a bad seed here and now, not in a worker
         self.folder, self.gap, self.seed, self.size = str(folder or office_photos()), gap, seed, SIZE
         names = [name for name in registry() if (Path(self.folder) / name).is_file()]
         self.backgrounds = [name for name in names if name.startswith("bg/")]
         self.cutouts = [name for name in names if name.startswith("fg/")]
         if not (self.backgrounds and self.cutouts):
             raise AssetError(f"{self.folder}: expected the office photos in bg/ and fg/, found none")
+
+    @property
+    def settings(self) -> dict:
+        """What decides the samples, as plain values."""
+        return {"class": type(self).__name__, "size": self.size, "gap": self.gap, "seed": self.seed}
 
     def __len__(self):
         return len(self.backgrounds) * len(self.cutouts) * 2 * PLACES
@@ -115,7 +120,7 @@ class OfficeDataset(Dataset):
         top = max(0, SIZE // 2 - height)
         top += place.integer(SIZE - height - top + 1)
         image, mask = background.astype(np.float32), np.zeros((SIZE, SIZE), np.float32)
-        if gap != "none":
+        if LEVELS[gap].shadow:
             image *= _shadow(left, top, width, height)[..., None]
         here = np.s_[top : top + height, left : left + width]
         mask[here] = cutout[..., 3] / np.float32(255)
@@ -126,7 +131,6 @@ class OfficeDataset(Dataset):
         return image, background, mask, about
 
     def __getitem__(self, index):
-        one_thread_in_workers()
         image, background, mask, _ = self.compose(index)
         return {"image": planes(image), "background": planes(background), "mask": torch.from_numpy(mask[None])}
 

@@ -1,22 +1,36 @@
 """The gap between two shots of one place: what differs between image and background besides the object.
 
-Levels, from the easiest: `none` (the same pixels but for the object: the 2020 project's world), `tripod`
-(each shot has its own exposure, white balance, sensor noise and JPEG compression), `handheld` (the camera has
-also moved a little between the shots). `mixed` draws one of the three for each sample, for training. The
-sizes follow Background Matting V2 (Lin et al., CVPR 2021), which trains on noise of up to 0.03, colour jitter
-of 0.18, rotations of up to 1 degree and shifts of 1 %. Notebook 01 shows each step.
+The sizes follow Background Matting V2 (Lin et al., CVPR 2021), which trains on noise of up to 0.03, colour jitter of
+0.18, rotations of up to 1 degree and shifts of 1 %. Notebook 01 shows each step.
 """
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from ..draws import NORMAL_TABLE, Draws
 
-LEVELS = ("none", "tripod", "handheld", "mixed")
-MIXTURE = (0.2, 0.4, 0.4)  # how often `mixed` draws each of the others
+
+@dataclass(frozen=True)
+class Level:
+    """What one level of the gap does to a sample."""
+
+    share: float  # how often `mixed` draws it
+    help: str  # what differs, in a few words
+    exposes: bool = True  # each shot has its own exposure, white balance, noise and JPEG compression
+    moves: bool = False  # the camera moves a little between the shots
+    shadow: bool = True  # a pasted object casts its contact shadow
+    always_linear: bool = False  # in real light, object and room always mix as light (see `light.real_light`)
+
+
+LEVELS = {
+    "none": Level(0.2, "the same pixels but for the object", exposes=False, shadow=False, always_linear=True),
+    "tripod": Level(0.4, "light, noise, shadow"),
+    "handheld": Level(0.4, "also a small shift", moves=True),
+}
+GAPS = (*LEVELS, "mixed")  # what a dataset's `gap` may be: `mixed` draws a level for each sample
 
 EXPOSURE = 0.07  # standard deviation of a shot's exposure, in factors of sRGB values; cut off at 0.18
 WHITE_BALANCE = 0.025  # standard deviation of each channel's factor; cut off at 0.08
@@ -27,59 +41,63 @@ SHIFT = 0.01  # of the image's width, most
 SHARPEN = np.float32([[0, -0.12, 0], [-0.12, 1.48, -0.12], [0, -0.12, 0]])
 
 
-class Strengths(NamedTuple):
+@dataclass(frozen=True)
+class Strengths:
     """How much of each part of a gap: 1 as in the data, 0 hardly any, 2 twice as much."""
 
     light: float = 1.0  # exposure and white balance
     noise: float = 1.0
     compression: float = 1.0
-    motion: float = 1.0  # under `handheld`
+    motion: float = 1.0  # where the level moves the camera
 
 
 USUAL = Strengths()
 
 
-def draw_level(level, draws: Draws):
-    """The level of one sample: `level` itself, or for "mixed" one of the others. Raises ValueError for any
-    other text."""
-    if level not in LEVELS:
-        raise ValueError(f"unknown gap {level!r}: choose from {', '.join(LEVELS)}")
-    return draws.choice(LEVELS[:3], MIXTURE) if level == "mixed" else level
+def draw_level(gap: str, draws: Draws) -> str:
+    """Name of one sample's level: `gap` itself, or for "mixed" one of all. Raises ValueError for any other text."""
+    check_gap(gap)
+    return gap if gap in LEVELS else draws.choice(list(LEVELS), [level.share for level in LEVELS.values()])
 
 
-def shoot(image, background, level, draws: Draws, strengths: Strengths = USUAL):
-    """Two shots of the same place: uint8 (H, W, 3) arrays -> the same, with the gap of `level` between them.
+def check_gap(gap: str) -> None:
+    """Raise ValueError unless `gap` is one of `GAPS`."""
+    if gap not in GAPS:
+        raise ValueError(f"unknown gap {gap!r}: choose from {', '.join(GAPS)}")
 
-    The image's pixels stay where they are, so that its mask and depth still fit; it is the background that is
-    misaligned.
+
+def shoot(
+    image: np.ndarray, background: np.ndarray, gap: str, draws: Draws, strengths: Strengths = USUAL
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two shots of the same place: uint8 (H, W, 3) arrays -> the same, with the gap between them.
+
+    The image's pixels stay where they are, so that its mask and depth still fit; the background is misaligned.
     """
-    level = draw_level(level, draws.fork("level"))
-    if level == "none":
-        return image, background
-    if level == "handheld":
+    level = LEVELS[draw_level(gap, draws.fork("level"))]
+    if level.moves:
         background = move(background, draws.fork("move"), strengths.motion)
-    shots = ((image, "image"), (background, "background"))
-    return tuple(expose(picture, draws.fork(name), strengths) for picture, name in shots)
+    if level.exposes:
+        image = expose(image, draws.fork("image"), strengths)
+        background = expose(background, draws.fork("background"), strengths)
+    return image, background
 
 
-def move(image, draws: Draws, strength: float = 1.0):
+def move(image: np.ndarray, draws: Draws, strength: float = 1.0) -> np.ndarray:
     """Rotate about the centre and shift, by fractions of a pixel: uint8 (H, W, 3) -> the same."""
-    size = image.shape[1], image.shape[0]
+    height, width = image.shape[:2]
     angle, shift = strength * ROTATION, strength * SHIFT
-    matrix = cv2.getRotationMatrix2D(((size[0] - 1) / 2, (size[1] - 1) / 2), draws.uniform(-angle, angle), 1.0)
-    matrix[:, 2] += draws.uniform(-shift, shift) * size[0], draws.uniform(-shift, shift) * size[0]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), draws.uniform(-angle, angle), 1.0)
+    matrix[:, 2] += draws.uniform(-shift, shift) * width, draws.uniform(-shift, shift) * width
     padded = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)  # OpenCV warps four channels twice as fast as three
-    moved = cv2.warpAffine(padded, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    # Bilinear sampling blurs, which would tell the two shots apart; this gives the sharpness back, faster
-    # than bicubic sampling.
+    moved = cv2.warpAffine(padded, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    # Bilinear sampling blurs, which would tell the two shots apart. Sharpening undoes it faster than bicubic sampling.
     return cv2.filter2D(cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB), -1, SHARPEN)
 
 
-def expose(image, draws: Draws, strengths: Strengths = USUAL):
-    """One shot with its own exposure, white balance, sensor noise and JPEG compression: uint8 (H, W, 3) ->
-    uint8."""
-    exposure = _limited(draws, EXPOSURE * strengths.light, 0.18 * strengths.light)
-    gains = [exposure * _limited(draws, WHITE_BALANCE * strengths.light, 0.08 * strengths.light) for _ in range(3)]
+def expose(image: np.ndarray, draws: Draws, strengths: Strengths = USUAL) -> np.ndarray:
+    """One shot with its own exposure, white balance, sensor noise and JPEG compression: uint8 (H, W, 3) -> uint8."""
+    exposure = _draw_factor(draws, EXPOSURE * strengths.light, 0.18 * strengths.light)
+    gains = [exposure * _draw_factor(draws, WHITE_BALANCE * strengths.light, 0.08 * strengths.light) for _ in range(3)]
     low, high = NOISE
     noise = 255 * (low + (high - low) * draws.uniform() ** 2) * strengths.noise  # mostly little
     quality = QUALITY[0] + draws.integer(QUALITY[1] - QUALITY[0])
@@ -95,12 +113,12 @@ def expose(image, draws: Draws, strengths: Strengths = USUAL):
     return jpeg(shot, quality)
 
 
-def jpeg(image, quality):
+def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     """The image after JPEG compression with `quality` (1 to 100)."""
     _, code = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     return cv2.cvtColor(cv2.imdecode(code, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
-def _limited(draws, std, most):
+def _draw_factor(draws: Draws, std: float, most: float) -> float:
     """A factor near 1: its logarithm is normal, cut off at `most`."""
     return math.exp(min(most, max(-most, draws.normal(0, std))))

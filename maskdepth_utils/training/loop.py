@@ -171,7 +171,7 @@ def fit(
             say(f"{out}: going on from step {state['step']:,} of {steps:,}")
         own = slice(rank, None, world)  # of each batch
         order = (batch_indices(step, batch, len(dataset), seed)[own] for step in range(state["step"], steps))
-        batches = iter(make_loader(dataset, order, workers, device))
+        batches = iter(make_loader(dataset, batches=order, workers=workers))
         network = parallel.wrap(model)
         bar, usage = progress_bar(progress, steps, state["step"]), Usage(device)
         for step in range(state["step"], steps):
@@ -208,7 +208,7 @@ def fit(
                 check_finite(state)
                 count = min(max(val_samples, world), len(val[0]))
                 held_out = batch_list(len(val[0]), count, max(1, min(batch, count // world)))
-                held_out = make_loader(val[0], held_out[own], workers, device)
+                held_out = make_loader(val[0], batches=held_out[own], workers=workers)
                 figures, picture = validate(model, held_out, loss, weighting, device, dtype)
                 record |= figures
             if record:

@@ -18,7 +18,7 @@ from write_results import commit, machine
 
 from maskdepth_utils.__main__ import make_parser
 from maskdepth_utils.cli import new_network, training_samples
-from maskdepth_utils.data import MaskDepthDataset, SceneDataset, loader
+from maskdepth_utils.data import MaskDepthDataset, SceneDataset, make_loader
 from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.models.networks import MaskDepth
 from maskdepth_utils.training import fit, mask_and_depth_loss
@@ -59,7 +59,7 @@ class Averaging:
 
 
 def figures(network, dataset, count: int) -> dict:
-    batches = loader(Subset(dataset, range(min(count, len(dataset)))), batch=16)
+    batches = make_loader(Subset(dataset, range(min(count, len(dataset)))), batch=16)
     found = evaluate(network_predict(network.eval()), batches)
     return {name: round(value, 5) for name, value in found.items()}
 

@@ -27,7 +27,7 @@ from train_network import RESULTS
 from write_results import commit, machine
 
 from maskdepth_utils import losses, metrics
-from maskdepth_utils.data import MaskDepthDataset, loader
+from maskdepth_utils.data import MaskDepthDataset, make_loader
 from maskdepth_utils.files import write_file
 from maskdepth_utils.models import MaskDepthNet
 from maskdepth_utils.models.weights import load_network
@@ -64,7 +64,7 @@ def start(skips: bool, samples: int) -> MaskDepthNet:
 
 def watched() -> dict:
     """The validation samples, as one batch."""
-    return next(iter(loader(Subset(MaskDepthDataset("val", 160, "tripod"), range(WATCHED)), batch=WATCHED)))
+    return next(iter(make_loader(Subset(MaskDepthDataset("val", 160, "tripod"), range(WATCHED)), batch=WATCHED)))
 
 
 @torch.no_grad()

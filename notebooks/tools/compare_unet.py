@@ -26,7 +26,7 @@ from write_results import commit, machine
 from maskdepth_utils.__main__ import make_parser
 from maskdepth_utils.cli import new_network, to_text, training_samples
 from maskdepth_utils.course.bench import measure, step_function
-from maskdepth_utils.data import MaskDepthDataset, loader
+from maskdepth_utils.data import MaskDepthDataset, make_loader
 from maskdepth_utils.devices import choose_device, choose_precision
 from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.files import write_file
@@ -60,7 +60,7 @@ def train(name: str, model, options, samples: int) -> dict:
         workers=options.workers, seed=options.seed, out=RUNS / f"compare-{name}-{options.size}",
         val=(MaskDepthDataset("val", options.size, "tripod"), 500), val_samples=64,
     )  # fmt: skip
-    test = loader(Subset(MaskDepthDataset("test", options.size, "tripod"), range(TESTED)), batch=16)
+    test = make_loader(Subset(MaskDepthDataset("test", options.size, "tripod"), range(TESTED)), batch=16)
     speeds = sorted(record["images_per_second"] for record in history if "images_per_second" in record)
     facts = {"parameters": count_parameters(model), "training images/s": speeds[len(speeds) // 2]}
     return facts | evaluate(network_predict(model), test)

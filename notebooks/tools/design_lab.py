@@ -24,7 +24,7 @@ from write_results import commit, machine
 
 from maskdepth_utils.course.bench import measure
 from maskdepth_utils.course.design import LabNet, checkerboard, deepest_field, gradient_field, multiply_adds, width_of
-from maskdepth_utils.data import MaskDepthDataset, loader
+from maskdepth_utils.data import MaskDepthDataset, make_loader
 from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.files import write_file
 from maskdepth_utils.models.networks import count_parameters
@@ -76,8 +76,8 @@ def run(name: str, samples: int, seed: int) -> tuple[dict, np.ndarray]:
         optimizer="adamw", weight_decay=0.01, schedule="one-cycle", seed=seed, out=out,
     )  # fmt: skip
     test = Subset(MaskDepthDataset("test", SIZE, "tripod"), range(TESTED))
-    figures = evaluate(network_predict(model), loader(test, batch=30))
-    frame = next(iter(loader(test, batch=60)))
+    figures = evaluate(network_predict(model), make_loader(test, batch=30))
+    frame = next(iter(make_loader(test, batch=60)))
     with torch.no_grad():
         depth = model.eval()(frame["image"], frame["background"]).depth
     row |= {key: round(figures[key], 5) for key in ("iou", "boundary_f", "rmse", "rmse_object")}

@@ -12,7 +12,7 @@ import numpy as np
 from notebook_files import NOTEBOOKS
 
 from maskdepth_utils import load_pretrained, metrics, plots
-from maskdepth_utils.data import MaskDepthDataset, SceneDataset, loader
+from maskdepth_utils.data import MaskDepthDataset, SceneDataset, make_loader
 from maskdepth_utils.evaluation import network_predict
 from maskdepth_utils.files import write_file
 
@@ -25,7 +25,7 @@ def typical(dataset, predictor, count=100):
     means = metrics.Means()
     network = network_predict(predictor.model, predictor.device)
     samples = [dataset[i] for i in range(min(count, len(dataset)))]
-    for batch in loader(samples, batch=16):
+    for batch in make_loader(samples, batch=16):
         mask, _ = network(batch["image"], batch["background"])
         means.add(iou=metrics.iou(mask.cpu(), batch["mask"]), size=batch["mask"].mean(dim=(1, 2, 3)))
     iou, size = (np.array(means.values[name]) for name in ("iou", "size"))

@@ -7,7 +7,7 @@ from torch.utils.data import Subset
 
 from ...baselines import DifferenceThreshold
 from ...data.datasets import MaskDepthDataset
-from ...data.loading import loader
+from ...data.loading import make_loader
 from ...metrics import iou
 from .verdict import Wrong, ask, describe, number, same, verdict
 
@@ -40,7 +40,7 @@ def check_threshold(my_threshold):
 def threshold_samples():
     """(differences, masks, best threshold of 255, its mean IoU) of the samples of exercise A."""
     dataset = MaskDepthDataset("val", size=80, gap="tripod")
-    batch = next(iter(loader(Subset(dataset, range(SAMPLES)), batch=SAMPLES)))
+    batch = next(iter(make_loader(Subset(dataset, range(SAMPLES)), batch=SAMPLES)))
     fitted = DifferenceThreshold().fit([batch])
     apart = fitted.difference(batch["image"], batch["background"])
     return apart, batch["mask"], 255 * fitted.threshold, max(score for _, score in fitted.curve)

@@ -20,7 +20,7 @@ from ...data.compose import compose, nearest_distance
 from ...data.datasets import USUAL_BRIGHTNESS
 from ...data.library import cutout_distances, load_cutout, load_room
 from ...data.placement import MIN_INSIDE, footprint, is_free
-from ...data.shots import Strengths, shoot
+from ...data.shots import LEVELS, Strengths, shoot
 from ...draws import Draws
 from ...metrics import iou, rmse
 
@@ -41,7 +41,7 @@ class Setup:
     flip: bool = False
     gap: str = "tripod"
     seed: int = 0  # another seed draws another gap
-    light: float = 1.0  # strengths of the gap, 1 as in the data: see capture.Strengths
+    light: float = 1.0  # strengths of the gap, 1 as in the data: see shots.Strengths
     noise: float = 1.0
     compression: float = 1.0
     motion: float = 1.0
@@ -77,7 +77,7 @@ def build(setup: Setup, data=None) -> Built:
     room = load_room(setup.room, data=data)
     row = nearest_distance(cutout_distances(setup.object, data), setup.distance)
     cutout = load_cutout(setup.object, setup.yaw, row, data)
-    shadow, gain = setup.shadow * (setup.gap != "none"), room.brightness / USUAL_BRIGHTNESS
+    shadow, gain = setup.shadow * LEVELS[setup.gap].shadow, room.brightness / USUAL_BRIGHTNESS
     composite = compose(room, cutout, setup.distance, setup.azimuth, setup.flip, shadow, gain, setup.gloss)
     draws = Draws(setup.seed, "live", 0)
     strengths = Strengths(setup.light, setup.noise, setup.compression, setup.motion)

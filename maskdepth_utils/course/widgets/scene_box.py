@@ -62,7 +62,7 @@ def controls(split: str) -> dict:
         "flip": checkbox("mirrored"),
         "shadow": slider("contact shadow", 1.0, 0, 1, 0.1),
         "gloss": slider("floor mirrors", 0.0, 0, 0.6, 0.05),
-        "gap": dropdown("gap", LEVELS[:3], "tripod"),
+        "gap": dropdown("gap", LEVELS, "tripod"),
         "seed": slider("another gap", 0, 0, 20, 1),
         "light": slider("other light ×", 1.0, 0, 4, 0.25),
         "noise": slider("noise ×", 1.0, 0, 8, 0.25),

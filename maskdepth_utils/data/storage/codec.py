@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ...files import sync_file
+from ..shots import LEVELS
 from ..tensors import resized
 
 ZIPS = {"background": "bg.zip", "image": "fg_bg.zip", "mask": "mask.zip", "depth": "depth.zip"}
@@ -90,7 +91,7 @@ def _write(archives, shot, size, quality):
     shared = about.get("scene") or f"{about['room']}_view{about.get('view', 0)}{'_flip' if about['flip'] else ''}"
     names = {
         "image": f"{stem}.jpg",
-        "background": f"{shared if about['gap'] == 'none' else stem}.jpg",
+        "background": f"{stem if LEVELS[about['gap']].exposes else shared}.jpg",
         "mask": f"{stem}.png",
         "depth": f"{stem}.png",
     }

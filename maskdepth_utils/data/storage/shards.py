@@ -26,7 +26,6 @@ from torch.utils.data import Dataset, IterableDataset
 from tqdm import tqdm
 
 from ...files import AssetError, is_disk_full, sync_file
-from ..loading import one_thread_in_workers
 from ..tensors import checked_index
 from .codec import ENDINGS, DiskFull, check_space, encode, to_arrays, to_row
 from .zips import FIELDS, decode, stored_sample
@@ -166,7 +165,6 @@ class ShardDataset(IterableDataset):
             raise AssetError(f"{folder}: no shards (shard-000000.tar ...) in this folder")
 
     def __iter__(self):
-        one_thread_in_workers()
         worker = torch.utils.data.get_worker_info()
         for path in self.paths if worker is None else self.paths[worker.id :: worker.num_workers]:
             yield from self.read(path)
@@ -243,6 +241,5 @@ class ArrayDataset(Dataset):
         return len(self.arrays["image"])
 
     def __getitem__(self, index):
-        one_thread_in_workers()
         index = checked_index(index, len(self))
         return stored_sample({field: np.asarray(array[index]) for field, array in self.arrays.items()}, self.size)

@@ -32,7 +32,6 @@ from torch.utils.data import Dataset
 
 from ...camera import MAX_DEPTH
 from ...files import AssetError
-from ..loading import one_thread_in_workers
 from ..tensors import checked_index, planes, resized
 
 FIELDS = ("image", "background", "mask", "depth")
@@ -86,7 +85,6 @@ class ZipDataset(Dataset):
         return len(self.positions["image"])
 
     def __getitem__(self, index):
-        one_thread_in_workers()
         index = checked_index(index, len(self))
         return stored_sample({field: self._picture(field, index) for field in FIELDS}, self.size)
 
