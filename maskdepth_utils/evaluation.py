@@ -48,7 +48,7 @@ class WithRoomDepth(Dataset):
 
 def bounds(values, groups) -> dict:
     """The 95 % interval of a mean, whole groups drawn: {"low", "high"}."""
-    return dict(zip(("low", "high"), metrics.interval(values, groups)))
+    return dict(zip(("low", "high"), metrics.bootstrap_interval(values, groups)))
 
 
 def by_region(means: dict) -> dict:

@@ -209,32 +209,26 @@ def _weighted_sum(name: str, table: dict, weights: dict, predictions: dict, targ
 
 
 class UncertaintyWeighting(nn.Module):
-    """Learned weights for several losses (Kendall, Gal and Cipolla 2018, equation 10).
+    """Learned weights for the losses of mask and depth (Kendall, Gal and Cipolla 2018, equation 10).
 
-    Adds up L / sigma^2 + log sigma for classification and L / (2 sigma^2) + log sigma for regression. A noisy task
-    learns a larger sigma and counts less; log sigma keeps it from growing without end. The parameter is log sigma^2,
-    which starts at 0. The optimizer needs this module's parameters, too.
-
-    Args:
-        **tasks: "classification" or "regression" for each name; mask and depth by default.
+    Adds up L / sigma^2 + log sigma for the mask (a classification) and L / (2 sigma^2) + log sigma for the depth (a
+    regression). A noisy task learns a larger sigma and counts less; log sigma keeps it from growing without end. The
+    parameters are log sigma^2, which start at 0; the optimizer needs them, too.
     """
 
-    def __init__(self, **tasks: str):
+    FACTORS = {"mask": 1.0, "depth": 0.5}
+
+    def __init__(self):
         super().__init__()
-        tasks = tasks or {"mask": "classification", "depth": "regression"}
-        for name, kind in tasks.items():
-            if kind not in ("classification", "regression"):
-                raise ValueError(f'{name}: expected "classification" or "regression", found {kind!r}')
-        self.factors = {name: 1.0 if kind == "classification" else 0.5 for name, kind in tasks.items()}
-        self.log_variance = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in tasks})
+        self.log_variance = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in self.FACTORS})
 
     def forward(self, losses: dict[str, Tensor]) -> Tensor:
-        """Add up the losses, scalars that are not negative, with their present weights."""
-        if losses.keys() != self.factors.keys():
-            raise ValueError(f"losses: expected {sorted(self.factors)}, found {sorted(losses)}")
+        """Add up the two losses, scalars that are not negative, with their present weights."""
+        if losses.keys() != self.FACTORS.keys():
+            raise ValueError(f"losses: expected {sorted(self.FACTORS)}, found {sorted(losses)}")
         weights = self.weights()
         return sum(weights[name] * loss.float() + self.log_variance[name] / 2 for name, loss in losses.items())
 
     def weights(self) -> dict[str, Tensor]:
-        """Return the factor of each loss at present."""
-        return {name: factor * torch.exp(-self.log_variance[name]) for name, factor in self.factors.items()}
+        """Return the present factor of each loss."""
+        return {name: factor * torch.exp(-self.log_variance[name]) for name, factor in self.FACTORS.items()}

@@ -292,9 +292,9 @@ def _():
     draws, pictures = np.random.default_rng(0), np.arange(100)
     hard = draws.normal(0.947, 0.06, 100)  # what both networks find hard
     a, b = hard + 0.003 + draws.normal(0, 0.002, 100), hard - 0.003
-    (a_low, _), (_, b_high) = metrics.interval(a, pictures), metrics.interval(b, pictures)
+    (a_low, _), (_, b_high) = metrics.bootstrap_interval(a, pictures), metrics.bootstrap_interval(b, pictures)
     assert a_low < b_high
-    decided = metrics.interval(a - b, pictures)[0] > 0
+    decided = metrics.bootstrap_interval(a - b, pictures)[0] > 0
     return "These intervals do not decide it. The interval of the differences" if decided else "No: the intervals"
 
 
@@ -302,7 +302,8 @@ def _():
 def _():
     draws = np.random.default_rng(0)
     values = np.repeat(draws.normal(0, 1, 20), 20) + draws.normal(0, 0.1, 400)
-    single, rooms = (np.ptp(metrics.interval(values, group)) for group in (range(400), np.repeat(range(20), 20)))
+    groups = (range(400), np.repeat(range(20), 20))
+    single, rooms = (np.ptp(metrics.bootstrap_interval(values, group)) for group in groups)
     return "It is too narrow." if single < rooms / 2 else "It is too wide"
 
 

@@ -175,7 +175,6 @@ def test_cut_asks_for_the_right_side_of_one_half():
         (lambda a: depth_loss(a, a[:1]), "one shape"),
         (lambda a: depth_loss(a, a, l1=0, edge=0, ssim=0), "at least one weight"),
         (lambda a: mask_loss(a, a, ssim_on="probabilities"), "ssim_on"),
-        (lambda a: UncertaintyWeighting(mask="segmentation"), "mask: expected"),
         (lambda a: UncertaintyWeighting()({"mask": l1(a, a)}), "losses: expected"),
     ],
 )
@@ -185,7 +184,7 @@ def test_wrong_arguments_are_refused(call, message):
 
 
 def test_uncertainty_weighting_is_equation_10_and_finds_its_optimum():
-    weighting = UncertaintyWeighting(mask="classification", depth="regression")
+    weighting = UncertaintyWeighting()
     losses = {"mask": torch.tensor(0.4), "depth": torch.tensor(0.01)}
     mask, depth = 1.3, 0.6  # the sigmas
     with torch.no_grad():

@@ -14,11 +14,11 @@ from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.metrics import (
     Means,
     abs_rel,
+    bootstrap_interval,
     boundary_f,
     delta,
     dice,
     edge_band,
-    interval,
     iou,
     log10,
     measure,
@@ -188,15 +188,15 @@ def test_an_interval_draws_whole_groups():
     random = np.random.default_rng(0)
     rooms = np.repeat(np.arange(40), 10)
     values = 0.5 + random.normal(0, 0.1, 40)[rooms] + random.normal(0, 0.01, 400)
-    low, high = interval(values, rooms)
+    low, high = bootstrap_interval(values, rooms)
     assert low < values.mean() < high
     # The mean of 40 rooms that differ by 0.1 is known to 0.1 / sqrt(40) = 0.016, however many pictures each has.
     assert high - low == pytest.approx(2 * 1.96 * values.reshape(40, 10).mean(1).std() / 40**0.5, rel=0.15)
-    single = interval(values, np.arange(400))
+    single = bootstrap_interval(values, np.arange(400))
     assert single[1] - single[0] < 0.5 * (high - low)
-    assert interval(np.append(values, np.nan), np.append(rooms, 99)) == (low, high)
+    assert bootstrap_interval(np.append(values, np.nan), np.append(rooms, 99)) == (low, high)
     with pytest.raises(ValueError, match="as many groups as values"):
-        interval(values, rooms[:-1])
+        bootstrap_interval(values, rooms[:-1])
 
 
 def test_means_average_images_and_leave_out_nan():

@@ -10,9 +10,10 @@ import torchsummary
 import torchvision
 from torch import nn
 
+from maskdepth_utils.course.summaries import print_summary
 from maskdepth_utils.models import MaskDepthNet, MaskNet
 from maskdepth_utils.models.blocks import imagenet_weights
-from maskdepth_utils.models.networks import count_parameters, summary
+from maskdepth_utils.models.networks import count_parameters
 
 
 def pictures(height=64, width=64, count=2):
@@ -210,7 +211,7 @@ def test_wrong_options_are_refused(options, message):
 def test_summary_is_right_and_leaves_the_network_alone(capsys):
     for network in (small().train(), MaskNet(width=4), small(tasks=("depth",))):
         before = {name: value.clone() for name, value in network.state_dict().items()}
-        assert summary(network, size=64) == count_parameters(network)
+        assert print_summary(network, size=64) == count_parameters(network)
         printed = capsys.readouterr().out
         assert f"Total params: {count_parameters(network):,}" in printed
         assert "Input size (MB): 0.09" in printed  # 6 x 64 x 64 x 4 bytes

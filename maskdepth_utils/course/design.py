@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..models.blocks import IMAGENET_MEAN, IMAGENET_STD, Encoder, conv, resize
+from ..models.blocks import IMAGENET_MEAN, IMAGENET_STD, Encoder, conv, upsample
 from ..models.networks import MaskDepth, check_pair, evaluating
 
 SKIPS, UPS = (None, "add", "concat"), ("bilinear", "transposed")
@@ -40,8 +40,8 @@ class LabBlock(nn.Module):
 
     def forward(self, x: Tensor, stage: Tensor) -> Tensor:
         size = stage.shape[-2:]
-        x = resize(x, size) if self.up is None else self.up(x, output_size=reachable(x, size))
-        x = resize(x, size)  # where the stage's size was rounded up
+        x = upsample(x, size) if self.up is None else self.up(x, output_size=reachable(x, size))
+        x = upsample(x, size)  # where the stage's size was rounded up
         if self.skip == "add":
             x = x + self.lateral(stage)
         elif self.skip == "concat":

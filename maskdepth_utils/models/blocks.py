@@ -1,4 +1,4 @@
-"""What the networks in models.py are made of: the encoder, the decoder's blocks, one branch. Built in notebook 03.
+"""The parts of the networks in networks.py: encoder, decoder blocks, one branch. Built in notebook 03.
 
 Features are float tensors (N, channels, H, W).
 """
@@ -12,48 +12,57 @@ from torch import Tensor, nn
 
 from .differences import CHANNELS, USUAL, differences
 
-DETAIL, FINE = (32, 32), {"mask": (32, 32, 16), "depth": (16,)}  # channels at full size, where each costs most
+DETAIL_CHANNELS = (32, 32)  # at full size, where each channel costs most
+FINE_CHANNELS = {"mask": (32, 32, 16), "depth": (16,)}
 LAYERS = ("stem", "layer 1", "layer 2", "layer 3", "layer 4")  # the encoder's five stages, in words
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution that keeps the size (but for the stride); no bias: the BatchNorm after it adds one."""
+    """A convolution that keeps the size, divided by the stride; no bias, since the BatchNorm after it adds one."""
     return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
 
 
-def resize(x: Tensor, size) -> Tensor:
+def conv_relu(inputs: int, outputs: int) -> nn.Sequential:
+    """conv3x3-ReLU, for full size, where a BatchNorm would take a CPU as long as a convolution."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(inplace=True))
+
+
+def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear interpolation to `size` = (H, W); x itself if it already has that size."""
     size = tuple(size)
     return x if tuple(x.shape[-2:]) == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
 class Encoder(nn.Sequential):
-    """ResNet18 (He et al. 2016), six input channels, no classifier. Returns its five stages' features.
+    """ResNet18 (He et al. 2016) with six input channels and without a classifier; returns the features of five stages.
 
-    stem="7x7" is ResNet's own, of stride 2: the stages are 1/2, 1/4, 1/8, 1/16 and 1/32 of the picture.
-    stem="3x3" has stride 1: they are 1, 1/2, 1/4, 1/8 and 1/16, at three times the cost.
     The modules have torchvision's names, so that ImageNet weights load as they are.
+
+    Args:
+        stem: "7x7", ResNet's own of stride 2: the stages have 1/2, 1/4, 1/8, 1/16 and 1/32 of the picture's size.
+            "3x3" has stride 1: they have 1, 1/2, 1/4, 1/8 and 1/16 of it, at three times the cost.
+        channels: Of the four layers; the stem has as many as the first.
     """
 
     def __init__(self, stem: str, channels: list[int]):
         from torchvision.models.resnet import BasicBlock  # here: it takes a second and 160 MB, and MaskNet needs none
 
-        first, (kernel, stride) = channels[0], {"7x7": (7, 2), "3x3": (3, 1)}[stem]
+        kernel, stride = {"7x7": (7, 2), "3x3": (3, 1)}[stem]
         layers = OrderedDict(
-            conv1=conv(6, first, kernel, stride), bn1=nn.BatchNorm2d(first), relu=nn.ReLU(inplace=True),
+            conv1=conv(6, channels[0], kernel, stride),
+            bn1=nn.BatchNorm2d(channels[0]),
+            relu=nn.ReLU(inplace=True),
             maxpool=nn.MaxPool2d(3, stride=2, padding=1),
-        )  # fmt: skip
-        inputs = first
-        for number, outputs in enumerate(channels, start=1):
+        )
+        for number, (inputs, outputs) in enumerate(zip((channels[0], *channels), channels), start=1):
             stride = 1 if number == 1 else 2
             shortcut = None
             if stride != 1 or inputs != outputs:
                 shortcut = nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
-            layers[f"layer{number}"] = nn.Sequential(
-                BasicBlock(inputs, outputs, stride, shortcut), BasicBlock(outputs, outputs)
-            )
-            inputs = outputs
+            first = BasicBlock(inputs, outputs, stride, shortcut)
+            layers[f"layer{number}"] = nn.Sequential(first, BasicBlock(outputs, outputs))
         super().__init__(layers)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -66,11 +75,10 @@ class Encoder(nn.Sequential):
 
 
 class UpProjection(nn.Module):
-    """One decoder block (Laina et al. 2016): enlarge to an encoder stage's size; conv5x5-3x3 beside conv5x5.
+    """One decoder block (Laina et al. 2016): upsample to an encoder stage's size, then conv5x5-3x3 beside conv5x5.
 
-    With `skip_channels`, the stage itself is added before the convolutions, through a 1x1 convolution (a
-    *lateral*, as in feature pyramids). Without, only its size is used: all that the original's "skip
-    connection" did.
+    With `skip_channels` the stage itself is added before the convolutions, through a 1x1 convolution (a *lateral*, Lin
+    et al. 2017). Without, only its size is used, as in the 2020 network.
     """
 
     def __init__(self, inputs: int, outputs: int, skip_channels: int = 0):
@@ -83,95 +91,90 @@ class UpProjection(nn.Module):
         self.side = nn.Sequential(conv(inputs, outputs, 5), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor, stage: Tensor) -> Tensor:
-        x = resize(x, stage.shape[-2:])
+        x = upsample(x, stage.shape[-2:])
         if self.lateral is not None:
             x = x + self.lateral(stage)
         return F.relu(self.main(x) + self.side(x))
 
 
-def conv_relu(inputs: int, outputs: int) -> nn.Sequential:
-    """conv3x3-ReLU, for full size: there a BatchNorm takes a CPU as long as a convolution."""
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(inplace=True))
-
-
 class Detail(nn.Sequential):
-    """What the pictures themselves say, at full size: the image and the differences of both, through two conv3x3.
+    """Features of the two pictures at full size: the image and the `differences`, through two conv3x3.
 
-    Thin legs are gone from every stage of the encoder; what gives them away is the difference between the pictures.
-    A convolution could subtract them, but not divide: neither noise nor contrast can it take out. `differences` can.
-    With raw=True it reads the plain difference instead.
+    Thin legs are lost in every stage of the encoder; at full size the difference between the pictures shows them. A
+    convolution can subtract, but not divide by noise or contrast; `differences` does. With raw=True the plain
+    difference takes its place.
     """
 
     def __init__(self, raw: bool = False):
-        super().__init__(conv_relu(3 + (3 if raw else CHANNELS), DETAIL[0]), conv_relu(*DETAIL))
+        super().__init__(conv_relu(3 + (3 if raw else CHANNELS), DETAIL_CHANNELS[0]), conv_relu(*DETAIL_CHANNELS))
         self.raw = raw
 
     def forward(self, image: Tensor, background: Tensor) -> Tensor:
-        found = (image - background) / USUAL if self.raw else differences(image, background)
-        return super().forward(torch.cat([image, found], dim=1))
+        shown = (image - background) / USUAL if self.raw else differences(image, background)
+        return super().forward(torch.cat([image, shown], dim=1))
 
 
 class Branch(nn.Module):
     """One decoder: conv1x1, four up-projections that each halve the channels, and a head with one output channel.
 
-    The head is a conv5x5. With `fine`, the `Detail` of the two pictures is added at full size, one conv3x3 for each
-    number in it mixes both, and the head is a conv1x1.
+    The head is a conv5x5. With `fine` the `Detail` is added at full size, one conv3x3 for each number in `fine` mixes
+    both, and the head is a conv1x1.
     """
 
-    def __init__(self, stage_channels: list[int], channels: list[int], skips: bool, fine: tuple = ()):
+    def __init__(self, stage_channels: list[int], channels: list[int], skips: bool, fine: tuple[int, ...] = ()):
         super().__init__()
         self.entry = nn.Sequential(
             conv(stage_channels[-1], channels[0], 1), nn.BatchNorm2d(channels[0]), nn.ReLU(inplace=True)
         )
         steps = zip(channels[:-1], channels[1:], reversed(stage_channels[:-1]), strict=True)
         self.ups = nn.ModuleList(UpProjection(a, b, skip if skips else 0) for a, b, skip in steps)
-        last = channels[-1]
         if fine:
-            self.widen, self.lateral = conv(last, fine[0], 1), nn.Conv2d(DETAIL[-1], fine[0], 3, padding=1)
+            self.widen = conv(channels[-1], fine[0], 1)
+            self.lateral = nn.Conv2d(DETAIL_CHANNELS[-1], fine[0], 3, padding=1)
             self.mix = nn.Sequential(nn.ReLU(), *(conv_relu(a, b) for a, b in zip((fine[0], *fine), fine)))
             self.head = nn.Conv2d(fine[-1], 1, 1)
         else:
-            self.head = nn.Conv2d(last, 1, 5, padding=2)
+            self.head = nn.Conv2d(channels[-1], 1, 5, padding=2)
 
-    def forward(self, deepest: Tensor, stages: list[Tensor], detail: Tensor | None, size) -> Tensor:
+    def forward(self, deepest: Tensor, stages: list[Tensor], detail: Tensor | None, size: tuple[int, int]) -> Tensor:
         x = self.entry(deepest)
         for up, stage in zip(self.ups, reversed(stages), strict=True):
             x = up(x, stage)
-        # To full size here and not after the head: 16 channels say more about an edge than one.
+        # Upsample here and not after the head: 16 channels hold more of an edge than one.
         if detail is None:
-            x = resize(x, size)
+            x = upsample(x, size)
         else:
-            x = self.mix(resize(self.widen(x), size) + self.lateral(detail))
+            x = self.mix(upsample(self.widen(x), size) + self.lateral(detail))
         with torch.autocast(x.device.type, enabled=False):  # bf16 has 8 bits: 4 cm steps at 8 m of depth
             return self.head(x.to(self.head.weight.dtype))
 
 
 def initialise(module: nn.Module) -> None:
-    """Torchvision's start for a ResNet (He et al. 2015). The heads keep PyTorch's: a large start would begin in the
-    flat ends of the sigmoid."""
+    """Draw a convolution's weights as torchvision does for a ResNet (He et al. 2015).
+
+    The heads keep PyTorch's start: larger weights would begin in the flat ends of the sigmoid.
+    """
     if isinstance(module, nn.Conv2d) and module.out_channels > 1:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 
 
-def imagenet_weights(stem: str) -> dict:
-    """Torchvision's ResNet18 weights for our encoder: a state dict. RuntimeError if they cannot be had.
+def imagenet_weights(stem: str) -> dict[str, Tensor]:
+    """Torchvision's ResNet18 weights as a state dict for our encoder. RuntimeError if they cannot be downloaded.
 
-    The 7x7 stem is inflated from 3 input channels to 6: the same filters for image and background, halved.
-    Where both pictures agree, which is nearly everywhere, it then puts out what it did for one picture, and
-    the statistics kept in the BatchNorms stay right. (Copied without halving, every response would double.)
+    The 7x7 stem is inflated from 3 input channels to 6: the same filters for both pictures, halved. Where the pictures
+    agree, it then computes what it did for one picture, and the BatchNorm statistics stay right.
     """
     from torchvision.models import ResNet18_Weights
 
     weights = ResNet18_Weights.DEFAULT
     try:
         state = dict(weights.get_state_dict(progress=False, check_hash=True))
-    except (OSError, RuntimeError, http.client.HTTPException) as error:  # no network, wrong hash, broken off
+    except (OSError, RuntimeError, http.client.HTTPException) as error:  # no network, wrong hash, connection lost
         raise RuntimeError(
-            f"The ImageNet weights could not be downloaded from {weights.url} ({error}). Connect to the "
-            f"internet, or put that file into {torch.hub.get_dir()}/checkpoints, or choose a random start "
-            "with weights=None."
+            f"The ImageNet weights could not be downloaded from {weights.url} ({error}). Connect to the internet, or "
+            f"put that file into {torch.hub.get_dir()}/checkpoints, or choose a random start with weights=None."
         ) from error
     del state["fc.weight"], state["fc.bias"]
     filters = state.pop("conv1.weight")

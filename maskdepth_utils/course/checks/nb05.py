@@ -139,7 +139,7 @@ def check_interval(my_interval):
                 raise Wrong(where, f"expected two numbers (low, high), found {describe(answer)}")
             found.append([number(x, f"{where}, {name}") for x, name in zip(answer, ("low", "high"))])
         found = np.mean(found, axis=0)
-        expected = np.mean([metrics.interval(values, rooms, seed=seed) for seed in range(SEEDS)], axis=0)
+        expected = np.mean([metrics.bootstrap_interval(values, rooms, seed=seed) for seed in range(SEEDS)], axis=0)
         width, wanted = found[1] - found[0], expected[1] - expected[0]
         if abs(width) < 0.02 * wanted:
             raise Wrong(where, "low and high are the same", "Draw with replacement: some rooms twice, some not at all.")
@@ -149,7 +149,8 @@ def check_interval(my_interval):
         if abs(middle) > WIDTH_ERROR * wanted:
             words = f"expected about {expected[0]:.3f} to {expected[1]:.3f}, found {found[0]:.3f} to {found[1]:.3f}"
             raise Wrong(where, words, "Average over the drawn *images*: a room with more of them has more to say.")
-        images = np.mean([metrics.interval(values, np.arange(len(values)), seed=seed) for seed in range(SEEDS)], axis=0)
+        alone = np.arange(len(values))
+        images = np.mean([metrics.bootstrap_interval(values, alone, seed=seed) for seed in range(SEEDS)], axis=0)
         factor, shown = width / wanted, f"{width:.4f} wide, expected about {wanted:.4f}"
         if between and abs(width / (images[1] - images[0]) - 1) < 2 * WIDTH_ERROR and factor < 1 - WIDTH_ERROR:
             raise Wrong(where, f"single images are drawn: {shown}", "Images of a room come and go together.")

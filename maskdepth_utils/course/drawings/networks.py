@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 from ...data.datasets import MaskDepthDataset
-from ...models.blocks import LAYERS, resize
+from ...models.blocks import LAYERS, upsample
 from ...models.networks import MaskDepthNet, evaluating
 from ...plots import BLUE, DEPTH_COLORS, GREEN, LINES, ORANGE, VERMILION, to_array, to_metres
 from ..design import DEEPEST, deepest_field
@@ -193,7 +193,7 @@ def skip_parts(model: nn.Module, sample: dict, number: int) -> tuple[Tensor, Ten
     try:
         with torch.no_grad():
             model(sample["image"][None], sample["background"][None])
-            below, lateral = resize(seen["x"], seen["stage"].shape[-2:]), up.lateral(seen["stage"])
+            below, lateral = upsample(seen["x"], seen["stage"].shape[-2:]), up.lateral(seen["stage"])
     finally:
         hook.remove()
     return below[0], lateral[0], {name: times(values.shape[1:]) for name, values in seen.items()}
