@@ -1,10 +1,10 @@
 """Speed on this machine: making samples, reading stored ones, training steps, losses. The command `bench`.
 
-Rates of one run can be compared with each other: what is measured takes turns in short rounds, and the median
-round counts, so that another program's activity hits everything alike. Rates of two runs or machines cannot.
+Rates of one run can be compared with each other: what is measured takes turns in short rounds, and the median round
+counts, so that another program's activity hits everything alike. Rates of two runs or machines cannot.
 """
 
-import importlib.util
+import functools
 import itertools
 import json
 import os
@@ -13,11 +13,12 @@ import statistics
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch.utils.data import ChainDataset, ConcatDataset, IterableDataset, Subset
+from torch.utils.benchmark import Timer
+from torch.utils.data import ChainDataset, ConcatDataset, Dataset, IterableDataset, Subset
 
 from .. import losses
 from ..data.datasets import MaskDepthDataset
@@ -37,8 +38,10 @@ ROUNDS = 5
 
 
 def bench(options) -> dict:
-    """{"machine": facts, "data": {row: figures}, "step": ..., "losses": ...}; raises ValueError for an
-    unknown part.
+    """Run the command `bench`: ``{"machine": facts, "data": {row: figures}, "step": ..., "losses": ...}``.
+
+    Raises:
+        ValueError: `options.what` names an unknown part.
     """
     parts = {"data": bench_data, "formats": bench_formats, "step": bench_step, "losses": bench_losses}
     unknown = set(options.what) - set(parts)
@@ -51,116 +54,62 @@ def bench(options) -> dict:
 
 
 def reference() -> dict:
-    """The stored run on the course's machine (notebooks/tools/measure_speed.py): its results, machine and commit.
-
-    Without results where it is missing.
-    """
+    """Read the run on the course's machine that notebooks/tools/measure_speed.py has stored, if there is one."""
     path = data_dir() / "results" / "bench.json"
     return json.loads(path.read_text(encoding="utf8")) if path.is_file() else {"results": {}}
 
 
 def compare(found: dict, stored: dict) -> dict:
-    """{"data, here / reference": {row: {column: ratio}}} for what both have measured.
+    """Divide the figures of one run by those of another: ``{"data, here / reference": {row: {column: ratio}}}``.
 
-    The ratios of one part tell what is fast or slow *here*; the two runs' machines differ, and so may their load.
+    The ratios of one part tell what is fast or slow *here*: the machines differ, and so may their load.
     """
     result = {}
-    for part in (part for part in found if part in stored):
-        rows = {
-            row: {column: round(value / stored[part][row][column], 2) for column, value in columns.items()
-                  if stored[part][row].get(column)}
-            for row, columns in found[part].items() if row in stored[part]
-        }  # fmt: skip
-        result |= {f"{part}, here / reference": rows} if any(rows.values()) else {}
+    for part in found.keys() & stored.keys():
+        rows = {}
+        for row, columns in found[part].items():
+            known = stored[part].get(row, {})
+            rows[row] = {name: round(value / known[name], 2) for name, value in columns.items() if known.get(name)}
+        if any(rows.values()):
+            result[f"{part}, here / reference"] = {row: ratios for row, ratios in rows.items() if ratios}
     return result
 
 
-def measure(functions: dict, seconds: float) -> dict:
-    """{name: function without arguments} -> {name: seconds per call}, the median of rounds in turns."""
+def measure(functions: dict[Hashable, Callable[[], object]], seconds: float, skip: int = 0) -> dict[Hashable, float]:
+    """Measure the seconds per call of functions without arguments: the median of rounds in which they take turns.
+
+    Args:
+        functions: ``{name: function}``.
+        seconds: How long each function is measured in all.
+        skip: How many calls before each round do not count.
+    """
+    timers = {
+        name: Timer("function()", globals={"function": function}, num_threads=torch.get_num_threads())
+        for name, function in functions.items()
+    }
     for function in functions.values():
         function()  # the first call allocates and caches
     times = {name: [] for name in functions}
     for _ in range(ROUNDS):
-        for name, function in functions.items():
-            calls, start = 0, time.perf_counter()
-            while calls == 0 or time.perf_counter() - start < seconds / ROUNDS:
-                function()
-                calls += 1
-            times[name].append((time.perf_counter() - start) / calls)
+        for name, timer in timers.items():
+            for _ in range(skip):
+                functions[name]()
+            times[name].append(timer.blocked_autorange(min_run_time=seconds / ROUNDS).mean)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32, workers=(0, 1, 2)) -> dict:
-    """Samples per second of `MaskDepthDataset`, made in this process (0 workers) or in others."""
-    rates, rooms = {}, min(100, len(room_names("train")))
-    for size in sizes:
-        sources = {gap: MaskDepthDataset("train", size, gap, rooms=rooms) for gap in LEVELS}
-        for index in range(10 * rooms):
-            sources["none"][index]  # until most rooms and objects are in memory
-        for number in workers:
-            streams = {gap: stream(dataset, batch, number) for gap, dataset in sources.items()}
-            for gap, rate in measure_streams(streams, batch, number, seconds).items():
-                rates.setdefault(f"{size} px, {gap}", {})[f"{number} workers, samples/s"] = rate
-            del streams  # ends their workers
-    return rates
+def measure_streams(streams: dict[str, Iterator], batch: int, workers: int, seconds: float) -> dict[str, float]:
+    """Measure the samples per second of streams of batches, which take turns."""
+    prepared = 1 + 4 * workers  # batches that the workers make while other streams are measured
+    functions = {name: functools.partial(next, batches) for name, batches in streams.items()}
+    return {name: batch / value for name, value in measure(functions, seconds, skip=prepared).items()}
 
 
-def bench_formats(
-    device, seconds: float, sizes=(80, 160), batches=(32, 64, 128), workers=(0, 1, 2), samples: int = 600
-) -> dict:
-    """Samples per second from each way to store samples, and composed as they are needed; what each takes on disk.
+def stream(dataset: Dataset, batch: int, workers: int) -> Iterator[dict]:
+    """Yield batches of the dataset without end.
 
-    All ways are measured in turns, for every size of picture and batch and number of workers. The files have just been
-    written and lie in memory: a disk can only be slower. Composed samples lie nowhere; what they are made of counts.
+    The dataset is repeated within one long epoch, because worker processes start anew at the end of each epoch.
     """
-    rates = {}
-    for size in sizes:
-        with tempfile.TemporaryDirectory() as folder:
-            sources, facts = make_sources(Path(folder), size, samples)
-            for batch, number in itertools.product(batches, workers):
-                streams = {name: stream(source, batch, number) for name, source in sources.items()}
-                for name, rate in measure_streams(streams, batch, number, seconds).items():
-                    facts[name][f"{number} workers, batch {batch}, samples/s"] = rate
-                del streams  # ends their workers before the files go
-        rates |= {f"{size} px, {name}": row for name, row in facts.items()}
-    return rates
-
-
-def make_sources(folder: Path, size: int, samples: int) -> tuple[dict, dict]:
-    """({name: dataset}, {name: {"kB/sample", "ms/sample to make"}}): the same samples in each format, and composed."""
-    rooms = min(100, len(room_names("train")))
-    composed = {gap: MaskDepthDataset("train", size, gap, rooms=rooms) for gap in LEVELS}
-    indices, sources, facts = range(min(samples, len(composed["none"]))), {}, {}
-    ours = sum(path.stat().st_size for kind in ("rooms", "objects") for path in (data_dir() / kind).iterdir())
-    for gap, dataset in composed.items():
-        sources[f"composed, {gap}"] = Subset(dataset, indices)
-        facts[f"composed, {gap}"] = {"kB/sample": ours / len(dataset) / 1e3, "ms/sample to make": 0.0}
-    dataset, quiet = composed["none"], {"progress": False}
-    makers = {
-        "zip, as in 2020": (lambda at: export(dataset, at, indices, **quiet), ZipDataset),
-        "tar shards": (lambda at: export_shards(dataset, at, indices, per_shard=100, **quiet), ShardDataset),
-        "memory-mapped arrays": (lambda at: export_arrays(dataset, at, indices, **quiet), ArrayDataset),
-    }
-    for name, (write, read) in makers.items():
-        start = time.perf_counter()
-        write(folder / name)
-        took = time.perf_counter() - start
-        on_disk = sum(path.stat().st_size for path in (folder / name).iterdir())
-        sources[name] = read(folder / name, size)
-        facts[name] = {"kB/sample": on_disk / len(indices) / 1e3, "ms/sample to make": 1000 * took / len(indices)}
-    zips, extracted = folder / "zip, as in 2020", folder / "files"
-    for path in zips.glob("*.zip"):
-        with zipfile.ZipFile(path) as archive:
-            archive.extractall(extracted / path.stem)
-    shutil.copy(zips / LABELS, extracted)
-    folders = {field: Path(name).stem for field, name in ZIPS.items()}
-    sources["single files"] = ZipDataset(extracted, size, **folders)
-    facts["single files"] = dict(facts["zip, as in 2020"])
-    return sources, facts
-
-
-def stream(dataset, batch: int, workers: int):
-    """Batches of the dataset without end. It is strung together, as at each end workers would have to begin anew."""
     shuffle = not isinstance(dataset, IterableDataset)
     times = 1 + 20_000 // len(dataset) if shuffle else 20
     long = (ConcatDataset if shuffle else ChainDataset)([dataset] * times)
@@ -169,36 +118,106 @@ def stream(dataset, batch: int, workers: int):
         yield from batches
 
 
-def measure_streams(streams: dict, batch: int, workers: int, seconds: float) -> dict:
-    """{name: samples per second}, the median of rounds in turns."""
-    rates = {name: [] for name in streams}
-    for _ in range(ROUNDS):
-        for name, batches in streams.items():
-            for _ in range(1 + 2 * workers):  # what the workers made while others were measured
-                next(batches)
-            count, start = 0, time.perf_counter()
-            while count == 0 or time.perf_counter() - start < seconds / ROUNDS:
-                next(batches)
-                count += batch
-            rates[name].append(count / (time.perf_counter() - start))
-    return {name: statistics.median(values) for name, values in rates.items()}
+def loading_rates(sources: dict[str, Dataset], batches, workers, seconds: float) -> dict[str, dict[str, float]]:
+    """Measure the samples per second of datasets, which take turns, for every size of batch and number of workers."""
+    rates = {name: {} for name in sources}
+    for batch, number in itertools.product(batches, workers):
+        column = f"{number} workers, batch {batch}, samples/s" if len(batches) > 1 else f"{number} workers, samples/s"
+        streams = {name: stream(source, batch, number) for name, source in sources.items()}
+        for name, rate in measure_streams(streams, batch, number, seconds).items():
+            rates[name][column] = rate
+        del streams  # ends their workers
+    return rates
+
+
+def composed_sources(size: int) -> dict[str, Dataset]:
+    """Return a dataset of composed samples for each level of the gap."""
+    rooms = min(100, len(room_names("train")))
+    return {gap: MaskDepthDataset("train", size, gap, rooms=rooms) for gap in LEVELS}
+
+
+def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32, workers=(0, 1, 2)) -> dict:
+    """Measure the samples per second of `MaskDepthDataset`, made in this process (0 workers) or in others."""
+    rates = {}
+    for size in sizes:
+        sources = composed_sources(size)
+        for index in range(1000):
+            sources["none"][index]  # until most rooms and objects are in memory
+        measured = loading_rates(sources, (batch,), workers, seconds)
+        rates |= {f"{size} px, {gap}": row for gap, row in measured.items()}
+    return rates
+
+
+def bench_formats(
+    device, seconds: float, sizes=(80, 160), batches=(32, 64, 128), workers=(0, 1, 2), samples: int = 600
+) -> dict:
+    """Measure the samples per second from each way to store samples, and composed; and what each takes on disk.
+
+    The files have just been written and lie in memory: a disk can only be slower. For composed samples, the size on
+    disk is that of the rooms and objects that they are made of.
+    """
+    rates = {}
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            sources, facts = make_sources(Path(folder), size, samples)
+            measured = loading_rates(sources, batches, workers, seconds)
+        rates |= {f"{size} px, {name}": facts[name] | row for name, row in measured.items()}
+    return rates
+
+
+def make_sources(folder: Path, size: int, samples: int) -> tuple[dict[str, Dataset], dict[str, dict[str, float]]]:
+    """Write the same samples in each format.
+
+    Returns:
+        ``{name: dataset}``, composed datasets among them, and ``{name: {"kB/sample", "ms/sample to make"}}``.
+    """
+    composed = composed_sources(size)
+    dataset = composed["none"]
+    indices = range(min(samples, len(dataset)))
+    sources = {f"composed, {gap}": Subset(one, indices) for gap, one in composed.items()}
+    parts = [path for kind in ("rooms", "objects") for path in (data_dir() / kind).iterdir()]
+    facts = {name: {"kB/sample": size_of(parts) / len(dataset) / 1e3, "ms/sample to make": 0.0} for name in sources}
+    writers = {
+        "zip, as in 2020": (export, ZipDataset),
+        "tar shards": (functools.partial(export_shards, per_shard=100), ShardDataset),
+        "memory-mapped arrays": (export_arrays, ArrayDataset),
+    }
+    for name, (write, reader) in writers.items():
+        start = time.perf_counter()
+        write(dataset, folder / name, indices, progress=False)
+        milliseconds = 1000 * (time.perf_counter() - start) / len(indices)
+        kilobytes = size_of((folder / name).iterdir()) / len(indices) / 1e3
+        facts[name] = {"kB/sample": kilobytes, "ms/sample to make": milliseconds}
+        sources[name] = reader(folder / name, size)
+    zips, extracted = folder / "zip, as in 2020", folder / "files"
+    for path in zips.glob("*.zip"):
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(extracted / path.stem)
+    shutil.copy(zips / LABELS, extracted)
+    sources["single files"] = ZipDataset(extracted, size, **{field: Path(name).stem for field, name in ZIPS.items()})
+    facts["single files"] = dict(facts["zip, as in 2020"])
+    return sources, facts
+
+
+def size_of(paths) -> int:
+    """Add up the bytes of files."""
+    return sum(path.stat().st_size for path in paths)
 
 
 def bench_step(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict:
-    """Images per second of whole training steps on random pictures: forward, loss, backward, SGD."""
-    fastest = choose_precision("auto", device)
+    """Measure the images per second of whole training steps on random pictures: forward, loss, backward, SGD."""
+    precisions = dict.fromkeys(("float32", choose_precision("auto", device)))
     functions = {}
     for network, size in itertools.product((MaskNet, MaskDepthNet), sizes):
         model = network().to(device, memory_format=torch.channels_last)
-        for precision in dict.fromkeys(("float32", fastest)):
-            functions[f"{network.__name__}, {size} px, {precision}"] = step_function(
-                model, size, batch, precision, device
-            )
+        for precision in precisions:
+            name = f"{network.__name__}, {size} px, {precision}"
+            functions[name] = step_function(model, size, batch, precision, device)
     return {name: {"images/s": batch / value} for name, value in measure(functions, seconds).items()}
 
 
-def step_function(model, size: int, batch: int, precision: str, device):
-    """A function that does one training step. (fp16 without its scaler: the same work but for a multiplication.)"""
+def step_function(model: torch.nn.Module, size: int, batch: int, precision: str, device) -> Callable[[], None]:
+    """Return a function that does one training step. fp16 is measured without a scaler, which costs next to nothing."""
     samples = random_samples(batch, size, device)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)  # so small that the network stays what it is
 
@@ -215,57 +234,24 @@ def step_function(model, size: int, batch: int, precision: str, device):
 
 
 def bench_losses(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict:
-    """Milliseconds of each loss, forward and backward, for a batch of 32.
-
-    Where pytorch-msssim is installed (extra `compare`), also of the same two sums built from it and kornia.
-    """
-    names = ("l1", "edge", "ssim", "bce", "dice", "mask_loss", "depth_loss")
-    compared = {name: getattr(losses, name) for name in names} | losses_from_libraries()
+    """Measure the milliseconds of each loss, forward and backward."""
+    names = ("l1", "edge", "ssim", "bce", "dice_loss", "mask_loss", "depth_loss")
     functions = {
-        (name, size): loss_function(loss, size, batch, device)
-        for (name, loss), size in itertools.product(compared.items(), sizes)
+        (name, size): loss_function(getattr(losses, name), size, batch, device)
+        for name, size in itertools.product(names, sizes)
     }
     times = measure(functions, seconds / 4)
-    return {
-        name: {f"{size} px, ms": 1000 * times[name, size] for size in sizes}
-        for name in dict.fromkeys(key[0] for key in functions)
-    }
+    return {name: {f"{size} px, ms": 1000 * times[name, size] for size in sizes} for name in names}
 
 
-def losses_from_libraries() -> dict:
-    """{name: loss}: what `mask_loss` and `depth_loss` add up, from kornia and pytorch-msssim; {} without the latter."""
-    if importlib.util.find_spec("pytorch_msssim") is None:
-        return {}
-    from kornia.filters import spatial_gradient
-    from pytorch_msssim import ssim
-
-    def structure(prediction, target):
-        return (1 - ssim(prediction, target, data_range=1.0)) / 2
-
-    def mask_loss(logits, target):
-        return F.binary_cross_entropy_with_logits(logits, target) + structure(torch.sigmoid(logits), target)
-
-    def depth_loss(prediction, target):
-        slopes = [spatial_gradient(x, normalized=False)[..., 1:-1, 1:-1] for x in (prediction, target)]
-        return F.l1_loss(prediction, target) + 2 * F.l1_loss(*slopes) + structure(prediction, target)
-
-    return {"mask_loss, from libraries": mask_loss, "depth_loss, from libraries": depth_loss}
-
-
-def loss_function(loss, size: int, batch: int, device):
-    """A function that computes one loss and its gradient."""
+def loss_function(loss: Callable, size: int, batch: int, device) -> Callable[[], object]:
+    """Return a function that computes one loss and its gradient."""
     target = random_samples(batch, size, device)["mask"]
     prediction = torch.rand_like(target, requires_grad=True)
-
-    def run():
-        torch.autograd.grad(loss(prediction, target), prediction)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
-    return run
+    return lambda: torch.autograd.grad(loss(prediction, target), prediction)
 
 
-def random_samples(batch: int, size: int, device) -> dict:
-    """A batch of noise in the shape of samples."""
+def random_samples(batch: int, size: int, device) -> dict[str, torch.Tensor]:
+    """Return a batch of noise in the shape of samples."""
     channels = {"image": 3, "background": 3, "mask": 1, "depth": 1}
     return {name: torch.rand(batch, count, size, size, device=device) for name, count in channels.items()}

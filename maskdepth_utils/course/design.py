@@ -1,30 +1,30 @@
-"""The design lab of notebook 03: one decoder block with switches, the network made of it, and what a design costs.
-
-network = LabNet(skip="concat", up="transposed", stages=4, bottleneck=128)
-network(image, background)                       # (mask_logits, depth), as MaskDepthNet's
-count_parameters(network), multiply_adds(network), deepest_field(4)
-field = gradient_field(network, size=80)         # how much of the input one output pixel listens to, measured
-"""
+"""The design lab of notebook 03: a decoder block with switches, the network made of it, and what a design costs."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from ..models.blocks import IMAGENET_MEAN, IMAGENET_STD, Encoder, conv, upsample
 from ..models.networks import MaskDepth, check_pair, evaluating
 
-SKIPS, UPS = (None, "add", "concat"), ("bilinear", "transposed")
+SKIPS = (None, "add", "concat")
+UPS = ("bilinear", "transposed")
 DEEPEST = 5  # stages of the encoder
 LAST = 16  # channels at the end of the decoder
 
 
 class LabBlock(nn.Module):
-    """One decoder block: to twice the size, the skip, two conv3x3-BatchNorm-ReLU.
+    """One decoder block: enlarge to an encoder stage's size, use the skip, two conv3x3-BatchNorm-ReLU.
 
-    skip  None: only the stage's size is used. "add": through a conv1x1, added. "concat": put beside, which makes the
-          first convolution wider.
-    up    "bilinear": enlarge. "transposed": a learned transposed convolution of kernel 3 and stride 2, whose patches
-          overlap at every second pixel only: the source of the checkerboard (Odena, Dumoulin and Olah 2016).
+    Args:
+        inputs: Channels that come in.
+        outputs: Channels that go out.
+        skip_channels: Channels of the encoder stage.
+        skip: ``None`` uses only the stage's size, ``"add"`` adds the stage through a conv1x1, ``"concat"`` appends
+            its channels, which makes the first convolution wider.
+        up: ``"bilinear"`` interpolates. ``"transposed"`` is a transposed convolution of kernel 3 and stride 2, whose
+            patches overlap at every second pixel only: the source of the checkerboard (Odena et al. 2016).
     """
 
     def __init__(self, inputs: int, outputs: int, skip_channels: int, skip: str | None, up: str):
@@ -50,19 +50,21 @@ class LabBlock(nn.Module):
 
 
 def reachable(x: Tensor, size) -> list[int]:
-    """The size nearest to `size` that kernel 3, stride 2 and padding 1 can make of x: 2 n - 1 or 2 n."""
+    """Return the size nearest to `size` that kernel 3, stride 2 and padding 1 can make of x: 2 n - 1 or 2 n."""
     return [min(max(wanted, 2 * have - 1), 2 * have) for wanted, have in zip(size, x.shape[-2:], strict=True)]
 
 
 class LabNet(nn.Module):
-    """A ResNet18 encoder, or the first stages of it, and one decoder made of `LabBlock`s, for mask and depth together.
+    """A ResNet18 encoder, or its first stages, and one decoder of `LabBlock`s for mask and depth together.
 
-    `LabNet()(image, background)` -> MaskDepth(mask_logits, depth), for pictures as `MaskDepthNet`'s.
+    ``LabNet()(image, background)`` returns ``MaskDepth(mask_logits, depth)``, as `MaskDepthNet` does.
 
-    skip, up    of each block, see `LabBlock`
-    stages      2 to 5: how many of the encoder's stages are used; the decoder begins at the last of them
-    bottleneck  channels there, through a conv1x1; None: as many as the first block has
-    width       factor on all channels
+    Args:
+        skip: Of each block, see `LabBlock`.
+        up: Of each block, see `LabBlock`.
+        stages: How many of the encoder's stages are used, 2 to 5; the decoder begins at the last of them.
+        bottleneck: Channels there, through a conv1x1; ``None`` means as many as the first block has.
+        width: Factor on all channels.
     """
 
     def __init__(
@@ -100,56 +102,44 @@ class LabNet(nn.Module):
         return MaskDepth(maps[:, :1], maps[:, 1:].sigmoid())
 
 
-@torch.no_grad()
 def multiply_adds(model: nn.Module, size: int = 80) -> int:
-    """Multiplications (each with its addition) of all convolutions, for one pair of pictures of size x size px."""
-    total = []
-
-    def count(module, inputs, output):
-        taps = module.weight[0, 0].numel()  # kernel height x width
-        if isinstance(module, nn.ConvTranspose2d):  # each input value is spread over the kernel
-            total.append(inputs[0].numel() * module.out_channels * taps)
-        else:
-            total.append(output.numel() * module.in_channels // module.groups * taps)
-
-    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
-    try:
-        with evaluating(model):
-            model(*torch.zeros(2, 1, 3, size, size))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return sum(total)
+    """Count the multiplications, each with its addition, of all convolutions for one pair of size x size px."""
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), evaluating(model), counter:
+        model(*torch.zeros(2, 1, 3, size, size))
+    return counter.get_total_flops() // 2  # it counts a multiplication and its addition as two
 
 
 def deepest_field(stages: int = DEEPEST) -> int:
-    """Receptive field of the deepest of so many encoder stages, computed: pixels (notebook 03, section 2)."""
+    """Compute the receptive field of the deepest of so many encoder stages, in pixels (notebook 03)."""
     field, step = 1, 1
     three, two = [(3, 1)] * 4, [(3, 2)] + [(3, 1)] * 3
     for layers in ([(7, 2)], [(3, 2), *three], two, two, two)[:stages]:
         for kernel, stride in layers:
-            field, step = field + (kernel - 1) * step, step * stride
+            field += (kernel - 1) * step
+            step *= stride
     return field
 
 
 def gradient_field(model: nn.Module, size: int = 160, task: str = "depth", seed: int = 0) -> Tensor:
-    """How much the middle output pixel listens to each input pixel: the mean absolute gradient, (size, size), sum 1.
+    """Measure how strongly the middle output pixel depends on each input pixel, on noise, in evaluation mode.
 
-    Measured on noise, in evaluation mode. Its support is the receptive field of the whole network; most of its mass
-    lies in a much smaller spot (Luo et al. 2016).
+    Most of the field lies in a spot much smaller than the receptive field, which is its support (Luo et al. 2016).
+
+    Returns:
+        The absolute gradient, added up over both pictures and their channels, (size, size), with the sum 1.
     """
     generator = torch.Generator().manual_seed(seed)
     image, background = (torch.rand(1, 3, size, size, generator=generator).requires_grad_() for _ in range(2))
     with evaluating(model):
         output = getattr(model(image, background), {"depth": "depth", "mask": "mask_logits"}[task])
     gradients = torch.autograd.grad(output[0, 0, size // 2, size // 2], (image, background))
-    listened = sum(gradient.abs().sum(dim=(0, 1)) for gradient in gradients)
-    return listened / listened.sum().clamp(min=1e-12)
+    field = sum(gradient.abs().sum(dim=(0, 1)) for gradient in gradients)
+    return field / field.sum().clamp(min=1e-12)
 
 
 def width_of(field: Tensor, share: float = 0.95) -> int:
-    """The side of the smallest square around the middle that holds `share` of a gradient field, pixels."""
+    """Return the side, in pixels, of the smallest square around the middle that holds `share` of a gradient field."""
     middle = field.shape[-1] // 2
     for reach in range(middle):
         near = slice(middle - reach, middle + reach + 1)
@@ -159,9 +149,9 @@ def width_of(field: Tensor, share: float = 0.95) -> int:
 
 
 def checkerboard(depth: Tensor) -> Tensor:
-    """How much of a map alternates from pixel to pixel, (N,): the mean absolute answer to [[1, -1], [-1, 1]] / 4.
+    """Measure how much a map alternates from pixel to pixel, (N,): the mean absolute [[1, -1], [-1, 1]] / 4 response.
 
-    A smooth map has nearly 0. Edges answer too, so compare it with the true map's.
+    A smooth map has nearly 0. Edges respond, too, so compare it with that of the true map.
     """
     kernel = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])[None, None] / 4
     return F.conv2d(depth.float(), kernel.to(depth.device)).abs().mean(dim=(1, 2, 3))

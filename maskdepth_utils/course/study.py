@@ -19,14 +19,11 @@ LEVEL = 0.95  # of all intervals here
 LINES = ("--", ":", "-.")  # of the baselines in `show_points`
 # figure: (its name, the direction that is better: 1 more, -1 less, 0 neither)
 FIGURES = {
-    "rmse": ("depth RMSE, 0 to 1\n(lower is better)", -1),
-    "rmse_object": ("RMSE on the object\n(lower is better)", -1),
-    "rmse_edge": ("RMSE near its outline\n(lower is better)", -1),
-    "ssim": ("SSIM of the depth\n(higher is better)", 1),
-    "spread": ("spread of the depth\n(1 is right)", 0),
-    "iou": ("mask IoU\n(higher is better)", 1),
+    "rmse": ("depth RMSE, 0 to 1\n(lower is better)", -1), "rmse_object": ("RMSE on the object\n(lower is better)", -1),
+    "rmse_edge": ("RMSE near its outline\n(lower is better)", -1), "ssim": ("SSIM of the depth\n(higher is better)", 1),
+    "spread": ("spread of the depth\n(1 is right)", 0), "iou": ("mask IoU\n(higher is better)", 1),
     "boundary_f": ("boundary F\n(higher is better)", 1),
-}
+}  # fmt: skip
 WORDS = {0: ("less", "more"), 1: ("worse", "better"), -1: ("better", "worse")}  # below 0, above 0
 
 
@@ -153,8 +150,11 @@ def show_points(
         for axis, key in zip(axes[0], figures, strict=True):
             axis.set_axis_on()
             for line, row in enumerate(names):
-                values = [run[key] for run in rows[row].values()]
-                draw_row(axis, line, paired(rows[row], rows[base], key) if base else values)
+                values = paired(rows[row], rows[base], key) if base else [run[key] for run in rows[row].values()]
+                axis.plot(values, [line] * len(values), "o", markersize=6, alpha=0.75, color=plots.BLUE)
+                center, half = student_interval(values)
+                if len(values) > 1:
+                    axis.errorbar(center, line + 0.27, xerr=half, fmt="|", color="black", linewidth=1.4, markersize=7)
             if base:
                 axis.axvline(0, color="black", linewidth=1)
             for (name, values), style in zip(baselines.items(), LINES):
@@ -167,11 +167,3 @@ def show_points(
         if baselines:
             figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
     return figure
-
-
-def draw_row(axis, line: int, values: list[float]) -> None:
-    """Draw the points of one row and, from two values on, their mean and its interval below them."""
-    axis.plot(values, [line] * len(values), "o", markersize=6, alpha=0.75, color=plots.BLUE)
-    if len(values) > 1:
-        center, half = student_interval(values)
-        axis.errorbar(center, line + 0.27, xerr=half, fmt="|", color="black", linewidth=1.4, markersize=7)
