@@ -288,24 +288,6 @@ def test_bench_measures(data, capsys, monkeypatch):
     assert steps["MaskNet, 32 px, float32"]["images/s"] > 1
 
 
-def test_bench_times_the_same_losses_from_libraries(monkeypatch):
-    pytest.importorskip("pytorch_msssim")
-    from maskdepth_utils import losses
-    from maskdepth_utils.course import bench
-
-    torch.manual_seed(0)
-    target = torch.nn.functional.interpolate(torch.rand(2, 1, 6, 6), size=(48, 48), mode="bilinear")
-    prediction = target + 0.1 * torch.randn_like(target)
-    rows = bench.losses_from_libraries()
-    for name in ("mask_loss", "depth_loss"):
-        ours, theirs = getattr(losses, name)(prediction, target), rows[f"{name}, from libraries"](prediction, target)
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
-    times = bench.bench_losses(torch.device("cpu"), 0.02, sizes=(32,), batch=2)
-    assert times["depth_loss, from libraries"]["32 px, ms"] > 0
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert bench.losses_from_libraries() == {}
-
-
 def test_bench_is_compared_with_the_stored_run(own_data, capsys, monkeypatch):
     from maskdepth_utils.course import bench
 

@@ -118,11 +118,10 @@ def stream(dataset: Dataset, batch: int, workers: int) -> Iterator[dict]:
         yield from batches
 
 
-def loading_rates(sources: dict[str, Dataset], batches, workers, seconds: float) -> dict[str, dict[str, float]]:
-    """Measure the samples per second of datasets, which take turns, for every size of batch and number of workers."""
+def loading_rates(sources: dict[str, Dataset], columns: dict[str, tuple[int, int]], seconds: float) -> dict[str, dict]:
+    """Measure the samples per second of datasets, which take turns; columns: {name: (batch, workers)}."""
     rates = {name: {} for name in sources}
-    for batch, number in itertools.product(batches, workers):
-        column = f"{number} workers, batch {batch}, samples/s" if len(batches) > 1 else f"{number} workers, samples/s"
+    for column, (batch, number) in columns.items():
         streams = {name: stream(source, batch, number) for name, source in sources.items()}
         for name, rate in measure_streams(streams, batch, number, seconds).items():
             rates[name][column] = rate
@@ -141,9 +140,10 @@ def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32, workers
     rates = {}
     for size in sizes:
         sources = composed_sources(size)
-        for index in range(1000):
+        for index in range(min(1000, len(sources["none"]))):
             sources["none"][index]  # until most rooms and objects are in memory
-        measured = loading_rates(sources, (batch,), workers, seconds)
+        columns = {f"{number} workers, samples/s": (batch, number) for number in workers}
+        measured = loading_rates(sources, columns, seconds)
         rates |= {f"{size} px, {gap}": row for gap, row in measured.items()}
     return rates
 
@@ -156,11 +156,13 @@ def bench_formats(
     The files have just been written and lie in memory: a disk can only be slower. For composed samples, the size on
     disk is that of the rooms and objects that they are made of.
     """
+    settings = itertools.product(batches, workers)
+    columns = {f"{number} workers, batch {batch}, samples/s": (batch, number) for batch, number in settings}
     rates = {}
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             sources, facts = make_sources(Path(folder), size, samples)
-            measured = loading_rates(sources, batches, workers, seconds)
+            measured = loading_rates(sources, columns, seconds)
         rates |= {f"{size} px, {name}": facts[name] | row for name, row in measured.items()}
     return rates
 

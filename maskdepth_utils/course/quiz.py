@@ -31,6 +31,10 @@ HINTS = {
 }
 
 
+# Without the attribute, JupyterLab takes keys such as "a" for its own commands while a choice has the focus.
+SUMMARY = '<summary data-lm-suppress-shortcuts="true">'
+
+
 def show(name: str) -> None:
     """Show the quiz of a notebook, such as ``"03"``, under the cell.
 
@@ -38,8 +42,7 @@ def show(name: str) -> None:
         AssetError: The quiz is missing or damaged.
     """
     questions = load(name)
-    # JupyterLab would take a key such as "a" for a command of its own, although a question has the focus.
-    page = f'{STYLE}<div class="md-quiz" data-lm-suppress-shortcuts="true">{to_html(questions)}</div>'
+    page = f'{STYLE}<div class="md-quiz">{to_html(questions)}</div>'
     words = f"Quiz {name}: {len(questions)} questions, to be read in a browser"
     display({"text/html": page, "text/plain": words}, raw=True)
 
@@ -86,14 +89,12 @@ def question_to_html(question: dict) -> str:
     head = f"<p>{question['question']}</p>{code}<p><small>{HINTS[question['type']]}</small></p>"
     if question["type"] == "numeric":
         explained = "".join(f"<p><b>{verdict(answer)}</b> {answer['feedback']}</p>" for answer in question["answers"])
-        return f"{head}<details><summary>Answer</summary>{explained}</details>"
+        return f"{head}<details>{SUMMARY}Answer</summary>{explained}</details>"
     choices = []
     for letter, answer in zip("ABCDEFGH", question["answers"]):
         explained = f"<p><b>{verdict(answer)}</b> {answer['feedback']}</p>"
         kind = "right" if answer["correct"] else "wrong"
-        choices.append(
-            f'<details class="{kind}"><summary>{letter}. {answer["answer"]}</summary>{explained}</details>'
-        )
+        choices.append(f'<details class="{kind}">{SUMMARY}{letter}. {answer["answer"]}</summary>{explained}</details>')
     return head + "".join(choices)
 
 
