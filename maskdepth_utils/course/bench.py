@@ -17,7 +17,6 @@ from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 
 import torch
-from torch.utils.benchmark import Timer
 from torch.utils.data import ChainDataset, ConcatDataset, Dataset, IterableDataset, Subset
 
 from .. import losses
@@ -83,18 +82,19 @@ def measure(functions: dict[Hashable, Callable[[], object]], seconds: float, ski
         seconds: How long each function is measured in all.
         skip: How many calls before each round do not count.
     """
-    timers = {
-        name: Timer("function()", globals={"function": function}, num_threads=torch.get_num_threads())
-        for name, function in functions.items()
-    }
     for function in functions.values():
         function()  # the first call allocates and caches
     times = {name: [] for name in functions}
     for _ in range(ROUNDS):
-        for name, timer in timers.items():
+        for name, function in functions.items():
             for _ in range(skip):
-                functions[name]()
-            times[name].append(timer.blocked_autorange(min_run_time=seconds / ROUNDS).mean)
+                function()
+            calls = 0
+            start = time.perf_counter()
+            while calls == 0 or time.perf_counter() - start < seconds / ROUNDS:
+                function()
+                calls += 1
+            times[name].append((time.perf_counter() - start) / calls)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -229,8 +229,7 @@ def step_function(model: torch.nn.Module, size: int, batch: int, precision: str,
         optimizer.zero_grad()
         sum(mask_and_depth_loss(output, samples).values()).backward()
         optimizer.step()
-        if device.type == "cuda":
-            torch.cuda.synchronize()  # a GPU works on after the call has returned
+        wait_for(device)
 
     return step
 
@@ -250,7 +249,18 @@ def loss_function(loss: Callable, size: int, batch: int, device) -> Callable[[],
     """Return a function that computes one loss and its gradient."""
     target = random_samples(batch, size, device)["mask"]
     prediction = torch.rand_like(target, requires_grad=True)
-    return lambda: torch.autograd.grad(loss(prediction, target), prediction)
+
+    def run():
+        torch.autograd.grad(loss(prediction, target), prediction)
+        wait_for(device)
+
+    return run
+
+
+def wait_for(device) -> None:
+    """Wait until a GPU has finished: it works on after the calls have returned."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def random_samples(batch: int, size: int, device) -> dict[str, torch.Tensor]:

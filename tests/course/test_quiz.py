@@ -70,7 +70,7 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.mark.parametrize("name, question", QUESTIONS, ids=lambda value: value if isinstance(value, str) else value["id"])
+@pytest.mark.parametrize("name, question", QUESTIONS, ids=[f"{name}-{question['id']}" for name, question in QUESTIONS])
 def test_every_choice_is_explained(name, question):
     answers, kind = question["answers"], question["type"]
     assert set(question) - {"code"} == {"id", "type", "question", "answers"}
