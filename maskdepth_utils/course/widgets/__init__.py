@@ -1,11 +1,12 @@
-"""Widgets of the notebooks: the composer, the playground, the loss explorer, the feature maps."""
+"""Widgets of the notebooks: scenes of your own, your own photos, the loss explorer, the feature maps."""
 
-from .scene import BREAK_IT, LIMITS, Setup, build, play
-from .scene_box import composer, own_photos, playground, setup_of
-from .spoil_box import loss_explorer
-from .stages_box import feature_maps
+from .feature_widget import feature_maps
+from .loss_widget import loss_explorer
+from .photo_widget import own_photos
+from .scene import DEPTH_LIMITS, HARD_SCENES, Setup, build_scene, predict_scene
+from .scene_widgets import composer, current_setup, playground
 
 __all__ = [
-    "BREAK_IT", "LIMITS", "Setup", "build", "composer", "feature_maps", "loss_explorer", "own_photos", "play",
-    "playground", "setup_of",
+    "DEPTH_LIMITS", "HARD_SCENES", "Setup", "build_scene", "composer", "current_setup", "feature_maps",
+    "loss_explorer", "own_photos", "playground", "predict_scene",
 ]  # fmt: skip

@@ -1,13 +1,14 @@
-"""What every widget of the course is made of: tiles, an error in words, a still picture for where no kernel runs.
+"""What every widget of the course is made of: controls, captioned pictures, and a still picture for where no kernel runs.
 
-Each widget is a box of plain ipywidgets, shown together with a still picture, for readers without a kernel. While a
-slider moves, the browser sends its next value only when the last one has been answered, so values in between are
-dropped and never queue up.
+While a slider moves, the browser sends its next value only when the last one has been answered, so values in between
+are dropped and never queue up.
 """
 
 import base64
+import contextlib
 import html
 import io
+from collections.abc import Callable, Mapping
 
 import ipywidgets as w
 import numpy as np
@@ -17,150 +18,259 @@ from traitlets import Unicode
 
 from ... import plots
 
-NAME, WIDE = {"description_width": "105px"}, {"width": "265px"}  # of a control's label, and of all of it
+TILE = 320  # pixels: twice a sample's picture, so that single pixels can be seen
+CONTROL = {"style": {"description_width": "105px"}, "layout": {"width": "265px"}}
+WRAP = {"flex_flow": "row wrap"}
 
 
-def slider(label: str, value, low, high, step):
-    """A slider for whole numbers or others, as its step is."""
+def slider(label: str, value, low, high, step) -> w.Widget:
+    """A slider for whole numbers if its step is one, otherwise for decimals."""
     kind = w.IntSlider if isinstance(step, int) else w.FloatSlider
-    return kind(value, min=low, max=high, step=step, description=label, style=NAME, layout=WIDE)
+    return kind(value, min=low, max=high, step=step, description=label, **CONTROL)
 
 
-def dropdown(label: str, options, value=None):
-    """A list to choose from; options: values, or (words, value) pairs. The first is chosen, if no other is named."""
+def dropdown(label: str, options, value=None) -> w.Dropdown:
+    """A list of values, or of (words, value) pairs; unless a value is given, the first is chosen."""
     options = list(options)
     first = options[0][1] if isinstance(options[0], tuple) else options[0]
-    return w.Dropdown(options=options, value=value or first, description=label, style=NAME, layout=WIDE)
+    return w.Dropdown(options=options, value=value or first, description=label, **CONTROL)
 
 
-def checkbox(label: str):
-    """An empty box to tick."""
-    return w.Checkbox(False, description=label, style=NAME, layout=WIDE)
+def checkbox(label: str) -> w.Checkbox:
+    """A box that is not ticked."""
+    return w.Checkbox(False, description=label, **CONTROL)
 
 
 class Picture(w.Image):
-    """A PNG image and, in `tooltip`, words for a reader who does not see it.
+    """A PNG image with a description that screen readers read.
 
-    The page shows them as the picture's title, which a screen reader reads. The core's Image has no alternative text,
-    and ipywidgets 8 sets the title only for a widget that has a description too. In version 7, which knows neither for
-    an Image, the caption below has to do.
+    The page shows `tooltip` as the image's title. ipywidgets 8 does so only for a widget that has a description, and an
+    Image has none of its own; in version 7, which knows neither, the caption has to do.
     """
 
-    description, tooltip = Unicode("").tag(sync=True), Unicode("").tag(sync=True)
+    description = Unicode("").tag(sync=True)
+    tooltip = Unicode("").tag(sync=True)
 
     def __init__(self, words: str, **layout):
         super().__init__(format="png", tooltip=words, layout=w.Layout(**layout))
 
 
 class Tiles:
-    """Pictures with captions that wrap to the page's width."""
+    """Pictures with captions, in rows that wrap to the page's width.
 
-    def __init__(self, captions: dict):
-        self.captions = captions
+    Args:
+        captions: {name: (title, explanation)}.
+    """
+
+    def __init__(self, captions: Mapping[str, tuple[str, str]]):
+        self.titles = {name: title for name, (title, _) in captions.items()}
         self.images = {name: Picture(": ".join(words), width="100%") for name, words in captions.items()}
         boxes = []
         for name, image in self.images.items():
-            title, text = captions[name]
-            caption = w.HTML(
-                f'<div style="line-height:1.3"><b>{html.escape(title)}</b><br><small>{html.escape(text)}</small></div>'
-            )
+            title, text = map(html.escape, captions[name])
+            caption = w.HTML(f'<div style="line-height:1.3"><b>{title}</b><br><small>{text}</small></div>')
             boxes.append(w.VBox([image, caption], layout=w.Layout(width="195px", margin="4px")))
-        self.box = w.Box(boxes, layout=w.Layout(flex_flow="row wrap"))
+        self.box = w.Box(boxes, layout=w.Layout(**WRAP))
 
-    def show(self, pictures: dict[str, bytes]) -> None:
-        """Set the pictures that there are; one message each, no drawing here."""
+    def show(self, pictures: Mapping[str, bytes]) -> None:
+        """Show these PNG files; only those that changed are sent to the page."""
         for name, image in self.images.items():
             if image.value != pictures[name]:
                 image.value = pictures[name]
 
 
-def grouped(title: str, items) -> w.VBox:
-    """Controls that wrap to the page's width, under a title."""
-    box = w.Box(list(items), layout=w.Layout(flex_flow="row wrap"))
-    return w.VBox([w.HTML(f"<b>{html.escape(title)}</b>"), box] if title else [box])
+@contextlib.contextmanager
+def errors_shown_in(place: w.HTML):
+    """Turn an error into words in `place`, so that the widget goes on working."""
+    try:
+        yield
+    except (ValueError, OSError, RuntimeError) as error:
+        place.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
 
 
-class reported:
-    """A context: an error becomes words in `place`, and the widget goes on."""
-
-    def __init__(self, place: w.HTML):
-        self.place = place
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if isinstance(error, (ValueError, OSError, RuntimeError)):
-            self.place.value = f"<b>{html.escape(kind.__name__)}</b>: {html.escape(str(error))}"
-            return True
-
-
-def still(tiles: Tiles, count: int = 4) -> bytes:
-    """The first tiles side by side with their titles, for where no widget can be: a PNG file."""
+def still_picture(tiles: Tiles, count: int = 4) -> bytes:
+    """The first tiles side by side with their titles, as a PNG file."""
     shown = [(name, image.value) for name, image in tiles.images.items() if image.value][:count]
     with plots.panels(1, max(1, len(shown)), width=9.6) as (figure, axes):
         for axis, (name, value) in zip(axes[0], shown, strict=False):
             picture = Image.open(io.BytesIO(value)).convert("RGBA")
             paper = Image.new("RGBA", picture.size, "white")  # a cutout lies on the page, as in a browser
             picture = np.asarray(Image.alpha_composite(paper, picture).convert("RGB"))
-            plots.draw_picture(axis, picture, tiles.captions[name][0])
+            plots.draw_picture(axis, picture, tiles.titles[name])
     return plots.to_png(figure, dpi=80)
 
 
 def assemble(
-    named: dict, start: dict, update, below: list, tiles: Tiles, groups=None, above: int = 1, picture=still
-) -> w.VBox:
-    """Set the start values, connect, draw once, and show.
+    controls: dict[str, w.Widget], start: dict, update: Callable, below: list, tiles: Tiles, *,
+    follow: Callable = lambda changed: None, groups: Mapping | None = None, above: int = 1,
+    draw_still: Callable = still_picture,
+) -> w.VBox:  # fmt: skip
+    """Set the start values, connect the controls, draw once, and show the widget.
 
-    named: the controls, kept as `box.controls`; groups: {title: names of controls}, all in one group if not given;
-    above: how many groups stand above the pictures, the others below them. picture(tiles) is the still one, PNG bytes,
-    for where no widget can be. `box.set(name=value, ...)` moves several controls at once and draws once.
+    Args:
+        controls: The controls by name, kept as `box.controls`.
+        start: The values to start with, by the controls' names.
+        update: Draws; called without arguments after every change.
+        below: What stands below the first groups of controls.
+        tiles: The pictures, kept as `box.tiles`.
+        follow: Called before `update` with the names of the changed controls; may set others.
+        groups: {title: names of controls}; by default all are in one group.
+        above: How many groups stand above the pictures; the others stand below them.
+        draw_still: Called with `tiles`; returns the PNG file for readers without a kernel.
+
+    Returns:
+        The widget. `box.set(name=value, ...)` sets several controls at once and draws once.
+
+    Raises:
+        ValueError: If a start value belongs to none of the controls.
     """
     box = w.VBox()
-    box.controls, box.tiles, moving = named, tiles, []
+    box.controls, box.tiles = controls, tiles
+    is_setting = False  # while controls are set by code, their events are ignored
 
-    def changed(change=None):
-        if not moving:
-            update(change)
-
-    def set_values(**values):
-        unknown = set(values) - set(named)
-        if unknown:
-            raise ValueError(f"unknown settings {', '.join(sorted(unknown))}: expected some of {', '.join(named)}")
-        moving.append(True)
+    def set_controls(**values):
+        nonlocal is_setting
+        if unknown := set(values) - set(controls):
+            raise ValueError(f"unknown settings {', '.join(sorted(unknown))}: expected some of {', '.join(controls)}")
+        is_setting = True
         try:
-            for name, value in values.items():
-                named[name].value = value
+            changed = {name for name, value in values.items() if controls[name].value != value}
+            for name in filter(changed.__contains__, controls):
+                controls[name].value = values[name]
         finally:
-            moving.pop()
-        changed()
+            is_setting = False
+        react(changed)
 
-    for control in named.values():
-        control.observe(changed, names="value")
-    box.set = set_values
+    def react(changed: set[str]):
+        nonlocal is_setting
+        if is_setting:
+            return
+        is_setting = True
+        try:
+            follow(changed)
+        finally:
+            is_setting = False
+        update()
+
+    for name, control in controls.items():
+        control.observe(lambda change, name=name: react({name}), names="value")
+    box.set = set_controls
     box.set(**start)
-    boxes = [grouped(title, [named[name] for name in names]) for title, names in (groups or {"": named}).items()]
+    boxes = []
+    for title, names in (groups or {"": controls}).items():
+        heading = [w.HTML(f"<b>{html.escape(title)}</b>")] if title else []
+        boxes.append(w.VBox([*heading, w.Box([controls[name] for name in names], layout=w.Layout(**WRAP))]))
     box.children = [*boxes[:above], *below, *boxes[above:]]
-    present(box, picture(tiles))
+    show(box, draw_still(tiles))
     return box
 
 
-def present(box: w.DOMWidget, png: bytes) -> None:
-    """Show a widget, or where none can be shown (GitHub, a page, papermill's copy) the picture."""
+def show(self, pictures: Mapping[str, bytes]) -> None:
+        """Show these PNG files; only those that changed are sent to the page."""
+        for name, image in self.images.items():
+            if image.value != pictures[name]:
+                image.value = pictures[name]
+
+
+@contextlib.contextmanager
+def errors_shown_in(place: w.HTML):
+    """Turn an error into words in `place`, so that the widget goes on working."""
+    try:
+        yield
+    except (ValueError, OSError, RuntimeError) as error:
+        place.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
+
+
+def still_picture(tiles: Tiles, count: int = 4) -> bytes:
+    """The first tiles side by side with their titles, as a PNG file."""
+    shown = [(name, image.value) for name, image in tiles.images.items() if image.value][:count]
+    with plots.panels(1, max(1, len(shown)), width=9.6) as (figure, axes):
+        for axis, (name, value) in zip(axes[0], shown, strict=False):
+            picture = Image.open(io.BytesIO(value)).convert("RGBA")
+            paper = Image.new("RGBA", picture.size, "white")  # a cutout lies on the page, as in a browser
+            picture = np.asarray(Image.alpha_composite(paper, picture).convert("RGB"))
+            plots.draw_picture(axis, picture, tiles.titles[name])
+    return plots.to_png(figure, dpi=80)
+
+
+def assemble(
+    controls: dict[str, w.Widget], start: dict, update: Callable, below: list, tiles: Tiles, *,
+    groups: Mapping | None = None, above: int = 1, draw_still: Callable = still_picture,
+) -> w.VBox:  # fmt: skip
+    """Set the start values, connect the controls, draw once, and show the widget.
+
+    Args:
+        controls: The controls by name, kept as `box.controls`.
+        start: The values to start with, by the controls' names.
+        update: Called with the change of a control.
+        below: What stands below the first groups of controls.
+        tiles: The pictures, kept as `box.tiles`.
+        groups: {title: names of controls}; without it all controls are in one group.
+        above: How many groups stand above the pictures; the others stand below them.
+        draw_still: Called with `tiles`; returns the PNG file for readers without a kernel.
+
+    Returns:
+        The widget. `box.set(name=value, ...)` sets several controls at once and draws once.
+
+    Raises:
+        ValueError: If a start value belongs to none of the controls.
+    """
+    box = w.VBox()
+    box.controls, box.tiles, box.is_setting = controls, tiles, False
+
+    def control_changed(change=None):
+        if not box.is_setting:
+            update(change)
+
+    def set_controls(**values):
+        if unknown := set(values) - set(controls):
+            raise ValueError(f"unknown settings {', '.join(sorted(unknown))}: expected some of {', '.join(controls)}")
+        box.is_setting = True
+        try:
+            for name in filter(values.__contains__, controls):
+                controls[name].value = values[name]
+        finally:
+            box.is_setting = False
+        control_changed()
+
+    for control in controls.values():
+        control.observe(control_changed, names="value")
+    box.set = set_controls
+    box.set(**start)
+    boxes = []
+    for title, names in (groups or {"": controls}).items():
+        heading = [w.HTML(f"<b>{html.escape(title)}</b>")] if title else []
+        boxes.append(w.VBox([*heading, w.Box([controls[name] for name in names], layout=w.Layout(**WRAP))]))
+    box.children = [*boxes[:above], *below, *boxes[above:]]
+    show(box, draw_still(tiles))
+    return box
+
+
+def show(box: w.DOMWidget, still: bytes) -> None:
+    """Show a widget, or its still picture where no widget can be shown (GitHub, a web page, papermill's copy)."""
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
-    data = {"application/vnd.jupyter.widget-view+json": view, "image/png": base64.b64encode(png).decode()}
+    data = {"application/vnd.jupyter.widget-view+json": view, "image/png": base64.b64encode(still).decode()}
     display(data | {"text/plain": "an interactive widget; run the cell to use it"}, raw=True)
 
 
-def png(picture: np.ndarray) -> bytes:
-    """A picture, uint8 or uint16, as the bytes of a PNG file; quick, not small."""
+def to_bytes(picture: np.ndarray) -> np.ndarray:
+    """Values in [0, 1] as uint8, rounded."""
+    return np.uint8(np.clip(picture, 0, 1) * 255 + 0.5)
+
+
+def to_gray(mask: np.ndarray) -> np.ndarray:
+    """A mask (H, W) in [0, 1] as a gray picture, uint8 (H, W, 3)."""
+    return np.repeat(to_bytes(mask)[..., None], 3, axis=2)
+
+
+def enlarge(picture: np.ndarray) -> np.ndarray:
+    """Repeat pixels, without blending them, until the longer side has at least `TILE`."""
+    factor = -(-TILE // max(picture.shape[:2]))
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def to_png(picture: np.ndarray) -> bytes:
+    """A picture, uint8 or uint16, as the bytes of a PNG file, compressed quickly."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
-
-
-def link(name: str, content: bytes) -> str:
-    """A link that saves a file without a server."""
-    data, file = base64.b64encode(content).decode(), name.replace(" ", "_")
-    style = "text-decoration:underline"
-    return f'<a style="{style}" download="{file}.png" href="data:image/png;base64,{data}">{name}</a>'

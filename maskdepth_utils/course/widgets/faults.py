@@ -1,0 +1,173 @@
+"""Faults of a depth map or a mask, and what each loss says about them: the computing part of the loss explorer.
+
+truth = load_truth("depth", 5)                       # a real sample's depth
+spoiled = spoil(truth, Fault(shift=2, offset=0.1))   # 2 px to the right, 1 m too far
+report_losses(truth, spoiled)["L1"].relative         # 1 is the loss of a plain gray map
+
+A map is a float32 tensor (1, 1, H, W). Depth is on the network's scale, metres / 10; a mask is the object's coverage in
+[0, 1], and a spoiled mask is taken for a probability.
+"""
+
+import functools
+import math
+import operator
+from dataclasses import astuple, dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...camera import MAX_DEPTH
+from ...data.datasets import MaskDepthDataset
+from ...files import data_dir
+from ...losses import bce, dice_loss, dssim, edge, l1
+
+# The losses by the names that notebook 04 uses, of a network's output (depth, or a mask's logits) and the truth.
+LOSSES = {
+    "depth": {"L1": l1, "edge": edge, "SSIM": dssim},
+    "mask": {
+        "BCE": bce,
+        "Dice": lambda logits, truth: dice_loss(logits.sigmoid(), truth),
+        "SSIM": lambda logits, truth: dssim(logits.sigmoid(), truth),
+    },
+}
+UNITS = {"depth": MAX_DEPTH, "mask": 1.0}  # what 1 on a map means: 10 metres, or certainty
+SAMPLES = 40  # of the validation data: as many as notebook 04 looks at
+CERTAIN = 0.001  # a spoiled mask stays this far from 0 and 1, whose logits are infinite
+ROUNDING = 1e-5  # a loss below this share of plain gray's consists of rounding errors, and so does its gradient
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Ways to spoil a map; the defaults change nothing.
+
+    Args:
+        blur: Standard deviation of a Gaussian in pixels.
+        shift: Whole pixels to the right.
+        gray: Share of the contrast that is taken away, 0 to 1.
+        offset: What is added, on the map's own scale (metres / 10 for depth).
+        scale: A factor.
+        noise: Standard deviation of noise, on the map's own scale.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    blur: float = 0.0
+    shift: int = 0
+    gray: float = 0.0
+    offset: float = 0.0
+    scale: float = 1.0
+    noise: float = 0.0
+
+    def __post_init__(self):
+        if not all(math.isfinite(value) for value in astuple(self)):
+            raise ValueError(f"expected finite numbers, found {self}")
+        if self.blur < 0 or self.noise < 0 or not 0 <= self.gray <= 1:
+            raise ValueError(f"expected blur and noise of at least 0, and gray from 0 to 1, found {self}")
+        if self.shift != int(self.shift):
+            raise ValueError(f"shift: expected whole pixels, found {self.shift}")
+
+
+PLAIN_GRAY = Fault(gray=1.0)
+COMMON = {
+    "plain gray": PLAIN_GRAY,
+    "blurred": Fault(blur=2.0),
+    "2 px to the right": Fault(shift=2),
+    "half the contrast": Fault(gray=0.5),
+}
+PRESETS = {
+    "depth": COMMON | {"1 m too far": Fault(offset=0.1), "noise, 0.5 m": Fault(noise=0.05)},
+    "mask": COMMON | {"nothing found": Fault(scale=0.0), "noise, 0.2": Fault(noise=0.2)},
+}
+
+
+class LossReport(NamedTuple):
+    """What one loss says about a map.
+
+    `value` is the loss, `relative` the same as a multiple of plain gray's loss. `descent` is minus its gradient (H, W):
+    where gradient descent would move each pixel of the network's output. That is depth, where positive means farther,
+    or the mask's logit, where positive means more likely.
+    """
+
+    value: float
+    relative: float
+    descent: np.ndarray
+
+
+def load_truth(task: str = "depth", index: int = 5) -> Tensor:
+    """The true depth or mask (1, 1, 80, 80) of one of the first 40 validation samples. Do not write to it."""
+    check_task(task)
+    if not 0 <= operator.index(index) < SAMPLES:
+        raise ValueError(f"index: expected 0 to {SAMPLES - 1}, found {index}")
+    return _sample(index, str(data_dir()))[task][None]
+
+
+@functools.lru_cache(maxsize=SAMPLES)
+def _sample(index: int, data: str) -> dict:
+    return MaskDepthDataset("val", size=80, gap="tripod", data=data)[index]
+
+
+def check_task(task: str) -> None:
+    """Raise ValueError unless it is "depth" or "mask"."""
+    if task not in LOSSES:
+        raise ValueError(f'task: expected "depth" or "mask", found {task!r}')
+
+
+def spoil(truth: Tensor, fault: Fault, seed: int = 0) -> Tensor:
+    """Apply a fault to a map (1, 1, H, W): blur, shift, gray, scale, offset and noise, in this order.
+
+    The result is not clipped: clipping walls at 10 m would turn an offset into edges. The same seed gives the same noise
+    at every strength.
+    """
+    if truth.dim() != 4 or truth.shape[:2] != (1, 1):
+        raise ValueError(f"expected a map (1, 1, H, W), found {tuple(truth.shape)}")
+    x = truth
+    if fault.blur:
+        side = 2 * math.ceil(3 * fault.blur) + 1
+        blurred = cv2.GaussianBlur(x[0, 0].numpy(), (side, side), fault.blur, borderType=cv2.BORDER_REPLICATE)
+        x = torch.from_numpy(blurred)[None, None]
+    width = x.shape[-1]
+    x = x[..., (torch.arange(width) - int(fault.shift)).clamp(0, width - 1)]
+    if fault.gray:  # a step that changes nothing is left out: it would leave rounding errors
+        x = truth.mean() + (1 - fault.gray) * (x - truth.mean())
+    x = fault.scale * x + fault.offset
+    if fault.noise:
+        x = x + fault.noise * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
+    return x
+
+
+def to_output(spoiled: Tensor, task: str) -> Tensor:
+    """A map as a network puts it out: depth as it is, a probability as a logit."""
+    return spoiled if task == "depth" else spoiled.clamp(CERTAIN, 1 - CERTAIN).logit()
+
+
+def report_losses(truth: Tensor, spoiled: Tensor, task: str = "depth") -> dict[str, LossReport]:
+    """Report each loss of a spoiled map (1, 1, H, W) and its gradient.
+
+    The true depth itself has no loss. A true mask has a little: its soft outline is neither 0 nor 1, and no probability
+    may be nearer to these than `CERTAIN`. The descent is zero where a loss consists of rounding errors, since the slope
+    of an absolute value is as large there as anywhere.
+
+    Raises:
+        ValueError: If the maps' shapes differ, or the true map is plain gray, so that there is nothing to compare with.
+    """
+    check_task(task)
+    if truth.shape != spoiled.shape or truth.shape[:2] != (1, 1):
+        raise ValueError(f"expected two maps (1, 1, H, W), found {tuple(truth.shape)} and {tuple(spoiled.shape)}")
+    gray = to_output(spoil(truth, PLAIN_GRAY), task)
+    output = to_output(spoiled.detach(), task).requires_grad_()
+    reports = {}
+    for name, loss in LOSSES[task].items():
+        standard = loss(gray, truth).item()
+        if standard < 1e-6:
+            raise ValueError("the true map is plain gray itself: there is nothing to compare with")
+        value = loss(output, truth)
+        relative = value.item() / standard
+        (gradient,) = torch.autograd.grad(value, output)
+        if relative <= ROUNDING:
+            gradient = torch.zeros_like(gradient)
+        reports[name] = LossReport(value.item(), relative, -gradient[0, 0].numpy())
+    return reports

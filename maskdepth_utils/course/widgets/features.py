@@ -1,0 +1,132 @@
+"""What a network computes on its way from two pictures to mask and depth. Used in notebooks 03 and 07.
+
+whole = collect_features(load_pretrained(), image, background)        # one pass; the features of every stage are kept
+whole.stages[1].size                                                  # "64 x 40 x 40": channels x height x width
+cut = collect_features(network, image, background, skips="laterals")  # the same without the detail of the two pictures
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+
+from ... import plots
+from ...camera import MAX_DEPTH
+from ...inference.photos import check_sizes, read_picture
+from ...inference.predictor import network_size
+from ...models.blocks import LAYERS
+from ...models.networks import MaskDepthNet, evaluating
+from ..hooks import recorded_outputs, zeroed_outputs
+from .parts import to_bytes
+
+SKIPS = {"all skips": True, "laterals only": "laterals", "detail only": "detail", "no skips": False}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The features that one part of the network puts out: its name in words, and float32 maps (C, H, W)."""
+
+    name: str
+    maps: np.ndarray
+
+    @property
+    def size(self) -> str:
+        """Channels x height x width, "64 x 40 x 40"."""
+        return " x ".join(map(str, self.maps.shape))
+
+    @property
+    def order(self) -> np.ndarray:
+        """Channel numbers (C,), the most varied first: by their standard deviation over the picture."""
+        return np.argsort(-self.maps.std(axis=(1, 2)), kind="stable")
+
+
+@dataclass(frozen=True)
+class Features:
+    """One pass through a network.
+
+    `image` is the picture that the network saw, uint8 (H, W, 3); `stages` are in the order of computation; `mask` is the
+    probability (H, W), `depth` is in metres (H, W), and either is None for a network without that task.
+    """
+
+    image: np.ndarray = field(repr=False)
+    stages: list[Stage] = field(repr=False)
+    mask: np.ndarray | None = field(repr=False)
+    depth: np.ndarray | None = field(repr=False)
+
+
+def collect_features(network, image, background, skips: bool | str = True) -> Features:
+    """Run a network once and keep what each stage puts out. Afterwards the network is as it was.
+
+    Args:
+        network: A `MaskDepthNet`, or a `Predictor` with one, which brings pictures to the width it was trained at.
+        image: uint8 (H, W, 3), a Pillow image, a path, or a sample's tensor (3, H, W).
+        background: Likewise, of the same size.
+        skips: True, or which skips carry features while the others carry zeros: "laterals" (from the encoder's
+            stages), "detail" (of the two pictures), or False for none.
+
+    Raises:
+        TypeError: If it is another kind of network.
+        ValueError: If the pictures' sizes differ, or `skips` is none of these.
+    """
+    model = find_model(network)
+    pair = _prepare(network, image, background)
+    with (
+        evaluating(model), zeroed_outputs(skip_modules(model, skips)), recorded_outputs(stage_modules(model)) as outputs,
+        torch.no_grad(),
+    ):  # fmt: skip
+        logits, depth = model(*pair)
+    encoder = {f"encoder, {name}": features for name, features in zip(LAYERS, outputs.pop("encoder"), strict=True)}
+    stages = [Stage(name, features[0].float().cpu().numpy()) for name, features in (encoder | outputs).items()]
+    mask = None if logits is None else logits[0, 0].float().sigmoid().cpu().numpy()
+    metres = None if depth is None else depth[0, 0].float().cpu().numpy() * np.float32(MAX_DEPTH)
+    return Features(to_bytes(plots.to_array(pair[0][0])), stages, mask, metres)
+
+
+def find_model(network) -> MaskDepthNet:
+    """The network itself, or the one in a `Predictor`."""
+    model = getattr(network, "model", network)
+    if not isinstance(model, MaskDepthNet):
+        raise TypeError(f"network: expected a MaskDepthNet or a Predictor with one, found {type(model).__name__}")
+    return model
+
+
+def _prepare(network, image, background) -> list[torch.Tensor]:
+    """The two pictures as the network sees them: float32 (1, 3, H, W) in [0, 1], on its device."""
+    pictures = []
+    for picture, name in ((image, "image"), (background, "background")):
+        if isinstance(picture, torch.Tensor):
+            picture = to_bytes(plots.to_array(picture))
+        pictures.append(read_picture(picture, name))
+    check_sizes(*pictures)
+    height, width = pictures[0].shape[:2]
+    if hasattr(network, "prepare"):
+        return [network.prepare(picture, *network_size(width, height, network.size)) for picture in pictures]
+    device = next(network.parameters()).device
+    return [torch.tensor(picture, device=device).permute(2, 0, 1)[None] / 255 for picture in pictures]
+
+
+def skip_modules(model: MaskDepthNet, skips: bool | str = False) -> list[nn.Module]:
+    """The modules that must put out zeros for `skips` as in `collect_features`."""
+    if skips not in SKIPS.values():
+        raise ValueError(f"skips: expected one of {', '.join(map(repr, SKIPS.values()))}, found {skips!r}")
+    branches = model.branches.values()
+    modules = []
+    if skips in (False, "detail"):
+        modules += [up.lateral for branch in branches for up in branch.ups]
+    if skips in (False, "laterals"):
+        modules += [model.detail, *(getattr(branch, "lateral", None) for branch in branches)]
+    return [module for module in modules if module is not None]
+
+
+def stage_modules(model: MaskDepthNet) -> dict[str, nn.Module]:
+    """The modules whose outputs are shown, by their names in words. The encoder puts out five stages at once."""
+    modules = {"encoder": model.encoder}
+    if model.detail is not None:
+        modules["detail of the two pictures"] = model.detail
+    for task, branch in model.branches.items():
+        modules[f"{task} branch, entry"] = branch.entry
+        modules |= {f"{task} branch, block {number}": up for number, up in enumerate(branch.ups, start=1)}
+        if hasattr(branch, "mix"):
+            modules[f"{task} branch, mixed with detail"] = branch.mix
+    return modules

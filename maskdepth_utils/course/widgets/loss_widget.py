@@ -1,0 +1,219 @@
+"""The loss explorer of notebook 04: spoil a true map with sliders, and see each loss and its gradient."""
+
+import html
+from dataclasses import asdict
+
+import ipywidgets as w
+import numpy as np
+from matplotlib import colormaps
+from torch import Tensor
+
+from ... import plots
+from .faults import LOSSES, PRESETS, SAMPLES, UNITS, Fault, LossReport, load_truth, report_losses, spoil
+from .parts import Tiles, assemble, dropdown, enlarge, errors_shown_in, slider, to_gray, to_png
+
+TRUTH = "none: the truth"
+OWN_MIXTURE = "your own mixture"
+START = "2 px to the right"  # every tile shows something, also to readers without a kernel
+DEPTH_CAPTION = "orange to brown: nearer, purple: farther, white: stay"
+MASK_CAPTION = "orange to brown: less likely, purple: more likely, white: stay"
+CAPTIONS = {
+    "truth": ("Truth", "depth: bright is near; mask: the object is white"),
+    "spoiled": ("Spoiled", "the prediction whose losses are computed"),
+    "L1": ("Push by L1", DEPTH_CAPTION),
+    "edge": ("Push by edge", DEPTH_CAPTION),
+    "BCE": ("Push by BCE", MASK_CAPTION),
+    "Dice": ("Push by Dice", MASK_CAPTION),
+    "SSIM": ("Push by SSIM", "orange to brown: nearer or less likely, purple: farther or more likely, white: stay"),
+}
+GROUPS = {
+    "Look at": ("task", "index", "preset"),
+    "Spoil it": ("blur", "shift", "gray", "scale", "offset", "noise"),
+}
+# The two sliders whose unit depends on the task: label, least and greatest value, step.
+RANGES = {
+    "depth": {"offset": ("offset, m", -3.0, 3.0, 0.1), "noise": ("noise, m", 0.0, 1.0, 0.05)},
+    "mask": {"offset": ("offset, p", -1.0, 1.0, 0.05), "noise": ("noise, p", 0.0, 0.5, 0.05)},
+}
+WEAK = 0.01  # a descent weaker than this share of L1's is drawn as none
+FULL_BAR = 2.0  # times plain gray's loss
+CELL = 'style="text-align:left;padding:0 12px 0 0"'
+
+
+def loss_explorer(task: str = "depth", index: int = 5, **start) -> w.VBox:
+    """Spoil a true depth map or mask; see each loss, and where it would push each pixel (minus its gradient).
+
+    Args:
+        task: "depth" or "mask".
+        index: Which validation sample, 0 to 39.
+        **start: Values to start with: preset="...", or the fields of `Fault`, with offset and noise in metres for depth
+            and in probability for masks.
+    """
+    controls = fault_controls(task, index)
+    tiles = Tiles(CAPTIONS)
+    table = w.HTML()
+    note = w.HTML()
+    reset = w.Button(description="reset", tooltip="back to the truth, undisturbed")
+    reset.on_click(lambda _: setattr(controls["preset"], "value", TRUTH))
+
+    def follow(changed):
+        """A task changes units, a preset sets its sliders, and the sliders name their preset."""
+        task, preset = controls["task"].value, controls["preset"].value
+        if "task" in changed:
+            set_ranges(controls, task)
+        elif "preset" in changed and preset != OWN_MIXTURE:
+            for name, value in slider_values(named_faults(task)[preset], task).items():
+                controls[name].value = value
+        fault = current_fault(controls)
+        controls["preset"].value = next((name for name, one in named_faults(task).items() if one == fault), OWN_MIXTURE)
+
+    def current_maps():
+        truth = load_truth(controls["task"].value, controls["index"].value)
+        return truth, spoil(truth, current_fault(controls)), controls["task"].value
+
+    def update():
+        with errors_shown_in(note):
+            truth, spoiled, task = current_maps()
+            reports = report_losses(truth, spoiled, task)
+            for name, tile in zip(CAPTIONS, tiles.box.children, strict=True):
+                is_used = name in ("truth", "spoiled", *reports)
+                tile.layout.display = None if is_used else "none"
+                tile.layout.width = "185px"  # five tiles fit side by side
+            tiles.show(dict.fromkeys(CAPTIONS, b"") | draw_maps(truth, spoiled, task, reports))
+            table.value = loss_table(reports, task)
+            note.value = ""
+
+    box = assemble(
+        controls, start_values(controls, start or {"preset": START}), update, [reset, note, table, tiles.box], tiles,
+        follow=follow, groups=GROUPS, above=2, draw_still=lambda tiles: still_picture(*current_maps()),
+    )  # fmt: skip
+    box.table = table
+    box.note = note
+    box.reset = reset
+    return box
+
+
+def fault_controls(task: str, index: int) -> dict[str, w.Widget]:
+    """Controls for task, sample and preset, then one slider for each field of `Fault`."""
+    load_truth(task, index)  # raises a clear error for a task or sample that does not exist
+    controls = {
+        "task": dropdown("task", LOSSES, task),
+        "index": slider("sample", index, 0, SAMPLES - 1, 1),
+        "preset": dropdown("preset", [TRUTH]),
+        "blur": slider("blur (sigma), px", 0.0, 0, 4, 0.25),
+        "shift": slider("to the right, px", 0, -10, 10, 1),
+        "gray": slider("gray (1: plain)", 0.0, 0, 1, 0.05),
+        "scale": slider("scale ×", 1.0, 0, 1.5, 0.05),
+        "offset": slider("offset", 0.0, -1, 1, 0.05),
+        "noise": slider("noise", 0.0, 0, 1, 0.05),
+    }
+    set_ranges(controls, task)
+    return controls
+
+
+def named_faults(task: str) -> dict[str, Fault]:
+    """The presets of a task, and the truth itself."""
+    return {TRUTH: Fault()} | PRESETS[task]
+
+
+def set_ranges(controls: dict, task: str) -> None:
+    """Offer the task's presets, give offset and noise its unit, and set both to 0: a metre is no probability."""
+    for name, (label, low, high, step) in RANGES[task].items():
+        control = controls[name]
+        control.value = 0.0
+        control.min, control.max = low, high
+        control.step = step
+        control.description = label
+    controls["preset"].options = [*named_faults(task), OWN_MIXTURE]
+
+
+def start_values(controls: dict, start: dict) -> dict:
+    """The sliders' values to start with, a preset replaced by its sliders. Raises ValueError if one cannot be set."""
+    values, task = dict(start), controls["task"].value
+    if "preset" in values:
+        name, known = values.pop("preset"), named_faults(task)
+        if name not in known:
+            raise ValueError(f"preset: expected one of {', '.join(known)}; found {name!r}")
+        values = slider_values(known[name], task) | values
+    for name in values.keys() & asdict(Fault()).keys():
+        control = controls[name]
+        if not control.min <= values[name] <= control.max:
+            raise ValueError(f"{name}: expected {control.min:g} to {control.max:g}, found {values[name]}")
+    return values
+
+
+def slider_values(fault: Fault, task: str) -> dict:
+    """A fault as the sliders show it: in metres for depth."""
+    values = asdict(fault)
+    return values | {name: values[name] * UNITS[task] for name in RANGES[task]}
+
+
+def current_fault(controls: dict) -> Fault:
+    """What the sliders show, on the map's own scale."""
+    values = {name: controls[name].value for name in asdict(Fault())}
+    task = controls["task"].value
+    # Rounded: 0.3 m from a slider may be 0.30000000000000004.
+    return Fault(**values | {name: round(values[name] / UNITS[task], 6) for name in RANGES[task]})
+
+
+def loss_table(reports: dict[str, LossReport], task: str) -> str:
+    """An HTML table: loss, value, how many times plain gray's loss that is, and this as a bar."""
+    names = ("loss", "value", "times plain gray", f"0 to {FULL_BAR:g} times; the line is 1")
+    head = "".join(f'<th scope="col" {CELL}>{name}</th>' for name in names)
+    rows = "".join(loss_row(name, report, task) for name, report in reports.items())
+    return f'<table style="line-height:1.6"><tr>{head}</tr>{rows}</table>'
+
+
+def loss_row(name: str, report: LossReport, task: str) -> str:
+    """One loss's row of the table."""
+    metres = f" ({report.value * UNITS[task]:.2f} m)" if (task, name) == ("depth", "L1") else ""
+    cut = " (cut off)" if report.relative > FULL_BAR else ""
+    bar = (
+        f'<div aria-hidden="true" style="position:relative;width:200px;height:12px;border:1px solid #888">'
+        f'<div style="width:{min(report.relative / FULL_BAR, 1):.1%};height:100%;background:{plots.BLUE}"></div>'
+        f'<div style="position:absolute;left:{1 / FULL_BAR:.0%};top:-3px;height:18px;border-left:2px solid #888"></div>'
+        f"</div>"
+    )
+    return (
+        f'<tr><th scope="row" {CELL}>{html.escape(name)}</th><td {CELL}>{report.value:.4f}{metres}</td>'
+        f"<td {CELL}>{report.relative:.2f} ×{cut}</td><td {CELL}>{bar}</td></tr>"
+    )
+
+
+def scale_to_one(descent: np.ndarray) -> np.ndarray:
+    """Scale a descent so that its strongest value is 1 or -1; all 0 if it is weak, see `WEAK`."""
+    strongest = np.abs(descent).max()
+    # The gradient of L1, a mean, is 1 / (number of pixels) everywhere.
+    return descent / strongest if strongest * descent.size > WEAK else np.zeros_like(descent)
+
+
+def color_map(values: Tensor, truth: Tensor, task: str) -> np.ndarray:
+    """A map as uint8 (H, W, 3): depth in the colours of the truth's range, a mask from black to white."""
+    if task == "depth":
+        return plots.color_depth(plots.to_metres(values[0]), plots.depth_limits(plots.to_metres(truth[0])))
+    return to_gray(values[0, 0].numpy())
+
+
+def draw_maps(truth: Tensor, spoiled: Tensor, task: str, reports: dict[str, LossReport]) -> dict[str, bytes]:
+    """PNG files of the truth, the spoiled map, and the descent of each loss, by its name."""
+    pictures = {"truth": color_map(truth, truth, task), "spoiled": color_map(spoiled, truth, task)}
+    for name, report in reports.items():
+        level = 0.5 + 0.5 * scale_to_one(report.descent)
+        pictures[name] = colormaps["PuOr"](level, bytes=True)[..., :3]
+    return {name: to_png(enlarge(picture)) for name, picture in pictures.items()}
+
+
+def still_picture(truth: Tensor, spoiled: Tensor, task: str) -> bytes:
+    """The explorer as a PNG file, for readers without a kernel."""
+    reports = report_losses(truth, spoiled, task)
+    ends = ("nearer", "stay", "farther") if task == "depth" else ("less\nlikely", "stay", "more\nlikely")
+    with plots.panels(1, 2 + len(reports), width=11, title=0.5) as (figure, axes):
+        for axis, title, values in zip(axes[0], (f"true {task}", "spoiled"), (truth, spoiled)):
+            axis.imshow(color_map(values, truth, task))
+            axis.set_title(title)
+        for axis, (name, report) in zip(axes[0, 2:], reports.items()):
+            drawn = axis.imshow(scale_to_one(report.descent), cmap="PuOr", vmin=-1, vmax=1)
+            axis.set_title(f"push by {name}\nloss: {report.relative:.2f} × plain gray's")
+        bar = figure.colorbar(drawn, ax=axes[0].tolist(), shrink=0.8, ticks=[-1, 0, 1])
+        bar.ax.set_yticklabels(ends)
+    return plots.to_png(figure)

@@ -1,0 +1,165 @@
+"""Compose a scene with sliders: the composer of notebooks 01 and 07, and the playground of notebook 07."""
+
+import dataclasses
+import html
+
+import cv2
+import ipywidgets as w
+import numpy as np
+from matplotlib import colormaps
+
+from ... import plots
+from ...data.library import object_names, room_names
+from ...data.shots import LEVELS
+from .parts import Tiles, assemble, checkbox, dropdown, enlarge, errors_shown_in, slider, to_bytes, to_gray, to_png
+from .scene import DEPTH_LIMITS, HARD_SCENES, Scene, ScenePrediction, Setup, build_scene, predict_scene
+
+SCENE_CAPTIONS = {
+    "background": ("Background", "the empty room"),
+    "image": ("Image", "the photo with the object"),
+    "mask": ("Mask", "the object's pixels are white"),
+    "depth": ("Depth", "bright is near, dark is 10 m away"),
+}
+PREDICTION_CAPTIONS = {
+    "image": ("Image", "the photo with the object"),
+    "background": ("Background", "the empty room"),
+    "mask": ("Network's mask", "blue: found, yellow: missed, red: false alarm"),
+    "threshold": ("Difference threshold", "blue: found, yellow: missed, red: false alarm"),
+    "depth": ("Network's depth", "bright is near, dark is 10 m away"),
+    "true depth": ("True depth", "bright is near, dark is 10 m away"),
+    "depth error": ("Depth error", "dark: none, yellow: 2 m or more"),
+}
+OWN_SCENE = "your own scene"
+GROUPS = {
+    "Scene": ("room", "object", "yaw", "azimuth", "distance", "flip", "shadow", "gloss"),
+    "Gap between the two shots": ("gap", "seed", "light", "noise", "compression", "motion"),
+}
+
+
+def composer(split: str = "test", **start) -> w.VBox:
+    """Choose room, object, place and gap; see background, image, mask and depth, and the depth of any pixel.
+
+    Args:
+        split: Whose rooms and objects there are to choose from.
+        **start: Values to start with, by the names of the fields of `Setup`.
+    """
+    controls = scene_controls(split)
+    cross = {"column": slider("column", 80, 0, 159, 1), "row": slider("row", 120, 0, 159, 1)}
+    tiles = Tiles(SCENE_CAPTIONS)
+    note = w.HTML()
+
+    def update():
+        with errors_shown_in(note):
+            scene = build_scene(current_setup(controls))
+            column, row = cross["column"].value, cross["row"].value
+            tiles.show(draw_scene(scene, (column, row)))
+            what = "the object" if scene.mask[row, column] > 0.5 else "the room"
+            metres = f"<b>{scene.depth[row, column]:.2f} m</b>"
+            note.value = f"Under the cross: {what}, {metres} away. {html.escape(scene.remark)}"
+
+    groups = GROUPS | {"How far away is the pixel under the cross?": tuple(cross)}
+    return assemble(controls | cross, start, update, [note, tiles.box], tiles, groups=groups)
+
+
+def playground(predictor, split: str = "test", baseline=None, **start) -> w.VBox:
+    """A scene beside the network's prediction, the difference threshold's, and the scores of both.
+
+    Args:
+        predictor: What `load_pretrained` returns.
+        split: Whose rooms and objects there are to choose from.
+        baseline: A fitted `DifferenceThreshold`.
+        **start: Values to start with, by the names of the fields of `Setup`; or preset="...", one of `HARD_SCENES`,
+            whose rooms and objects belong to the split "test".
+    """
+    controls = scene_controls(split)
+    presets = HARD_SCENES if split == "test" else {}
+    preset = dropdown("break it", [*presets, OWN_SCENE])
+    threshold = slider("mask above", 0.5, 0.02, 0.98, 0.02)
+    extra = ({"preset": preset} if presets else {}) | {"threshold": threshold}
+    tiles = Tiles(PREDICTION_CAPTIONS)
+    note = w.HTML()
+
+    def follow(changed):
+        """A preset sets its controls, and the controls name their preset."""
+        if "preset" in changed and preset.value in presets:
+            for name, value in dataclasses.asdict(presets[preset.value]).items():
+                controls[name].value = value
+        setup = current_setup(controls)
+        preset.value = next((name for name, hard in presets.items() if hard == setup), OWN_SCENE)
+
+    def update():
+        with errors_shown_in(note):
+            scene = build_scene(current_setup(controls))
+            prediction = predict_scene(scene, predictor, threshold.value, baseline)
+            tiles.show(draw_prediction(scene, prediction))
+            scores = " · ".join(f"{name} <b>{value:.3f}</b>" for name, value in prediction.scores.items())
+            note.value = f"{scores}. {html.escape(scene.remark)}"
+
+    if presets:
+        name = start.pop("preset", next(iter(presets)))
+        if name not in presets:
+            raise ValueError(f"preset: expected one of {', '.join(presets)}; found {name!r}")
+        start = dataclasses.asdict(presets[name]) | start
+    groups = {"Try this": tuple(extra)} | GROUPS
+    return assemble(controls | extra, start, update, [note, tiles.box], tiles, follow=follow, groups=groups)
+
+
+def scene_controls(split: str) -> dict[str, w.Widget]:
+    """One control for each field of `Setup`."""
+    names = object_names(split)
+    words = [name.split("_", 2)[2].replace("_", " ") for name in names]
+    labels = [f"{word} ({name.split('_')[1]})" if words.count(word) > 1 else word for word, name in zip(words, names)]
+    return {
+        "room": dropdown("room", room_names(split)),
+        "object": dropdown("object", zip(labels, names)),
+        "yaw": slider("view (of 8)", 0, 0, 7, 1),
+        "azimuth": slider("left to right, °", 0.0, -28, 28, 0.5),
+        "distance": slider("distance, m", 3.0, 1.6, 7.0, 0.05),
+        "flip": checkbox("mirrored"),
+        "shadow": slider("contact shadow", 1.0, 0, 1, 0.1),
+        "gloss": slider("floor mirrors", 0.0, 0, 0.6, 0.05),
+        "gap": dropdown("gap", LEVELS, "tripod"),
+        "seed": slider("another gap", 0, 0, 20, 1),
+        "light": slider("other light ×", 1.0, 0, 4, 0.25),
+        "noise": slider("noise ×", 1.0, 0, 8, 0.25),
+        "compression": slider("compression ×", 1.0, 0, 2.5, 0.25),
+        "motion": slider("motion ×", 1.0, 0, 5, 0.25),
+    }
+
+
+def current_setup(controls: dict[str, w.Widget]) -> Setup:
+    """The scene that a composer or playground shows at present: pass its `box.controls`."""
+    return Setup(**{field.name: controls[field.name].value for field in dataclasses.fields(Setup)})
+
+
+def draw_scene(scene: Scene, cross: tuple[int, int]) -> dict[str, bytes]:
+    """The four pictures of a sample as PNG files, with a cross at (column, row)."""
+    pictures = {
+        "background": scene.background,
+        "image": scene.image,
+        "mask": to_gray(scene.mask),
+        "depth": plots.color_depth(scene.depth, DEPTH_LIMITS),
+    }
+    tiles = {}
+    for name, picture in pictures.items():
+        large = enlarge(picture)
+        center = [int((place + 0.5) * large.shape[0] / picture.shape[0]) for place in cross]
+        cv2.drawMarker(large, center, (0, 0, 0), cv2.MARKER_CROSS, 24, 5)
+        cv2.drawMarker(large, center, (255, 255, 255), cv2.MARKER_CROSS, 24, 2)
+        tiles[name] = to_png(large)
+    return tiles
+
+
+def draw_prediction(scene: Scene, prediction: ScenePrediction) -> dict[str, bytes]:
+    """A scene and its prediction as PNG files; of the masks, blue is found, yellow missed, red a false alarm."""
+    error = np.abs(prediction.depth - scene.depth.clip(*DEPTH_LIMITS))
+    pictures = {
+        "image": scene.image,
+        "background": scene.background,
+        "mask": to_bytes(plots.compare_masks(scene.image, scene.mask, prediction.mask)),
+        "threshold": to_bytes(plots.compare_masks(scene.image, scene.mask, prediction.threshold_mask)),
+        "depth": plots.color_depth(prediction.depth, DEPTH_LIMITS),
+        "true depth": plots.color_depth(scene.depth, DEPTH_LIMITS),
+        "depth error": to_bytes(colormaps["cividis"](error / 2)[..., :3]),
+    }
+    return {name: to_png(enlarge(picture)) for name, picture in pictures.items()}
