@@ -6,17 +6,17 @@ from dataclasses import replace
 import numpy as np
 
 from ...inference.predictor import load_pretrained
-from ..widgets import scene as live
+from .. import widgets
 from .verdict import Wrong, ask, describe, number, verdict
 
-CHEST = live.Setup("room_test_003", "test_015_chest", 2, -8.0, 2.6)  # of exercise A
+CHEST = widgets.Setup("room_test_003", "test_015_chest", 2, -8.0, 2.6)  # of exercise A
 FAILED, MOST, LEAST_PIXELS = 0.5, 2.0, 100  # exercise B: IoU, strengths of the gap, pixels of the object
 STRENGTHS = ("light", "noise", "compression", "motion")
 SCENES = (  # of exercises C and D: four objects that are easy to find, each with a gap of its own
-    live.Setup("room_test_010", "test_010_sofa", 1, 0.0, 3.5, seed=1),
-    live.Setup("room_test_003", "test_002_chair", 2, -8.0, 2.6, seed=2),
-    live.Setup("room_test_018", "test_007_bookcase", 7, -1.0, 4.2, seed=3),
-    live.Setup("room_test_020", "test_015_chest", 0, 3.0, 3.0, seed=4),
+    widgets.Setup("room_test_010", "test_010_sofa", 1, 0.0, 3.5, seed=1),
+    widgets.Setup("room_test_003", "test_002_chair", 2, -8.0, 2.6, seed=2),
+    widgets.Setup("room_test_018", "test_007_bookcase", 7, -1.0, 4.2, seed=3),
+    widgets.Setup("room_test_020", "test_015_chest", 0, 3.0, 3.0, seed=4),
 )
 STRONG, TOLD_APART = 4.0, 0.05  # how strong each is, and which difference of IoU decides an order
 CURED, NO_WORSE = 0.8, 0.03  # exercise D: IoU after the cure, and what it may cost where nothing moved
@@ -29,9 +29,9 @@ def shipped():
 
 
 @functools.cache
-def score(setup: live.Setup) -> float:
+def score(setup: widgets.Setup) -> float:
     """The shipped network's mask IoU on a scene."""
-    return live.play(live.build(setup), shipped()).scores["IoU"]
+    return widgets.predict_scene(widgets.build_scene(setup), shipped()).scores["IoU"]
 
 
 @verdict
@@ -40,7 +40,7 @@ def check_distance(my_distance):
     distance = number(my_distance, "my_distance")
     if not 0.5 <= distance <= 20:
         raise Wrong("my_distance", f"expected metres from 0.5 to 20, found {distance:g}")
-    near, far = (live.build(replace(CHEST, distance=d)).mask.sum() for d in (CHEST.distance, distance))
+    near, far = (widgets.build_scene(replace(CHEST, distance=d)).mask.sum() for d in (CHEST.distance, distance))
     share = far / near
     if abs(share - 0.5) > 0.05:
         hint = "Area has two directions: if both shrink with the distance, what becomes of their product?"
@@ -52,9 +52,9 @@ def check_distance(my_distance):
 @verdict
 def check_break(my_setup):
     """A widgets.Setup that the data could hold, but for strengths up to 2, in which the network's IoU is below 0.5."""
-    if not isinstance(my_setup, live.Setup):
+    if not isinstance(my_setup, widgets.Setup):
         raise Wrong(
-            "my_setup", f"expected a widgets.Setup, found {describe(my_setup)}", 'live.Setup("room_test_000", ...)'
+            "my_setup", f"expected a widgets.Setup, found {describe(my_setup)}", 'widgets.Setup("room_test_000", ...)'
         )
     if my_setup.gloss:
         raise Wrong("my_setup", f"expected no mirror, found gloss={my_setup.gloss:g}", "Mirrors were too easy.")
@@ -62,7 +62,7 @@ def check_break(my_setup):
         strength = getattr(my_setup, name)
         if not 0 <= strength <= MOST:
             raise Wrong("my_setup", f"expected {name} from 0 to {MOST:g}, found {strength:g}", "Be gentler.")
-    scene = live.build(my_setup)
+    scene = widgets.build_scene(my_setup)
     if scene.remark:
         raise Wrong("my_setup", scene.remark.rstrip("."), "Another distance or azimuth? It has to stand free.")
     pixels = int((scene.mask > 0.5).sum())
@@ -113,7 +113,7 @@ def check_cure(my_predict):
     for setup in SCENES:
         moved = replace(setup, gap="handheld", motion=STRONG)
         for case, words in ((moved, "after the camera has moved"), (setup, "from a tripod")):
-            scene, plain = live.build(case), score(case)
+            scene, plain = widgets.build_scene(case), score(case)
             where = f"{setup.object.split('_', 2)[2]}, {words}"
             found = ask(my_predict, shipped(), scene.image, scene.background, where=where)
             mask = getattr(found, "mask", None)

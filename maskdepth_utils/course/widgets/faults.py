@@ -119,8 +119,8 @@ def check_task(task: str) -> None:
 def spoil(truth: Tensor, fault: Fault, seed: int = 0) -> Tensor:
     """Apply a fault to a map (1, 1, H, W): blur, shift, gray, scale, offset and noise, in this order.
 
-    The result is not clipped: clipping walls at 10 m would turn an offset into edges. The same seed gives the same noise
-    at every strength.
+    The result is not clipped: clipping walls at 10 m would turn an offset into edges. A seed gives the same noise at
+    every strength.
     """
     if truth.dim() != 4 or truth.shape[:2] != (1, 1):
         raise ValueError(f"expected a map (1, 1, H, W), found {tuple(truth.shape)}")

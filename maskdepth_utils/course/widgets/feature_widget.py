@@ -44,9 +44,6 @@ def feature_maps(network, image, background, **start) -> w.VBox:
     tiles.box.layout.width = "232px"  # one below the other, beside the page
     note = w.HTML()
 
-    def follow(changed):
-        controls["page"].max = count_pages(whole.stages[controls["stage"].value])
-
     def update():
         with errors_shown_in(note):
             number, skips = controls["stage"].value, controls["skips"].value
@@ -62,11 +59,11 @@ def feature_maps(network, image, background, **start) -> w.VBox:
             note.value = html.escape(describe_stage(stage, len(features.image)) + change_in_words + missing)
 
     def draw_still(tiles):
-        left = draw_stage(whole.stages[controls["stage"].value])
-        return still_picture(left, {words: collect(skips) for words, skips in SKIPS.items() if has_skips or skips is True})
+        runs = {words: collect(skips) for words, skips in SKIPS.items() if has_skips or skips is True}
+        return still_picture(draw_stage(whole.stages[controls["stage"].value]), runs)
 
     beside = w.Box([page, tiles.box], layout=w.Layout(flex_flow="row wrap", align_items="flex-start"))
-    box = assemble(controls, start, update, [note, beside], tiles, follow=follow, draw_still=draw_still)
+    box = assemble(controls, start, update, [note, beside], tiles, draw_still=draw_still)
     box.page = page
     return box
 
@@ -77,6 +74,7 @@ def stage_controls(stages: list[Stage], has_skips: bool) -> dict[str, w.Widget]:
     options = [(stage.name, number) for number, stage in enumerate(stages)]
     stage = w.SelectionSlider(options=options, value=1, description="stage", style=style, layout=layout)
     page = w.IntSlider(1, 1, count_pages(stages[1]), description="page", style=style, layout=layout)
+    stage.observe(lambda change: setattr(page, "max", count_pages(stages[change["new"]])), names="value")
     tooltips = ["the network as it is", "detail carries zeros", "laterals carry zeros", "both carry zeros"]
     skips = w.ToggleButtons(
         options=list(SKIPS.items()), description="skips", style=style, disabled=not has_skips, tooltips=tooltips
@@ -115,7 +113,7 @@ def describe_change(whole: Features, cut: Features, skips: bool | str) -> str:
 
 
 def draw_stage(stage: Stage, page: int = 0, order=None, colors: str = "viridis", remark: str = "") -> np.ndarray:
-    """Draw a page of a stage's channels, uint8 (H, W, 3), with its size above and numbers and values below each channel.
+    """Draw a page of a stage's channels with their numbers and values: uint8 (H, W, 3).
 
     Each channel has its own scale, from its least value (dark) to its greatest (bright); both are written below it.
 

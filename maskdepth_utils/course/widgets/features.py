@@ -45,8 +45,8 @@ class Stage:
 class Features:
     """One pass through a network.
 
-    `image` is the picture that the network saw, uint8 (H, W, 3); `stages` are in the order of computation; `mask` is the
-    probability (H, W), `depth` is in metres (H, W), and either is None for a network without that task.
+    `image` is the picture that the network saw, uint8 (H, W, 3); `stages` are in the order of computation; `mask` is
+    the probability (H, W), `depth` is in metres (H, W), and either is None for a network without that task.
     """
 
     image: np.ndarray = field(repr=False)
@@ -71,11 +71,9 @@ def collect_features(network, image, background, skips: bool | str = True) -> Fe
     """
     model = find_model(network)
     pair = _prepare(network, image, background)
-    with (
-        evaluating(model), zeroed_outputs(skip_modules(model, skips)), recorded_outputs(stage_modules(model)) as outputs,
-        torch.no_grad(),
-    ):  # fmt: skip
-        logits, depth = model(*pair)
+    with torch.no_grad(), evaluating(model), zeroed_outputs(skip_modules(model, skips)):
+        with recorded_outputs(stage_modules(model)) as outputs:
+            logits, depth = model(*pair)
     encoder = {f"encoder, {name}": features for name, features in zip(LAYERS, outputs.pop("encoder"), strict=True)}
     stages = [Stage(name, features[0].float().cpu().numpy()) for name, features in (encoder | outputs).items()]
     mask = None if logits is None else logits[0, 0].float().sigmoid().cpu().numpy()

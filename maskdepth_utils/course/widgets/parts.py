@@ -1,4 +1,4 @@
-"""What every widget of the course is made of: controls, captioned pictures, and a still picture for where no kernel runs.
+"""What every widget of the course is made of: controls, captioned pictures, and a still picture of it all.
 
 While a slider moves, the browser sends its next value only when the last one has been answered, so values in between
 are dropped and never queue up.
@@ -154,87 +154,6 @@ def assemble(
 
     for name, control in controls.items():
         control.observe(lambda change, name=name: react({name}), names="value")
-    box.set = set_controls
-    box.set(**start)
-    boxes = []
-    for title, names in (groups or {"": controls}).items():
-        heading = [w.HTML(f"<b>{html.escape(title)}</b>")] if title else []
-        boxes.append(w.VBox([*heading, w.Box([controls[name] for name in names], layout=w.Layout(**WRAP))]))
-    box.children = [*boxes[:above], *below, *boxes[above:]]
-    show(box, draw_still(tiles))
-    return box
-
-
-def show(self, pictures: Mapping[str, bytes]) -> None:
-        """Show these PNG files; only those that changed are sent to the page."""
-        for name, image in self.images.items():
-            if image.value != pictures[name]:
-                image.value = pictures[name]
-
-
-@contextlib.contextmanager
-def errors_shown_in(place: w.HTML):
-    """Turn an error into words in `place`, so that the widget goes on working."""
-    try:
-        yield
-    except (ValueError, OSError, RuntimeError) as error:
-        place.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
-
-
-def still_picture(tiles: Tiles, count: int = 4) -> bytes:
-    """The first tiles side by side with their titles, as a PNG file."""
-    shown = [(name, image.value) for name, image in tiles.images.items() if image.value][:count]
-    with plots.panels(1, max(1, len(shown)), width=9.6) as (figure, axes):
-        for axis, (name, value) in zip(axes[0], shown, strict=False):
-            picture = Image.open(io.BytesIO(value)).convert("RGBA")
-            paper = Image.new("RGBA", picture.size, "white")  # a cutout lies on the page, as in a browser
-            picture = np.asarray(Image.alpha_composite(paper, picture).convert("RGB"))
-            plots.draw_picture(axis, picture, tiles.titles[name])
-    return plots.to_png(figure, dpi=80)
-
-
-def assemble(
-    controls: dict[str, w.Widget], start: dict, update: Callable, below: list, tiles: Tiles, *,
-    groups: Mapping | None = None, above: int = 1, draw_still: Callable = still_picture,
-) -> w.VBox:  # fmt: skip
-    """Set the start values, connect the controls, draw once, and show the widget.
-
-    Args:
-        controls: The controls by name, kept as `box.controls`.
-        start: The values to start with, by the controls' names.
-        update: Called with the change of a control.
-        below: What stands below the first groups of controls.
-        tiles: The pictures, kept as `box.tiles`.
-        groups: {title: names of controls}; without it all controls are in one group.
-        above: How many groups stand above the pictures; the others stand below them.
-        draw_still: Called with `tiles`; returns the PNG file for readers without a kernel.
-
-    Returns:
-        The widget. `box.set(name=value, ...)` sets several controls at once and draws once.
-
-    Raises:
-        ValueError: If a start value belongs to none of the controls.
-    """
-    box = w.VBox()
-    box.controls, box.tiles, box.is_setting = controls, tiles, False
-
-    def control_changed(change=None):
-        if not box.is_setting:
-            update(change)
-
-    def set_controls(**values):
-        if unknown := set(values) - set(controls):
-            raise ValueError(f"unknown settings {', '.join(sorted(unknown))}: expected some of {', '.join(controls)}")
-        box.is_setting = True
-        try:
-            for name in filter(values.__contains__, controls):
-                controls[name].value = values[name]
-        finally:
-            box.is_setting = False
-        control_changed()
-
-    for control in controls.values():
-        control.observe(control_changed, names="value")
     box.set = set_controls
     box.set(**start)
     boxes = []

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from ... import plots
 from ...inference.align import align as align_pictures
 from ...inference.photos import check_sizes, cut_out, read_picture
-from .parts import CONTROL, Tiles, assemble, checkbox, dropdown, errors_shown_in, slider, to_png
+from .parts import CONTROL, Tiles, assemble, checkbox, dropdown, errors_shown_in, to_png
 
 CAPTIONS = {
     "photo": ("Photo", "as uploaded"),

@@ -22,7 +22,7 @@ from maskdepth_utils.course.design import deepest_field
 from maskdepth_utils.course.drawings import geometry
 from maskdepth_utils.course.drawings.losses import PERSON, compare
 from maskdepth_utils.course.drawings.networks import TABLE, shapes, skip_parts
-from maskdepth_utils.course.widgets import stages
+from maskdepth_utils.course.widgets.features import collect_features
 from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.models import MaskDepthNet
 from maskdepth_utils.models.blocks import Encoder
@@ -92,7 +92,7 @@ def test_the_caption_of_each_drawing():
 def test_the_networks_sizes_are_its_own(size, width):
     """features.collect asks the network independently; its names are the encoder's, Detail's and the branches'."""
     black = np.zeros((size, size, 3), np.uint8)
-    expected = [stage.size for stage in stages.collect(MaskDepthNet(width=width), black, black).stages]
+    expected = [stage.size for stage in collect_features(MaskDepthNet(width=width), black, black).stages]
     expected.append(f"3 x {size} x {size}")
     found = re.findall(r"\d+ × \d+ × \d+", "\n".join(words(drawings.encoder_decoder(size, width))))
     assert sorted(found) == sorted(size.replace("x", "×") for size in expected)
@@ -131,7 +131,7 @@ def test_the_maps_of_a_skip_add_up():
 
 def test_the_sizes_of_a_skip_are_the_shipped_networks():
     sample = MaskDepthDataset("val", gap="none")[TABLE]
-    run = stages.collect(load_pretrained(device="cpu"), sample["image"], sample["background"])
+    run = collect_features(load_pretrained(device="cpu"), sample["image"], sample["background"])
     sizes = {stage.name: stage.size.replace("x", "×") for stage in run.stages}
     for number, below in ((1, "mask branch, entry"), (3, "mask branch, block 2")):
         found = words(drawings.skip(number))

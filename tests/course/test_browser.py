@@ -17,7 +17,7 @@ from PIL import Image
 
 from maskdepth_utils import load_pretrained
 from maskdepth_utils.course import widgets
-from maskdepth_utils.course.widgets import spoiling
+from maskdepth_utils.course.widgets import faults
 from maskdepth_utils.data import library
 
 pytestmark = pytest.mark.browser
@@ -96,7 +96,7 @@ def test_notebook_01_the_composer_shows_what_its_sliders_say(front_end, request,
     assert np.array_equal(near["Background"], far["Background"])
     assert widget.image("Mask").get_attribute("title") == "Mask: the object's pixels, white"  # for a screen reader
     assert 0 < (far["Mask"] > 127).sum() < (near["Mask"] > 127).sum()
-    scene = widgets.build(shown_setup(widget, "val"))
+    scene = widgets.build_scene(shown_setup(widget, "val"))
     assert np.array_equal(far["Image"][::2, ::2][:40], scene.image[:40])  # above the cross
     column, row = int(widget.readout("column")), int(widget.readout("row"))
     assert f"{scene.depth[row, column]:.2f} m" in widget.text()
@@ -134,8 +134,8 @@ def test_notebook_04_the_loss_explorer_charges_what_the_losses_charge(lab, open_
     widget.choose("preset", "1 m too far")
     assert np.array_equal(truth, widget.pixels("Truth"))
     assert not np.array_equal(spoiled, widget.pixels("Spoiled"))
-    real = spoiling.load_truth()
-    bills = spoiling.bills(real, spoiling.spoil(real, spoiling.PRESETS["depth"]["1 m too far"]))
+    real = faults.load_truth()
+    bills = faults.report_losses(real, faults.spoil(real, faults.PRESETS["depth"]["1 m too far"]))
     rows = widget.box.locator("tr").all_inner_texts()
     for name, bill in bills.items():
         assert any(name in row and f"{bill.relative:.2f} ×" in row for row in rows), (name, rows)
@@ -178,11 +178,11 @@ def test_notebook_07_the_room_in_3d(playground):
 
 def check_playground(widget):
     """Presets and threshold do what they should, and the scores are those of the package."""
-    for preset in (*widgets.BREAK_IT, "camouflaged object"):
+    for preset in (*widgets.HARD_SCENES, "camouflaged object"):
         widget.choose("break it", preset)
-        widget.wait_until(lambda setup=widgets.BREAK_IT[preset]: shown_setup(widget) == setup)
-    setup = widgets.BREAK_IT["camouflaged object"]
-    scores = widgets.play(widgets.build(setup), load_pretrained()).scores
+        widget.wait_until(lambda setup=widgets.HARD_SCENES[preset]: shown_setup(widget) == setup)
+    setup = widgets.HARD_SCENES["camouflaged object"]
+    scores = widgets.predict_scene(widgets.build_scene(setup), load_pretrained()).scores
 
     def says_the_scores():
         found = {name: float(value) for name, value in re.findall(r"(IoU|depth RMSE, m) (\d+\.\d+)", widget.text())}
