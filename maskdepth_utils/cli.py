@@ -13,8 +13,8 @@ from .data.storage import shards
 from .data.storage.codec import export as export_zips
 from .files import write_file
 from .inference.align import align
-from .inference.photos import cut_out, read_picture
-from .inference.predictor import load_pretrained, resize
+from .inference.photos import cut_out, read_picture, resize_array
+from .inference.predictor import load_pretrained
 from .losses import UncertaintyWeighting
 from .models import networks
 from .models.weights import load_network, load_weights, read_network, save_pretrained
@@ -123,7 +123,8 @@ def predict(options) -> dict:
         result["nearest_m"], result["farthest_m"] = (round(float(f(depth)), 2) for f in (np.min, np.max))
         if mask is not None and (mask > 0.5).any():
             result["object_m"] = round(float(np.median(depth[mask > 0.5])), 2)
-    small = (None if one is None else resize(one, *preview_size(image)) for one in (image, background, *prediction))
+    size = preview_size(image)
+    small = (None if one is None else resize_array(one, *size) for one in (image, background, *prediction))
     image, background, *prediction = small
     write_file(out / "preview.png", plots.to_png(plots.show_prediction(image, background, prediction)))
     others = ("mask.png", "cutout.png") * (mask is None) + ("depth.png", "depth_preview.png") * (depth is None)

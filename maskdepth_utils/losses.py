@@ -22,17 +22,17 @@ C2 = 0.03**2
 
 
 def in_float32(function: Callable) -> Callable:
-    """Decorate a loss: check the shapes, then compute in float32 with autocast off."""
+    """Decorate a loss or metric of two maps: check their shapes, then compute in float32 with autocast off."""
 
     @functools.wraps(function)
-    def wrapped(a: Tensor, b: Tensor) -> Tensor:
+    def wrapped(a: Tensor, b: Tensor, *args, **options) -> Tensor:
         if a.shape != b.shape or a.dim() != 4:
             raise ValueError(
                 f"{function.__name__}: expected two tensors of one shape (N, 1, H, W), "
                 f"found {tuple(a.shape)} and {tuple(b.shape)}"
             )
         with torch.autocast(a.device.type, enabled=False):
-            return function(a.float(), b.float())
+            return function(a.float(), b.float(), *args, **options)
 
     return wrapped
 

@@ -12,13 +12,14 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from .losses import ssim_map
+from .losses import in_float32, ssim_map
 
 MINIMUM_DEPTH = 0.01  # relative metrics clip depths here: 10 cm, nearer than any in the data
 
 # ------------------------------------------------------------------------------------------------ masks
 
 
+@in_float32
 def iou(probability: Tensor, coverage: Tensor, threshold: float = 0.5) -> Tensor:
     """Intersection over union (Jaccard index), (N,) in [0, 1]; 1 if both masks are empty, 0 if only one is."""
     predicted, true = _binary(probability, coverage, threshold)
@@ -33,6 +34,7 @@ def dice(probability: Tensor, coverage: Tensor, threshold: float = 0.5) -> Tenso
     return 2 * overlap / (1 + overlap)
 
 
+@in_float32
 def boundary_f(probability: Tensor, coverage: Tensor, tolerance: int = 2) -> Tensor:
     """Boundary F-score (Csurka et al. 2013), (N,) in [0, 1]; it notices a lost chair leg, which IoU hardly does.
 
@@ -55,9 +57,9 @@ def edge_band(coverage: Tensor, pixels: int = 3) -> Tensor:
     return _dilate(mask, pixels) & ~_erode(mask, pixels)
 
 
+@in_float32
 def soft_overlap_2020(probability: Tensor, coverage: Tensor) -> Tensor:
     """The score that the 2020 project took for IoU: sum(p y) / sum(p + y), (N,). A perfect mask scores 0.5."""
-    probability, coverage = _floats(probability, coverage)
     return (probability * coverage).sum(dim=(1, 2, 3)) / (probability + coverage).sum(dim=(1, 2, 3))
 
 
@@ -75,7 +77,6 @@ def _erode(mask: Tensor, pixels: int = 1) -> Tensor:
 
 
 def _binary(probability: Tensor, coverage: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-    _check(probability, coverage)
     low, high = float(probability.min()), float(probability.max())
     if not (0 <= low and high <= 1):
         raise ValueError(f"mask: expected probabilities in [0, 1], found {low:.3g} to {high:.3g}; a sigmoid forgotten?")
@@ -85,30 +86,32 @@ def _binary(probability: Tensor, coverage: Tensor, threshold: float) -> tuple[Te
 # ----------------------------------------------------------------------------------------------- depths
 
 
+@in_float32
 def rmse(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
     """Root of the mean squared error, (N,), in the unit of the inputs."""
-    depth, target = _floats(depth, target)
     return _mean((depth - target) ** 2, region).sqrt()
 
 
+@in_float32
 def abs_rel(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
     """Mean of |depth - target| / target (Eigen et al. 2014), (N,); the divisor is clipped at MINIMUM_DEPTH."""
-    depth, target = _floats(depth, target)
     return _mean((depth - target).abs() / target.clamp(min=MINIMUM_DEPTH), region)
 
 
+@in_float32
 def log10(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
     """Mean of |log10 depth - log10 target|, (N,), both clipped at MINIMUM_DEPTH."""
-    depth, target = (x.clamp(min=MINIMUM_DEPTH) for x in _floats(depth, target))
+    depth, target = depth.clamp(min=MINIMUM_DEPTH), target.clamp(min=MINIMUM_DEPTH)
     return _mean((depth.log10() - target.log10()).abs(), region)
 
 
+@in_float32
 def delta(depth: Tensor, target: Tensor, region: Tensor | None = None, *, threshold: float = 1.25) -> Tensor:
     """Share of pixels that are right within the factor `threshold` (Eigen et al. 2014), (N,) in [0, 1].
 
     Usual thresholds are 1.25, 1.25**2 and 1.25**3. Both depths are clipped at MINIMUM_DEPTH.
     """
-    depth, target = (x.clamp(min=MINIMUM_DEPTH) for x in _floats(depth, target))
+    depth, target = depth.clamp(min=MINIMUM_DEPTH), target.clamp(min=MINIMUM_DEPTH)
     return _mean((torch.maximum(depth / target, target / depth) < threshold).float(), region)
 
 
@@ -117,32 +120,20 @@ def similarity(depth: Tensor, target: Tensor) -> Tensor:
     return ssim_map(depth, target).mean(dim=(1, 2, 3))
 
 
+@in_float32
 def spread(depth: Tensor, target: Tensor) -> Tensor:
     """Standard deviation of the predicted depths over that of the true ones, (N,); 0 for a gray picture."""
-    depth, target = _floats(depth, target)
     return depth.std(dim=(1, 2, 3)) / target.std(dim=(1, 2, 3))
 
 
-def _floats(prediction: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    _check(prediction, truth)
-    return prediction.float(), truth.float()
-
-
 def _mean(error: Tensor, region: Tensor | None) -> Tensor:
-    if region is None:
-        return error.mean(dim=(1, 2, 3))
-    _check(error, region)
-    region = region > 0.5
-    return torch.where(region, error, 0.0).sum(dim=(1, 2, 3)) / region.sum(dim=(1, 2, 3))  # 0 / 0 is NaN
+    return error.mean(dim=(1, 2, 3)) if region is None else _mean_within(error, region)
 
 
-def _check(prediction: Tensor, truth: Tensor) -> None:
-    # Broadcasting would silently compare each image of (N, H, W) with all images of (N, 1, H, W).
-    if prediction.shape != truth.shape or prediction.dim() != 4:
-        raise ValueError(
-            "expected prediction and truth of one shape (N, 1, H, W), "
-            f"found {tuple(prediction.shape)} and {tuple(truth.shape)}"
-        )
+@in_float32
+def _mean_within(error: Tensor, region: Tensor) -> Tensor:
+    inside = region > 0.5
+    return torch.where(inside, error, 0.0).sum(dim=(1, 2, 3)) / inside.sum(dim=(1, 2, 3))  # 0 / 0 is NaN
 
 
 # --------------------------------------------------------------------------------------------- averages

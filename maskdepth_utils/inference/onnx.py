@@ -4,11 +4,12 @@ import copy
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..camera import MAX_DEPTH
 from ..files import write_file
 from ..models.networks import to_mask_depth
+from .predictor import Predictor
 
 SIZES = ((160, 160), (96, 213))  # (H, W) at which the written file is compared with the network
 TOLERANCE = 1e-3
@@ -19,40 +20,40 @@ class OnnxError(RuntimeError):
 
 
 class Deployed(nn.Module):
-    """A network with what a user would do to its outputs: probabilities, and metres for the canonical camera."""
+    """A network whose outputs are named and in units: probabilities, and metres for the canonical camera."""
 
-    def __init__(self, model):
+    def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, image, background):
-        return tuple(self.named(image, background).values())
-
-    def named(self, image, background) -> dict:
-        """The outputs that the network has, by name."""
+    def forward(self, image: Tensor, background: Tensor) -> dict[str, Tensor]:
         logits, depth = to_mask_depth(self.model(image, background))
         outputs = {} if logits is None else {"mask": logits.sigmoid()}
         return outputs if depth is None else outputs | {"depth": depth * MAX_DEPTH}
 
 
-def write_onnx(predictor, path) -> dict:
-    """Write `predictor`'s network to `path`, run it by onnxruntime and compare: a dict of facts.
+def write_onnx(predictor: Predictor, path: str | Path) -> dict:
+    """Write a predictor's network to `path`, after comparing it with what onnxruntime computes.
 
-    Inputs `image` and `background`, float32 (N, 3, H, W) in [0, 1], any N, any H, W >= 32; outputs `mask`,
-    probabilities, and `depth`, metres for a camera as the training's (60 degrees, 1.5 m up), both
-    (N, 1, H, W). Raises OnnxError where a result differs by more than 1e-3, and writes nothing then.
+    Inputs of the file are `image` and `background`, float32 (N, 3, H, W) in [0, 1] with H, W >= 32; outputs are `mask`,
+    probabilities, and `depth`, metres for a camera of 60 degrees at 1.5 m, both (N, 1, H, W).
+
+    Returns:
+        Facts: the path, megabytes, the largest difference found and the outputs' names.
+
+    Raises:
+        OnnxError: A library is missing or too old, or a result differs by more than 1e-3; nothing is written then.
     """
     try:
         import onnxruntime
-        import onnxscript  # noqa: F401  (torch's exporter needs it, and would say so less clearly)
+        import onnxscript  # noqa: F401  (torch's exporter needs it, and its own message is less clear)
     except ImportError as error:
         raise OnnxError(f"{error.name} is not installed: pip install onnxruntime onnxscript") from error
     if not hasattr(torch.export.Dim, "DYNAMIC"):
         raise OnnxError(f"export to ONNX: expected PyTorch 2.6 or newer, found {torch.__version__}")
     model = Deployed(copy.deepcopy(predictor.model).cpu().float()).eval()  # a copy: the predictor stays as it is
-    # Sizes that no layer could mistake for a constant of the network.
-    example = tuple(torch.rand(2, 3, 160, 192) for _ in range(2))
-    names = list(model.named(*example))
+    example = (torch.rand(2, 3, 160, 192), torch.rand(2, 3, 160, 192))  # no size that could pass for a constant
+    names = list(model(*example))
     free = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     program = torch.onnx.export(
         model, example, dynamo=True, verbose=False, input_names=["image", "background"], output_names=names,
@@ -60,7 +61,7 @@ def write_onnx(predictor, path) -> dict:
     )  # fmt: skip
     content = program.model_proto.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    worst = max(difference(session, model, size) for size in SIZES)
+    worst = max(largest_difference(session, model, size) for size in SIZES)
     if not worst <= TOLERANCE:
         raise OnnxError(f"{path}: not written, as its results differ by {worst:.2g} from the network's")
     write_file(Path(path), content)
@@ -68,9 +69,9 @@ def write_onnx(predictor, path) -> dict:
 
 
 @torch.no_grad()
-def difference(session, model, size) -> float:
+def largest_difference(session, model: Deployed, size: tuple[int, int]) -> float:
     """The largest difference of any output between ONNX and PyTorch, on random pictures of `size` (H, W)."""
-    pictures = [torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1)]
-    feed = dict(zip(("image", "background"), (picture.numpy() for picture in pictures)))
-    found = session.run(None, feed)
-    return max((torch.from_numpy(a) - b).abs().max().item() for a, b in zip(found, model(*pictures), strict=True))
+    image, background = (torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    expected = model(image, background)
+    found = session.run(list(expected), {"image": image.numpy(), "background": background.numpy()})
+    return max((torch.from_numpy(a) - b).abs().max().item() for a, b in zip(found, expected.values(), strict=True))

@@ -1,4 +1,4 @@
-"""Your own photos: read them, and turn a prediction into pictures of their size. Used in notebook 05."""
+"""Photos of your own: reading them, and fitting a prediction to their size. Used in notebook 05."""
 
 from pathlib import Path
 
@@ -9,16 +9,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..models.networks import MINIMUM_SIZE
 
-REFINE_FROM = 1.5  # times larger than the network's picture: below, there is hardly a finer edge to find
-STEEPER = 4  # an edge enlarged bilinearly rises over 2 x factor pixels; the filter's window is half as wide
-WIDEST_REFINED = 2048  # pixels; larger masks are refined at this size, since memory grows with the pixels
+REFINE_FROM = 1.5  # times the network's size: below, there is hardly a finer edge to find
+STEEPER = 4  # an edge enlarged bilinearly rises over 2 x factor pixels, and the filter's window is half as wide
+WIDEST_REFINED = 2048  # pixels; larger masks are refined at this size, which limits the memory
 
 
-def read_picture(picture, name: str) -> np.ndarray:
-    """An array, Pillow image or path as uint8 (H, W, 3); `name` is for messages.
+def read_picture(picture: np.ndarray | Image.Image | str | Path, name: str) -> np.ndarray:
+    """Read an array, Pillow image or path as uint8 (H, W, 3); `name` is for messages.
 
-    Gray becomes RGB, 16 bits become 8, transparent parts white, and a photo is turned upright as its EXIF data
-    says. Raises FileNotFoundError, ValueError or TypeError, saying what was found.
+    Gray becomes RGB, 16 bits become 8, transparent parts become white, and photos are turned upright as their EXIF data
+    says. Raises FileNotFoundError, ValueError or TypeError.
     """
     if isinstance(picture, str | Path):
         picture = _open(Path(picture), name)
@@ -31,7 +31,7 @@ def read_picture(picture, name: str) -> np.ndarray:
     if picture.dtype != np.uint8:
         raise ValueError(f"{name}: expected uint8 values 0 to 255, found {picture.dtype}")
     if min(picture.shape[:2]) < MINIMUM_SIZE:
-        raise ValueError(f"{name}: expected at least {MINIMUM_SIZE} x {MINIMUM_SIZE} pixels, found {size_of(picture)}")
+        raise ValueError(f"{name}: expected at least {MINIMUM_SIZE} x {MINIMUM_SIZE} pixels, found {_size(picture)}")
     return picture
 
 
@@ -42,19 +42,19 @@ def _open(path: Path, name: str) -> Image.Image:
         raise FileNotFoundError(f"{name}: no such file: {path}")
     try:
         with Image.open(path) as picture:
-            picture.load()  # its file can be closed after that
+            picture.load()  # so that the file can be closed
             return picture
     except (UnidentifiedImageError, OSError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name}: {path} is no picture that can be read, or damaged ({error})") from error
 
 
 def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
-    if picture.mode.startswith("I"):  # 16 bit, or 32 bit as some versions of Pillow open a 16-bit PNG
+    if picture.mode.startswith("I"):  # 16 bits; some versions of Pillow open them as 32 bits
         values = np.asarray(picture).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError(f"{name}: expected 8 or 16 bits per colour, found values {values.min()} to {values.max()}")
         picture = Image.fromarray(np.uint8(values // 257))  # 65535 = 257 x 255
-    if picture.mode == "F":  # how bright is white, nobody says
+    if picture.mode == "F":  # nothing says which value is white
         raise ValueError(f"{name}: expected 8 or 16 bits per colour, found Pillow mode F; convert it first")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
@@ -63,27 +63,36 @@ def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
 
 
 def check_sizes(image: np.ndarray, background: np.ndarray) -> None:
-    """Raise ValueError unless both pictures are of one size."""
+    """Raise ValueError unless both pictures have the same size."""
     if image.shape != background.shape:
-        raise ValueError(
-            "image and background: expected equal sizes, "
-            f"found {size_of(image)} and {size_of(background)} (width x height)"
-        )
+        found = f"{_size(image)} and {_size(background)} (width x height)"
+        raise ValueError(f"image and background: expected equal sizes, found {found}")
 
 
-def size_of(picture) -> str:
-    """160 x 120 (width x height), as people say it."""
+def _size(picture: np.ndarray) -> str:
     return f"{picture.shape[1]} x {picture.shape[0]}"
 
 
-def refine_mask(mask: np.ndarray, image: np.ndarray, background: np.ndarray, factor: float) -> np.ndarray:
-    """Let an enlarged mask follow the photo's own edges. float32 (H, W) in [0, 1] in and out.
+def resize_array(array: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Resize an array (H, W) or (H, W, C): averaged over areas if made smaller, interpolated if made larger."""
+    if array.shape[:2] == (height, width):
+        return array
+    smaller = width * height < array.shape[0] * array.shape[1]
+    return cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 
-    mask: probabilities, enlarged by `factor` from the network's size, so its edges are blurred over about
-    `factor` pixels; image, background: uint8 (H, W, 3). A guided filter (He, Sun and Tang 2010; kornia's)
-    explains the mask in each small window as a linear function of the colours, and of how they differ from the
-    background's: where these step, so does the result. The blurred edge is made steeper before, so that a window
-    can hold all of it. A mask enlarged less than 1.5 times is returned as it is.
+
+def refine_mask(mask: np.ndarray, image: np.ndarray, background: np.ndarray, factor: float) -> np.ndarray:
+    """Let an enlarged mask follow the photo's own edges, by a guided filter (He, Sun and Tang 2010; kornia's).
+
+    In each small window the filter explains the mask as a linear function of the photo's colours and of their
+    difference from the background's; where these step, so does the result. The mask's blurred edge is made steeper
+    before, so that a window holds all of it.
+
+    Args:
+        mask: Probabilities, float32 (H, W), enlarged from the network's size.
+        image: The photo, uint8 (H, W, 3).
+        background: The photo of the empty place, likewise.
+        factor: By how much the mask was enlarged. Below 1.5 it is returned as it is.
     """
     if factor < REFINE_FROM:
         return mask
@@ -91,22 +100,22 @@ def refine_mask(mask: np.ndarray, image: np.ndarray, background: np.ndarray, fac
 
     height, width = mask.shape
     shrink = min(1.0, WIDEST_REFINED / max(height, width))
-    size = max(1, round(width * shrink)), max(1, round(height * shrink))
-    small_mask, photo, empty = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (mask, image, background))
+    small_size = max(1, round(width * shrink)), max(1, round(height * shrink))
+    small_mask, photo, empty = (resize_array(x, *small_size) for x in (mask, image, background))
     guide = np.concatenate([photo, cv2.absdiff(photo, empty)], axis=2).astype(np.float32) / 255
     steep = np.clip((small_mask - 0.5) * STEEPER + 0.5, 0, 1)
     window = 2 * max(1, round(factor * shrink / 2)) + 1
-    # Its coefficients vary slowly, so a part of the pixels is enough to find them; all of them would take gigabytes.
-    # Older kornias (0.8.2, the last for Python 3.10) want sides that can be divided by that: the rims are repeated.
+    # The coefficients vary slowly, so some of the pixels are enough to find them; all would take gigabytes. kornia
+    # 0.8.2, the last for Python 3.10, needs sides that are multiples of `part`: repeat the border.
     part = max(1, window // 4)
-    rims = 0, -size[1] % part, 0, -size[0] % part
-    guide, steep = (cv2.copyMakeBorder(x, *rims, cv2.BORDER_REPLICATE) for x in (guide, steep))
+    border = 0, -small_size[1] % part, 0, -small_size[0] % part
+    guide, steep = (cv2.copyMakeBorder(x, *border, cv2.BORDER_REPLICATE) for x in (guide, steep))
     guide, steep = torch.from_numpy(guide).permute(2, 0, 1)[None], torch.from_numpy(steep)[None, None]
     refined = guided_blur(guide, steep, window, 1e-4, subsample=part)
-    refined = refined[0, 0, : size[1], : size[0]].clamp(0, 1).contiguous().numpy()
-    return refined if shrink == 1 else cv2.resize(refined, (width, height), interpolation=cv2.INTER_LINEAR)
+    refined = refined[0, 0, : small_size[1], : small_size[0]].clamp(0, 1).contiguous().numpy()
+    return resize_array(refined, width, height)
 
 
 def cut_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The object alone: uint8 (H, W, 4), the mask as alpha. Its rim keeps the colours of the photo."""
+    """The object alone: uint8 (H, W, 4), with the mask as alpha. Its rim keeps the photo's colours."""
     return np.dstack([image, np.uint8(np.rint(np.clip(mask, 0, 1) * 255))])

@@ -1,45 +1,46 @@
-"""The trained network on your own two pictures. Used in notebook 05.
-
-predictor = load_pretrained()
-prediction = predictor.predict("photo.jpg", "empty.jpg")
-prediction.mask     # float32 (H, W), probability that a pixel is on the object
-prediction.depth    # float32 (H, W), metres along the optical axis
-"""
+"""The trained network on your own two pictures. Used in notebook 05."""
 
 import hashlib
 import math
+import re
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
+from PIL import Image
+from torch import Tensor, nn
 
 from ..camera import EYE_HEIGHT, FOV, MAX_DEPTH
 from ..devices import choose_device
 from ..files import data_dir
 from ..models.networks import MINIMUM_SIZE, to_mask_depth
 from ..models.weights import CheckpointError, load_network
-from .photos import check_sizes, read_picture, refine_mask
+from .photos import check_sizes, read_picture, refine_mask, resize_array
 
+Picture = np.ndarray | Image.Image | str | Path
 SHIPPED = ("maskdepthnet", "masknet")
-# the network sees pictures up to this many times as tall as wide at full scale; cost grows with the height
-TALLEST = 2
+TALLEST = 2  # times as tall as wide: taller pictures are made smaller, since the cost grows with the height
 
 
 class Prediction(NamedTuple):
-    """mask: float32 (H, W), probability; depth: float32 (H, W), metres; None for what is not predicted."""
+    """A mask, float32 (H, W) probability, and a depth, float32 (H, W) metres; None for what is not predicted."""
 
     mask: np.ndarray | None
     depth: np.ndarray | None
 
 
-def load_pretrained(path=None, device="auto") -> "Predictor":
-    """The shipped network, or the one in `path` (a .safetensors file, or a training run's folder).
+def load_pretrained(path: str | Path | None = None, device: str | torch.device = "auto") -> "Predictor":
+    """Load the shipped network, or the one in `path`.
 
-    path "masknet" is the shipped `MaskNet` of notebook 02, which predicts masks only. Shipped files are
-    compared with data/checkpoints/SHA256SUMS. Raises CheckpointError if the file is missing, damaged or of
-    another network; assets.AssetError without data/.
+    Args:
+        path: A .safetensors file, the folder of a training run, or "masknet": the shipped `MaskNet` of notebook 02,
+            which predicts masks only. Shipped files are compared with data/checkpoints/SHA256SUMS.
+        device: "auto" takes a GPU if there is one.
+
+    Raises:
+        CheckpointError: The file is missing, damaged or of another network.
+        AssetError: The folder data/ is missing.
     """
     if path is None or path in SHIPPED:
         path = shipped_network(path or SHIPPED[0])
@@ -48,32 +49,32 @@ def load_pretrained(path=None, device="auto") -> "Predictor":
 
 
 def shipped_network(name: str) -> Path:
-    """The path of a shipped network's file, its checksum verified. Raises as `load_pretrained`."""
+    """The path of a shipped network's file, its checksum verified. Raises as `load_pretrained` does."""
     path = data_dir() / "checkpoints" / f"{name}.safetensors"
     restore = "Get it again (git checkout data/checkpoints) or name a checkpoint of your own: load_pretrained(path)"
     if not path.is_file():
         raise CheckpointError(f"{path}: the shipped network is missing. {restore}")
     sums = path.with_name("SHA256SUMS")
-    lines = sums.read_text(encoding="utf8", errors="replace").splitlines() if sums.is_file() else []
-    pairs = (line.split() for line in lines)
-    listed = {pair[1].lstrip("*"): pair[0] for pair in pairs if len(pair) == 2}  # `sha256sum -b` writes a star
+    listing = sums.read_text(encoding="utf8", errors="replace") if sums.is_file() else ""
+    listed = re.search(rf"^(\S+)\s+\*?{re.escape(path.name)}$", listing, re.MULTILINE)  # `sha256sum -b` writes a star
+    expected = listed[1] if listed else "none"
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if listed.get(path.name) != found:
-        expected = listed.get(path.name, "none listed")
-        raise CheckpointError(
-            f"{path}: not the file that was shipped: its sha256 is {found[:16]}..., and {sums.name} says "
-            f"{expected[:16]}. {restore}"
-        )
+    if found != expected:
+        sums_differ = f"expected the sha256 {expected[:16]} (listed in {sums.name}), found {found[:16]}"
+        raise CheckpointError(f"{path}: not the file that was shipped: {sums_differ}. {restore}")
     return path
 
 
 class Predictor:
     """A trained network with what is needed around it: sizes, cameras, units.
 
-    metadata: what the checkpoint says about itself (network, arguments, size, training).
+    Args:
+        model: Any network that takes image and background, such as `MaskDepthNet`.
+        metadata: What the checkpoint says about the network: "size" is the picture width it was trained at.
+        device: As for `load_pretrained`.
     """
 
-    def __init__(self, model, metadata: dict, device="auto"):
+    def __init__(self, model: nn.Module, metadata: dict, device: str | torch.device = "auto"):
         self.device = choose_device(device)
         self.model = model.to(self.device, memory_format=torch.channels_last).eval()
         self.metadata = metadata
@@ -85,19 +86,23 @@ class Predictor:
             )
 
     def predict(
-        self, image, background, fov: float = FOV, eye_height: float = EYE_HEIGHT, refine: bool = True
+        self, image: Picture, background: Picture, fov: float = FOV, eye_height: float = EYE_HEIGHT, refine: bool = True
     ) -> Prediction:
-        """Mask and depth of `image`, given the same place without the object in `background`.
+        """Predict mask and depth of `image`, given the same place without the object in `background`.
 
-        image, background   uint8 arrays (H, W, 3) in RGB, Pillow images, or paths; equal sizes of at least
-                            32 x 32 pixels. Photos are turned upright as their EXIF data says.
-        fov                 horizontal field of view of the camera, degrees
-        eye_height          of the camera above the floor, metres
-        refine              let the mask of a larger photo follow its edges (see photos.refine_mask)
+        Args:
+            image: uint8 array (H, W, 3) in RGB, Pillow image, or path; at least 32 x 32 pixels.
+            background: The same, of equal size.
+            fov: The camera's horizontal field of view in degrees.
+            eye_height: The camera's height above the floor in metres. A picture shows no absolute scale, so a wrong
+                `fov` or `eye_height` multiplies depth by a factor.
+            refine: Whether the mask of a larger photo follows its edges (see `photos.refine_mask`).
 
-        A picture shows no absolute scale: with another camera than you say, depth is wrong by a factor.
-        Returns Prediction(mask, depth) at the pictures' own size. Raises ValueError or TypeError for unfit
-        pictures, FileNotFoundError or ValueError for unfit paths.
+        Returns:
+            Prediction(mask, depth) at the pictures' own size.
+
+        Raises:
+            ValueError, TypeError, FileNotFoundError: A picture or option that does not fit.
         """
         image, background = read_picture(image, "image"), read_picture(background, "background")
         check_sizes(image, background)
@@ -110,26 +115,28 @@ class Predictor:
         tensors = [self.prepare(picture, network_width, network_height) for picture in (image, background)]
         with torch.no_grad():
             logits, depth = to_mask_depth(self.model(*tensors))
-        crop = (slice(0, network_height), slice(0, network_width))  # without `prepare`'s padding
+
+        def enlarge(output: Tensor) -> np.ndarray:
+            array = output[0, 0].float().cpu().numpy()[:network_height, :network_width]  # without the padding
+            return resize_array(array, width, height)
+
         mask, metres = None, None
         if logits is not None:
-            # Enlarged as logits: their step at an edge is steeper than the probability's, so the enlarged
-            # edge is sharper.
-            logits = resize(logits[0, 0].float().cpu().numpy()[crop], width, height)
-            mask = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+            # Logits are enlarged, not probabilities: their step at an edge is steeper, which keeps the edge sharper.
+            mask = 1 / (1 + np.exp(-np.clip(enlarge(logits), -80, 80)))
             if refine:
                 mask = refine_mask(mask, image, background, width / network_width)
         if depth is not None:
-            # At the network's scale, things f times larger look f times nearer (f: focal length in network
-            # pixels), and a camera twice as high sees the same picture of a room twice as large.
+            # With f times the focal length (in network pixels) things look f times nearer than they are, and a camera
+            # twice as high sees the same picture of a room twice as large.
             canonical = self.size / math.tan(math.radians(FOV / 2))
             factor = network_width / math.tan(math.radians(fov / 2)) / canonical * eye_height / EYE_HEIGHT
-            metres = resize(depth[0, 0].float().cpu().numpy()[crop], width, height) * np.float32(MAX_DEPTH * factor)
+            metres = enlarge(depth) * np.float32(MAX_DEPTH * factor)
         return Prediction(mask, metres)
 
-    def prepare(self, picture, width: int, height: int) -> torch.Tensor:
-        """uint8 (H, W, 3) -> float32 (1, 3, height, width) in [0, 1]; a repeated edge fills up to 32 px."""
-        picture = resize(picture, width, height)
+    def prepare(self, picture: np.ndarray, width: int, height: int) -> Tensor:
+        """Turn uint8 (H, W, 3) into float32 (1, 3, height, width) in [0, 1], its edges repeated up to 32 px."""
+        picture = resize_array(picture, width, height)
         below, right = max(0, MINIMUM_SIZE - height), max(0, MINIMUM_SIZE - width)
         picture = np.pad(picture, ((0, below), (0, right), (0, 0)), mode="edge")
         tensor = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
@@ -137,20 +144,12 @@ class Predictor:
 
 
 def network_size(width: int, height: int, size: int) -> tuple[int, int]:
-    """(width, height) at which the network sees a picture: `size` px wide, as in training, the aspect kept.
+    """(width, height) at which the network sees a picture: `size` px wide as in training, with the aspect kept.
 
-    Fields of view and focal lengths count in image widths, so at this width a 60 degree camera's picture has
-    the training pictures' scale, wide or tall. Only very tall pictures are made smaller than that.
+    Fields of view and focal lengths count in image widths, so that a 60 degree camera's picture of any height then has
+    the scale of the training pictures. Only very tall pictures are made smaller.
     """
     scale = size / width
     if height * scale > TALLEST * size:
         scale = TALLEST * size / height
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def resize(picture, width: int, height: int):
-    """Averaged when made smaller (no aliasing), interpolated when made larger."""
-    if picture.shape[:2] == (height, width):
-        return picture
-    shrinks = width * height < picture.shape[0] * picture.shape[1]
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
