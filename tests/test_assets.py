@@ -100,9 +100,9 @@ def test_a_cutout_has_colour_relief_and_shadow(data):
 
 
 def test_asking_for_a_view_that_is_not_there(data):
-    with pytest.raises(ValueError, match="yaw 0 to 7 and distance 0 to 1, got yaw 8"):
+    with pytest.raises(ValueError, match="yaw 0 to 7 and distance 0 to 1, found yaw 8"):
         load_cutout("train_000_cabinet", 8, 0)
-    with pytest.raises(ValueError, match="view must be 0 to 4, got 5"):
+    with pytest.raises(ValueError, match="view: expected 0 to 4, found 5"):
         load_room("room_train_000", 5)
     with pytest.raises(AssetError, match="rooms.json lists no 'room_99'.*room_train_000"):
         load_room("room_99")

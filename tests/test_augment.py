@@ -6,14 +6,14 @@ from skimage.color import rgb2xyz, xyz2rgb
 
 from maskdepth_utils.data import MaskDepthDataset, library
 from maskdepth_utils.data.compose import compose
-from maskdepth_utils.data.light import color_matrix, real_light, recolor
+from maskdepth_utils.data.light import draw_color_matrix, draw_real_light, recolor
 from maskdepth_utils.draws import Draws
 
 
 def test_gray_stays_gray_and_equal_pixels_stay_equal():
     for index in range(20):
         draws = Draws(0, "test", index)
-        matrix = color_matrix(draws.fork("matrix"))
+        matrix = draw_color_matrix(draws.fork("matrix"))
         assert np.allclose(matrix @ np.ones(3), matrix.sum() / 3)
         picture = np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype=np.uint8)
         one, other = recolor([picture, picture.copy()], draws)
@@ -49,8 +49,8 @@ def test_real_light_changes_nothing_but_the_floor_and_the_outline():
         assert not (changed & ~floor & (a.mask == 0)).any() and not (changed & (a.mask == 1)).any()
         different += changed.any()
     assert different >= 2
-    for gap, linear in (("none", 1), ("tripod", 0.5)):
-        drawn = [real_light(Draws(0, "test", index), gap) for index in range(400)]
+    for always_linear, linear in ((True, 1), (False, 0.5)):
+        drawn = [draw_real_light(Draws(0, "test", index), always_linear) for index in range(400)]
         lit = [one for one in drawn if one["shadow"]]
         assert 0.65 < len(lit) / len(drawn) < 0.85
         assert 0.4 < np.mean([one["gloss"] > 0 for one in lit]) < 0.6 and max(one["gloss"] for one in lit) <= 0.4

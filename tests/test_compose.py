@@ -7,8 +7,8 @@ import pytest
 import tiny_data as tiny
 
 from maskdepth_utils.camera import floor_point
-from maskdepth_utils.data.compose import compose, nearest_distance
-from maskdepth_utils.data.library import load_cutout, load_room
+from maskdepth_utils.data.compose import compose
+from maskdepth_utils.data.library import load_cutout, load_room, nearest_distance
 from maskdepth_utils.data.placement import MIN_DISTANCE, footprint, is_free, place
 from maskdepth_utils.draws import Draws
 
@@ -178,8 +178,8 @@ def test_places_are_valid_and_vary(data, name):
     placements = []
     for index in range(40):
         room = load_room(f"room_train_00{index % 4}", index % 5)
-        placement, made = place(room, name, Draws(0, "train", index))
-        cutout = load_cutout(name, placement.yaw, 0)
+        placement = place(room, name, Draws(0, "train", index))
+        cutout, made = placement.cutout, placement.projection
         corners = footprint(room, cutout.size, cutout.yaw, placement.distance, placement.azimuth)
         assert is_free(room, corners) and placement.distance >= MIN_DISTANCE
         column, row, z = floor_point(room.pitch, placement.distance, placement.azimuth)
@@ -190,16 +190,17 @@ def test_places_are_valid_and_vary(data, name):
     assert np.ptp([p.azimuth for p in placements]) > 25
     distances = [p.distance for p in placements]
     assert max(distances) / min(distances) > 1.8
-    again, _ = place(load_room("room_train_003", 4), name, Draws(0, "train", 39))
+    again = place(load_room("room_train_003", 4), name, Draws(0, "train", 39))
     assert again == placements[39]
 
 
 def test_an_object_that_fits_in_one_corner_only_is_found(data):
     """Nearly all floor is taken: random draws fail, the grid of places does not."""
     room = dataclasses.replace(load_room("room_train_001"), obstacles=((-3, 2, -1, 2.6), (-3, 2, 3.6, 5)))
-    placement, made = place(room, "train_002_chair", Draws(0, "train", 0))
-    assert is_free(room, footprint(room, (0.48, 0.48, 0.95), 45.0 * placement.yaw, *dataclasses.astuple(placement)[1:]))
-    assert np.mean(made.mask > 0.5) >= 0.01
+    placement = place(room, "train_002_chair", Draws(0, "train", 0))
+    pose = 45.0 * placement.yaw, placement.distance, placement.azimuth
+    assert is_free(room, footprint(room, (0.48, 0.48, 0.95), *pose))
+    assert np.mean(placement.projection.mask > 0.5) >= 0.01
 
 
 def test_an_object_that_fits_nowhere_is_reported(data):

@@ -150,12 +150,12 @@ def test_an_object_that_fits_nowhere_is_replaced_by_the_next(data, monkeypatch):
     monkeypatch.setattr(
         module,
         "place",
-        lambda room, name, *rest, **options: None if "table" in name else real(room, name, *rest, **options),
+        lambda room, name, *rest: None if "table" in name else real(room, name, *rest),
     )
     dataset = MaskDepthDataset(rooms=4)
     shown = {dataset.describe(i)["object"] for i in range(30)}
     assert shown == {"train_000_cabinet", "train_002_chair"}
-    monkeypatch.setattr(module, "place", lambda *rest, **options: None)
+    monkeypatch.setattr(module, "place", lambda *rest: None)
     with pytest.raises(AssetError, match="No object of 'train' fits into room_train_00"):
         dataset[0]
 
@@ -284,7 +284,7 @@ def test_the_deviation_of_nearly_equal_values_keeps_its_digits():
 def test_statistics_of_nothing_or_of_wrong_shape():
     with pytest.raises(ValueError, match="no data"):
         mean_std([])
-    with pytest.raises(ValueError, match=r"\(N, C, H, W\), got \(3, 4\)"):
+    with pytest.raises(ValueError, match=r"\(N, C, H, W\), found \(3, 4\)"):
         mean_std([np.zeros((3, 4))])
 
 
@@ -293,9 +293,9 @@ def test_statistics_of_nothing_or_of_wrong_shape():
     [
         ({"split": "dev"}, "unknown split 'dev': choose from train, val, test"),
         ({"gap": "phone"}, "unknown gap 'phone': choose from none, tripod, handheld, mixed"),
-        ({"size": 128}, r"size must be one of \(160, 80\), got 128"),
-        ({"rooms": 100}, "rooms must be 1 to 4, .* got 100"),
-        ({"rooms": 0}, "rooms must be 1 to 4"),
+        ({"size": 128}, r"size: expected one of \(160, 80\), found 128"),
+        ({"rooms": 100}, "rooms: expected 1 to 4, .* found 100"),
+        ({"rooms": 0}, "rooms: expected 1 to 4"),
         ({"rooms": 4, "seed": -1}, "seed must be from 0"),
     ],
 )

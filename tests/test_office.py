@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pooch
 import pytest
 import torch
 from PIL import Image
@@ -61,7 +60,7 @@ def test_a_local_folder_is_checked_and_used(folder):
 
 def test_offline_it_says_what_to_do(folder, monkeypatch, tmp_path):
     monkeypatch.delenv(offices.FOLDER_VARIABLE)
-    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(offices, "ADDRESS", "http://127.0.0.1:9/")  # nobody answers there
     with pytest.raises(AssetError, match=f"could not be downloaded .* set {offices.FOLDER_VARIABLE} to a folder"):
         offices.office_photos(progress=False)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskdepth_utils.data.compose import compose, nearest_distance
-from maskdepth_utils.data.library import cutout_distances, load_cutout, load_room
+from maskdepth_utils.data.compose import compose
+from maskdepth_utils.data.library import cutout_distances, load_cutout, load_room, nearest_distance
 
 FIXTURE = Path(__file__).parent / "fixtures" / "poses.npz"
 

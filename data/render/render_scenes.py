@@ -5,8 +5,8 @@ rendered anew. Instead of that,
 --poses    writes tests/fixtures/poses.npz: exact masks and depths of objects at poses that the composer must reproduce
 --cameras  writes tests/fixtures/cameras.npz: scenes seen by wider, narrower, lower and higher cameras than ours
 --examples writes data/examples/: three scenes as large photos, with the true mask, to try `predict` on
---light    measures, on training rooms and objects, how bright an object is in a room: USUAL_BRIGHTNESS and LIGHT_SPREAD
-           of maskdepth_utils/data.py
+--light    measures, on training rooms and objects, how bright an object is in a room: USUAL_BRIGHTNESS and
+           BRIGHTNESS_SPREAD of maskdepth_utils/data/light.py
 """
 
 import argparse
@@ -240,8 +240,8 @@ def measure_light(furniture):
     """Print how bright objects are in rooms: a path-traced object is as bright as its cutout times
     the room's brightness / K; the median K over training rooms and objects, and the spread of log K."""
     sys.path.insert(0, str(DATA.parent))  # the package itself; it need not be installed here
-    from maskdepth_utils.data.compose import compose, nearest_distance
-    from maskdepth_utils.data.library import cutout_distances, load_cutout, load_room
+    from maskdepth_utils.data.compose import compose
+    from maskdepth_utils.data.library import cutout_distances, load_cutout, load_room, nearest_distance
 
     found = []
     for i, room_name, room, empty, model, entry, (yaw, distance, azimuth), coverage, _ in candidates(

@@ -1,9 +1,11 @@
-"""Find, check and open what data/ holds: rooms, object cutouts and whole scenes.
+"""Find, check and open what data/ holds: rooms, object cutouts and whole scenes. Notebook 01 opens the files by hand.
 
-What was read stays in memory, in as few bytes as it needs (8-bit colour, 16-bit millimetres): 77 MB for 100
-rooms with 5 views each and their floors, 77 MB for 100 objects. Notebook 01 opens the files by hand.
+What was read stays in memory, in as few bytes as it needs (8-bit colour, 16-bit millimetres): 77 MB for 100 rooms with
+5 views each and their floors, 77 MB for 100 objects.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -11,10 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..camera import EYE_HEIGHT, FOCAL, FOV, IMAGE_SIZE, MAX_DEPTH, draw_turn, floor_mask, turned_view  # noqa: F401
+from ..camera import IMAGE_SIZE, draw_turn, floor_mask, turned_view
 from ..draws import Draws
-from ..files import AssetError, data_dir, entries, find_entry, open_picture  # noqa: F401
+from ..files import AssetError, data_dir, entries, find_entry, open_picture
 
+Rectangle = tuple[float, float, float, float]  # on the floor, metres in room axes: X0, X1, Z0, Z1
 SPLITS = ("train", "val", "test")
 VIEWS = 5  # views of a training room: the rendered one and four turned ones
 
@@ -29,17 +32,17 @@ class Room:
     pan: float  # degrees, > 0 is turned right of the room's Z axis
     image: np.ndarray  # uint8 (160, 160, 3), RGB
     depth_mm: np.ndarray  # uint16 (160, 160), z-depth in millimetres
-    box: tuple  # floor rectangle (X0, X1, Z0, Z1)
-    obstacles: tuple  # floor rectangles of columns and fixed furniture
+    box: Rectangle
+    obstacles: tuple[Rectangle, ...]  # columns and fixed furniture
     brightness: float  # mean of the image's values, 0 to 1
 
     @property
-    def depth(self):
+    def depth(self) -> np.ndarray:
         """z-depth, float32 (160, 160), metres."""
         return self.depth_mm * np.float32(0.001)
 
     @cached_property
-    def floor(self):
+    def floor(self) -> np.ndarray:
         """Where the picture shows floor, bool (160, 160): less than 2 cm above it."""
         return _frozen(floor_mask(self.depth_mm, self.pitch))
 
@@ -48,8 +51,8 @@ class Room:
 class Cutout:
     """One view of an object from a level camera that faces its floor anchor at `distance`. Row 0 is the top.
 
-    (x0, y0) is the top-left corner of the colour and relief pictures relative to the principal point, in
-    pixels at `focal`; the shadow has its own corner, and pixels `shadow_step` times as large.
+    (x0, y0) is the top-left corner of the colour and relief pictures relative to the principal point, in pixels at
+    `focal`; the shadow has its own corner, and pixels `shadow_step` times as large.
     """
 
     name: str
@@ -57,7 +60,7 @@ class Cutout:
     yaw: float  # degrees: the object's turn as seen from the camera, 0 = its front
     distance: float  # metres, horizontally from eye to anchor
     focal: float
-    size: tuple  # width, depth, height, metres
+    size: tuple[float, float, float]  # width, depth, height, metres
     premultiplied: np.ndarray  # uint8 (H, W, 4), RGB already multiplied by alpha
     relief_code: np.ndarray  # uint16 (H, W), millimetres + 32768
     shadow: np.ndarray  # uint8 (h, w), 255 = none
@@ -67,25 +70,24 @@ class Cutout:
     shadow_y0: float
     shadow_step: float
     area: float  # square metres that the object covers in the anchor's plane
-    relief_range: tuple  # least and greatest relief on the object, metres
+    relief_range: tuple[float, float]  # least and greatest relief on the object, metres
 
     @property
-    def color(self):
+    def color(self) -> np.ndarray:
         """RGBA, uint8 (H, W, 4), straight alpha: what a picture viewer expects."""
         alpha = self.premultiplied[..., 3:].astype(np.float32)
         rgb = self.premultiplied[..., :3] * (255 / np.maximum(alpha, 1))
         return np.concatenate([np.minimum(rgb + 0.5, 255), alpha], -1).astype(np.uint8)
 
     @property
-    def relief(self):
+    def relief(self) -> np.ndarray:
         """How much farther than the anchor each pixel is, float32 (H, W), metres."""
         return (self.relief_code.astype(np.float32) - 32768) * np.float32(0.001)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A room path-traced with an object standing in it, and the same room empty. Arrays are (160, 160,
-    ...)."""
+    """A room path-traced with an object standing in it, and the same room empty. Arrays are (160, 160, ...)."""
 
     name: str
     image: np.ndarray  # uint8 RGB
@@ -100,49 +102,40 @@ class Scene:
     azimuth: float
 
 
-# ---------------------------------------------------------------- lists
-def _names(kind, split, data):
+def room_names(split: str, data: str | Path | None = None) -> list[str]:
+    """Names of a split's rooms."""
+    return _names("rooms", split, data)
+
+
+def object_names(split: str, data: str | Path | None = None) -> list[str]:
+    """Names of a split's objects."""
+    return _names("objects", split, data)
+
+
+def scene_names(data: str | Path | None = None) -> list[str]:
+    """Names of the path-traced test scenes."""
+    return list(entries("scenes", data)[1])
+
+
+def _names(kind: str, split: str, data: str | Path | None) -> list[str]:
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}: choose from {', '.join(SPLITS)}")
     return [name for name, one in entries(kind, data)[1].items() if one["split"] == split]
 
 
-def room_names(split, data=None):
-    """Names of a split's rooms; of the 800 training rooms the first 100 are the canonical ones."""
-    return _names("rooms", split, data)
+def load_room(name: str, view: int = 0, data: str | Path | None = None) -> Room:
+    """Load a room from its view 0 to 4. Raises AssetError for an unknown room or a damaged file.
 
-
-def object_names(split, data=None):
-    """Names of a split's objects."""
-    return _names("objects", split, data)
-
-
-def scene_names(data=None):
-    """Names of the path-traced test scenes."""
-    return list(entries("scenes", data)[1])
-
-
-# ---------------------------------------------------------------- rooms
-def _frozen(array):
-    array.flags.writeable = False  # it is shared by everybody who asks for it
-    return array
-
-
-def load_room(name, view=0, data=None):
-    """The room `name` (text) from its view 0 to 4 -> Room. Raises AssetError for an unknown room or a damaged
-    file.
-
-    View 0 is the rendered picture, pixel for pixel. Views 1 to 4 turn the camera on the spot by up to 10
-    degrees in pan and 2 in pitch. With the eye in place this is an exact homography of the picture, which is
-    stored wider than the view for this purpose.
+    View 0 is the rendered picture, pixel for pixel. Views 1 to 4 turn the camera on the spot by up to 10 degrees in pan
+    and 2 in pitch: an exact homography of the picture, which is stored wider than the view for this purpose.
     """
     if view not in range(VIEWS):
-        raise ValueError(f"view must be 0 to {VIEWS - 1}, got {view!r}")
+        raise ValueError(f"view: expected 0 to {VIEWS - 1}, found {view!r}")
     return _room_view(str(data or data_dir()), name, int(view))
 
 
 @lru_cache(maxsize=100)  # 23 MB: the other views of a room need not decode it again
-def _stored_room(data, name):
+def _stored_room(data: str, name: str) -> tuple[np.ndarray, np.ndarray, dict]:
     """Picture and z-depth in millimetres as they are stored, wider than the view, and the room's entry."""
     head, entry = find_entry("rooms", name, data)
     folder, shape = Path(data) / "rooms", (head["height"], head["width"])
@@ -151,7 +144,7 @@ def _stored_room(data, name):
 
 
 @lru_cache(maxsize=900 * VIEWS)
-def _room_view(data, name, view):
+def _room_view(data: str, name: str, view: int) -> Room:
     image, depth, entry = _stored_room(data, name)
     pitch, pan, shape = entry["pitch"], entry["pan"], depth.shape
     if view == 0:
@@ -167,53 +160,61 @@ def _room_view(data, name, view):
     return Room(name, entry["split"], pitch, pan, _frozen(image), _frozen(depth), box, obstacles, brightness)
 
 
-# ---------------------------------------------------------------- objects
-def load_cutout(name, yaw, distance, data=None):
-    """View `yaw` (0 to 7) of the object `name`, from the distance number `distance` (0 = nearest) -> Cutout."""
+def _frozen(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False  # the caches hand out the same array again
+    return array
+
+
+def load_cutout(name: str, yaw: int, distance: int, data: str | Path | None = None) -> Cutout:
+    """Load an object's view number `yaw` (0 to 7) from its distance number `distance` (0 is the nearest)."""
     views = _cutouts(str(data or data_dir()), name)
     if not (0 <= distance < len(views) and 0 <= yaw < len(views[0])):
-        has = f"{name} has yaw 0 to {len(views[0]) - 1} and distance 0 to {len(views) - 1}"
-        raise ValueError(f"{has}, got yaw {yaw} and distance {distance}")
+        has = f"yaw 0 to {len(views[0]) - 1} and distance 0 to {len(views) - 1}"
+        raise ValueError(f"{name}: expected {has}, found yaw {yaw} and distance {distance}")
     return views[distance][yaw]
 
 
-def cutout_distances(name, data=None):
+def cutout_distances(name: str, data: str | Path | None = None) -> tuple[float, ...]:
     """The distances from which the object was rendered, metres, nearest first."""
     return tuple(views[0].distance for views in _cutouts(str(data or data_dir()), name))
 
 
+def nearest_distance(distances: Sequence[float], distance: float) -> int:
+    """Index of the cutout distance nearest to `distance` in ratio: its camera saw the object most alike."""
+    return min(range(len(distances)), key=lambda i: abs(math.log(distances[i] / distance)))
+
+
 @lru_cache(maxsize=200)
-def _cutouts(data, name):
-    """All views of an object, [distance][yaw], from its three sheets."""
+def _cutouts(data: str, name: str) -> list[list[Cutout]]:
+    """All views of an object, [distance][yaw], from its three sheets: a row of views for each distance."""
     head, entry = find_entry("objects", name, data)
-    rows, count, folder = entry["distances"], len(entry["yaws"]), Path(data) / "objects"
+    rows, yaws, folder = entry["distances"], entry["yaws"], Path(data) / "objects"
 
-    def sheet(ending, mode, frame):
+    def read_sheet(ending: str, mode: str, frame: str) -> np.ndarray:
         height, width = sum(row[frame]["height"] for row in rows), max(row[frame]["width"] for row in rows)
-        return open_picture(folder / f"{name}_{ending}", mode, (height, count * width))
+        return open_picture(folder / f"{name}_{ending}", mode, (height, len(yaws) * width))
 
-    color = sheet("color.webp", "RGBA", "frame")
+    color = read_sheet("color.webp", "RGBA", "frame")
     # Resampling mixes neighbouring pixels: weighted by alpha, colours from outside the object leave no fringe.
     alpha = cv2.extractChannel(color, 3)
     color = cv2.multiply(color, cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)]), scale=1 / 255)  # rounds
-    relief, shadow = sheet("relief.png", "I;16", "frame"), sheet("shadow.png", "L", "shadow")
-    views, top, shadow_top = [], 0, 0
+    sheets = color, read_sheet("relief.png", "I;16", "frame"), read_sheet("shadow.png", "L", "shadow")
+    frames, tops, views = ("frame", "frame", "shadow"), [0, 0, 0], []
     for row in rows:
-        size, shade = row["frame"], row["shadow"]
-        cells = [
-            (
-                color[top : top + size["height"], k * size["width"] : (k + 1) * size["width"]],
-                relief[top : top + size["height"], k * size["width"] : (k + 1) * size["width"]],
-                shadow[shadow_top : shadow_top + shade["height"], k * shade["width"] : (k + 1) * shade["width"]],
-            )
-            for k in range(count)
-        ]
-        views.append([_view(head, entry, row, yaw, *cell) for yaw, cell in zip(entry["yaws"], cells, strict=True)])
-        top, shadow_top = top + size["height"], shadow_top + shade["height"]
+        cells = [_split_row(sheet, top, row[frame], len(yaws)) for sheet, top, frame in zip(sheets, tops, frames)]
+        views.append([_make_cutout(head, entry, row, *view) for view in zip(yaws, *cells)])
+        tops = [top + row[frame]["height"] for top, frame in zip(tops, frames)]
     return views
 
 
-def _view(head, entry, row, yaw, color, relief, shadow):
+def _split_row(sheet: np.ndarray, top: int, frame: dict, count: int) -> list[np.ndarray]:
+    width = frame["width"]
+    return [sheet[top : top + frame["height"], k * width : (k + 1) * width] for k in range(count)]
+
+
+def _make_cutout(
+    head: dict, entry: dict, row: dict, yaw: float, color: np.ndarray, relief: np.ndarray, shadow: np.ndarray
+) -> Cutout:
     # The frame fits the widest view: keep what this one fills.
     x, y, width, height = cv2.boundingRect(cv2.extractChannel(color, 3))
     color, relief = color[y : y + height, x : x + width].copy(), relief[y : y + height, x : x + width].copy()
@@ -232,9 +233,8 @@ def _view(head, entry, row, yaw, color, relief, shadow):
     )  # fmt: skip
 
 
-# ---------------------------------------------------------------- scenes
-def load_scene(name, data=None):
-    """The path-traced test scene `name` -> Scene."""
+def load_scene(name: str, data: str | Path | None = None) -> Scene:
+    """Load a path-traced test scene."""
     _, entry = find_entry("scenes", name, data)
     folder, shape = Path(data or data_dir()) / "scenes", (IMAGE_SIZE, IMAGE_SIZE)
     kind = entries("objects", data)[1].get(entry["object"], {}).get("kind", "")
@@ -247,12 +247,3 @@ def load_scene(name, data=None):
         kind=kind,
         **{key: entry[key] for key in ("room", "object", "yaw", "distance", "azimuth")},
     )
-
-
-def __getattr__(name):
-    # office.py stands above this module; the 2020 project's pictures are asked for here all the same.
-    if name == "office_photos":
-        from .offices import office_photos
-
-        return office_photos
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Other colours and lights for training samples than data/ has. Pure NumPy and OpenCV.
+"""The light and the colours of a sample. Pure NumPy and OpenCV.
 
 Colours: training rooms are few, and a network that knows the green carpet need not look where the floor ends. Of
 shapes it must learn where colours tell nothing. Light: shadows and reflections belong to no mask, and composites have
@@ -11,16 +11,42 @@ import cv2
 import numpy as np
 
 from ..draws import Draws
-from .shots import LEVELS
 
-PASTED = 0.25  # share of the samples that stay as pasted
-LINEAR, GLOSSY, MOST_GLOSS = 0.5, 0.5, 0.4  # shares of the others; share of the light that a floor mirrors
+# An object is as bright as its cutout times the room's brightness over this, with a spread (of the logarithm):
+# measured on path-traced training objects in training rooms by data/render/render_scenes.py --light.
+USUAL_BRIGHTNESS = 0.67
+BRIGHTNESS_SPREAD = 0.19
+PASTED = 0.25  # share of the samples in real light that stay as pasted
+LINEAR = 0.5  # share of the others whose outlines mix as light
+GLOSSY = 0.5  # share of the others whose floor mirrors
+MOST_GLOSS = 0.4  # share of the light that such a floor mirrors at most
 HUE = 30.0  # degrees, standard deviation of the turn of all hues
 SATURATION, BRIGHTNESS, GAMMA = 0.35, 0.1, 0.2  # standard deviations of the factors' logarithms
 GRAY = np.full((3, 3), 1 / 3)
 
 
-def color_matrix(draws: Draws) -> np.ndarray:
+def draw_gain(brightness: float, draws: Draws) -> float:
+    """Factor for an object's colours: it follows the room's brightness, as far as path-traced objects do."""
+    gain = brightness / USUAL_BRIGHTNESS * math.exp(draws.normal(0, BRIGHTNESS_SPREAD))
+    return min(1.5, max(0.5, gain))
+
+
+def draw_real_light(draws: Draws, always_linear: bool) -> dict[str, float | bool]:
+    """Shadow, gloss and mixing for `compose`: what an object in real light does, whatever the gap of the shots.
+
+    A quarter of the objects is just pasted. The others cast a strong or a weak shadow, half of the floors mirror, most
+    of them little, and half of the outlines mix as light; all of them (`always_linear`) where the shots have no gap,
+    since there a shadow tells that nothing was pasted. Without this, shadows come with noise only, and a network never
+    sees a pair without noise but with shadows, as the scenes under "none" are.
+    """
+    if draws.uniform() < PASTED:
+        return {"shadow": 0.0, "gloss": 0.0, "linear": False}
+    shadow = draws.uniform(0.3, 1.0)
+    gloss = MOST_GLOSS * draws.uniform() ** 2 if draws.uniform() < GLOSSY else 0.0
+    return {"shadow": shadow, "gloss": gloss, "linear": always_linear or draws.uniform() < LINEAR}
+
+
+def draw_color_matrix(draws: Draws) -> np.ndarray:
     """A random linear change of colours, float64 (3, 3): turned hues, more or less saturation, another brightness.
 
     Gray stays gray. The hues turn about the gray axis of the RGB cube (Rodrigues' formula).
@@ -32,24 +58,9 @@ def color_matrix(draws: Draws) -> np.ndarray:
     return brightness * (GRAY + min(saturation, 2.0) * turned)
 
 
-def real_light(draws: Draws, gap: str) -> dict:
-    """Shadow, gloss and mixing for `compose`: what an object in real light does, whatever the gap of the shots.
-
-    A quarter of the objects is just pasted. The others cast a strong or a weak shadow, half of the floors mirror, most
-    of them little, and object and room mix as light (`linear`): half of them, or all where the shots have no gap, since
-    there a shadow tells that nothing was pasted. Without it shadows come with noise only: a pair without noise but with
-    shadows, as the scenes under "none" are, is something a network has never seen.
-    """
-    if draws.uniform() < PASTED:
-        return {"shadow": 0.0, "gloss": 0.0, "linear": False}
-    shadow = draws.uniform(0.3, 1.0)
-    gloss = MOST_GLOSS * draws.uniform() ** 2 if draws.uniform() < GLOSSY else 0.0
-    return {"shadow": shadow, "gloss": gloss, "linear": LEVELS[gap].always_linear or draws.uniform() < LINEAR}
-
-
-def recolor(pictures, draws: Draws) -> list[np.ndarray]:
-    """The same random colour matrix and gamma for all of the uint8 (H, W, 3) pictures: equal pixels stay equal."""
-    matrix = color_matrix(draws).astype(np.float32)
+def recolor(pictures: list[np.ndarray], draws: Draws) -> list[np.ndarray]:
+    """Change all uint8 (H, W, 3) pictures by the same random colour matrix and gamma: equal pixels stay equal."""
+    matrix = draw_color_matrix(draws).astype(np.float32)
     gamma = math.exp(min(0.6, max(-0.6, draws.normal(0, GAMMA))))
     curve = np.uint8(np.rint(255 * (np.arange(256) / 255) ** gamma))
     return [cv2.LUT(cv2.transform(picture, matrix), curve) for picture in pictures]

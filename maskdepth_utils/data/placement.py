@@ -1,18 +1,22 @@
-"""Find places where an object can stand: on free floor, in view, large enough.
+"""Find places where an object can stand: on free floor, in view, large enough. Geometry alone: no picture is made.
 
-Placing is a search: draw a candidate, look whether it is valid, draw again. All draws come from the sample's
-own generator, so that the same sample always ends up at the same place.
+Placing is a search: draw a candidate, look whether it is valid, draw again. All draws come from the sample's own
+generator, so that the same sample always ends up at the same place.
 """
 
+import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ..camera import EYE_HEIGHT, FOCAL, IMAGE_SIZE, floor_point
-from .compose import Composite, compose, nearest_distance
-from .library import Room, cutout_distances, load_cutout
+from ..draws import Draws
+from .library import Cutout, Rectangle, Room, cutout_distances, load_cutout, nearest_distance
+from .projection import Projection, project_cutout
 
 MIN_DISTANCE = 1.6  # metres
 MIN_COVER = 0.01  # share of the image's pixels that the visible part of the object must cover
@@ -22,55 +26,68 @@ MIN_VISIBLE = 0.5  # share of that which nothing may hide
 CLEARANCE = 0.03  # metres kept free around the footprint
 MAX_AZIMUTH = 29.0  # degrees: the anchor itself lies inside the image
 ATTEMPTS = 40
+Corners = list[tuple[float, float]]  # (X, Z) of a rectangle on the floor, in room axes, metres, in order around it
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an object stands, as its room's camera sees it."""
+    """Where an object stands, as its room's camera sees it.
+
+    The yaw is one of eight: an object has been rendered from eight sides, and what other sides show is not in the data.
+    """
 
     yaw: int  # which of the object's views
     distance: float  # metres, horizontally from the eye to the floor anchor
     azimuth: float  # degrees, right of the camera's heading
+    cutout: Cutout = field(repr=False, compare=False)  # the object's view from there
+    projection: Projection = field(repr=False, compare=False)  # the same in the room's camera
 
 
-def footprint(room: Room, size, yaw, distance, azimuth):
-    """The four corners (X, Z) of the object's floor rectangle in room axes, metres, in order around it.
+def place(room: Room, object_name: str, draws: Draws, data: str | Path | None = None) -> Placement | None:
+    """Find a valid place for the object in the room; None if it fits nowhere.
 
-    size: (width, depth, height); yaw: degrees, the object's turn as seen from the camera, anticlockwise seen
-    from above.
+    Valid: footprint inside the room and clear of its obstacles, by 3 cm; floor anchor inside the image; at least 60 %
+    of the object inside the image, at least half of that unhidden, and 1 to 70 % of the pixels on it.
     """
-    heading = math.radians(azimuth + room.pan)
-    x, z = distance * math.sin(heading), distance * math.cos(heading)
-    s, c = math.sin(heading - math.radians(yaw)), math.cos(heading - math.radians(yaw))
-    w, d = size[0] / 2, size[1] / 2
-    return [(x + u * c + v * s, z - u * s + v * c) for u, v in ((-w, -d), (w, -d), (w, d), (-w, d))]
+    distances = cutout_distances(object_name, data)
+    first_yaw = draws.integer(8)
+    for yaw, azimuth, share in itertools.chain(_random_candidates(draws), _grid_candidates(first_yaw)):
+        nearest, farthest = _distance_range(room, load_cutout(object_name, yaw, 0, data), azimuth)
+        if nearest < farthest:
+            # Log-uniform, so that sizes in the image vary evenly.
+            distance = nearest * (farthest / nearest) ** share
+            cutout = load_cutout(object_name, yaw, nearest_distance(distances, distance), data)
+            if _fits_floor_plan(room, cutout, distance, azimuth):
+                projection = project_cutout(room, cutout, distance, azimuth)
+                if _is_seen(projection):
+                    return Placement(yaw, distance, azimuth, cutout, projection)
+    return None
 
 
-def is_free(room: Room, corners):
-    """Whether the rectangle with these corners lies in the room and apart from all obstacles, by `CLEARANCE`."""
-    x0, x1, z0, z1 = room.box
-    if not all(
-        x0 <= x - CLEARANCE and x + CLEARANCE <= x1 and z0 <= z - CLEARANCE and z + CLEARANCE <= z1 for x, z in corners
-    ):
-        return False
-    return not any(_overlap(corners, obstacle) for obstacle in room.obstacles)
+def _random_candidates(draws: Draws) -> Iterator[tuple[int, float, float]]:
+    """(yaw number, azimuth, how far between the nearest and the farthest distance that may fit, 0 to 1)."""
+    for _ in range(ATTEMPTS):
+        yield draws.integer(8), draws.uniform(-MAX_AZIMUTH, MAX_AZIMUTH), draws.uniform()
 
 
-def _overlap(corners, obstacle):
-    """Whether two rectangles come closer than `CLEARANCE`: they do not if a line along one of their sides
-    separates them."""
-    x0, x1, z0, z1 = obstacle
-    box = ((x0, z0), (x1, z0), (x1, z1), (x0, z1))
-    (ax, az), (bx, bz), _, (cx, cz) = corners
-    for u, v in ((1, 0), (0, 1), (bx - ax, bz - az), (cx - ax, cz - az)):
-        gap = CLEARANCE * math.hypot(u, v)
-        mine, its = [u * x + v * z for x, z in corners], [u * x + v * z for x, z in box]
-        if min(mine) >= max(its) + gap or max(mine) <= min(its) - gap:
-            return False
-    return True
+def _grid_candidates(first_yaw: int) -> Iterator[tuple[int, float, float]]:
+    """The same from a fixed grid, for the rare object that hardly fits anywhere."""
+    azimuths = sorted(range(-28, 29, 4), key=abs)
+    for turn, azimuth, step in itertools.product(range(8), azimuths, range(8)):
+        yield (first_yaw + turn) % 8, float(azimuth), step / 7.5
 
 
-def _exit(room, azimuth):
+def _distance_range(room: Room, cutout: Cutout, azimuth: float) -> tuple[float, float]:
+    """The nearest and the farthest distance at which this view may fit: anchor in view, far wall, object's size."""
+    # The anchor's row is 160 at the image's lower edge; the edge is lower than that for an anchor at the side.
+    edge = math.radians(room.pitch) + math.atan(0.5 * IMAGE_SIZE / FOCAL * 0.99)
+    nearest = EYE_HEIGHT / math.tan(edge) / math.cos(math.radians(azimuth))
+    nearest = max(MIN_DISTANCE, nearest, 0.9 + math.hypot(*cutout.size[:2]) / 2)
+    farthest = FOCAL * math.sqrt(cutout.area / (1.05 * MIN_COVER * IMAGE_SIZE**2))
+    return nearest, min(farthest, _distance_to_wall(room, azimuth) - min(cutout.size[:2]) / 2)
+
+
+def _distance_to_wall(room: Room, azimuth: float) -> float:
     """How far a ray along the floor goes from the eye's foot until it leaves the room's box, metres."""
     heading = math.radians(azimuth + room.pan)
     reach = []
@@ -80,84 +97,58 @@ def _exit(room, azimuth):
     return max(0.0, min(reach))
 
 
-def _range(room, cutout, azimuth):
-    """(nearest, farthest) distance at which this view may fit, or (0, 0): anchor in view, far wall, size of
-    the object."""
-    # The anchor's row is 160 at the image's lower edge; the edge is lower than that for an anchor at the
-    # side.
-    edge = math.radians(room.pitch) + math.atan(0.5 * IMAGE_SIZE / FOCAL * 0.99)
-    nearest = EYE_HEIGHT / math.tan(edge) / math.cos(math.radians(azimuth))
-    nearest = max(MIN_DISTANCE, nearest, 0.9 + math.hypot(*cutout.size[:2]) / 2)
-    farthest = FOCAL * math.sqrt(cutout.area / (1.05 * MIN_COVER * IMAGE_SIZE**2))
-    farthest = min(farthest, _exit(room, azimuth) - min(cutout.size[:2]) / 2)
-    return (nearest, farthest) if nearest < farthest else (0.0, 0.0)
-
-
-def _fits(room, cutout, distance, azimuth):
-    """Whether the floor plan allows it: footprint on free floor, anchor inside the image and not behind the
-    room's walls."""
+def _fits_floor_plan(room: Room, cutout: Cutout, distance: float, azimuth: float) -> bool:
+    """Whether the footprint is on free floor, and the anchor inside the image and not behind the room's walls."""
     if not is_free(room, footprint(room, cutout.size, cutout.yaw, distance, azimuth)):
         return False
     column, row, z = floor_point(room.pitch, distance, azimuth)
     if not (0 <= column < IMAGE_SIZE and 0 <= row < IMAGE_SIZE):
         return False
-    # The picture shows the floor there, or something in front of it; were it farther, the floor plan would be
-    # wrong.
+    # The picture shows the floor there or something in front of it; were it farther, the floor plan would be wrong.
     return room.depth_mm[int(row), int(column)] * 0.001 < 1.03 * z + 0.1
 
 
-def _is_seen(composite: Composite):
+def _is_seen(projection: Projection) -> bool:
     """Whether enough of the object is in the picture, at 160 pixels and at 80."""
-    if composite.inside < MIN_INSIDE or composite.visible < MIN_VISIBLE:
+    if projection.inside < MIN_INSIDE or projection.visible < MIN_VISIBLE:
         return False
-    small = cv2.resize(composite.mask, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    cover, small_cover = (np.count_nonzero(mask > 0.5) / mask.size for mask in (composite.mask, small))
+    small = cv2.resize(projection.mask, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    cover, small_cover = (np.count_nonzero(mask > 0.5) / mask.size for mask in (projection.mask, small))
     return MIN_COVER <= cover <= MAX_COVER and small_cover >= MIN_COVER
 
 
-def candidates(room: Room, object_name, draws, data=None):
-    """(Placement, Cutout) pairs that the floor plan allows, drawn at random, `ATTEMPTS` times at most.
+def footprint(room: Room, size: tuple[float, float, float], yaw: float, distance: float, azimuth: float) -> Corners:
+    """The corners of the object's floor rectangle.
 
-    Distances are drawn so that sizes in the image vary evenly (log-uniform between the nearest and the
-    farthest that fit).
+    Args:
+        size: Width, depth and height, metres.
+        yaw: Degrees, the object's turn as seen from the camera, anticlockwise seen from above.
     """
-    distances = cutout_distances(object_name, data)
-    for _ in range(ATTEMPTS):
-        yaw, azimuth, share = draws.integer(8), draws.uniform(-MAX_AZIMUTH, MAX_AZIMUTH), draws.uniform()
-        nearest, farthest = _range(room, load_cutout(object_name, yaw, 0, data), azimuth)
-        if farthest:
-            distance = nearest * (farthest / nearest) ** share
-            cutout = load_cutout(object_name, yaw, nearest_distance(distances, distance), data)
-            if _fits(room, cutout, distance, azimuth):
-                yield Placement(yaw, distance, azimuth), cutout
+    heading = math.radians(azimuth + room.pan)
+    x, z = distance * math.sin(heading), distance * math.cos(heading)
+    s, c = math.sin(heading - math.radians(yaw)), math.cos(heading - math.radians(yaw))
+    w, d = size[0] / 2, size[1] / 2
+    return [(x + u * c + v * s, z - u * s + v * c) for u, v in ((-w, -d), (w, -d), (w, d), (-w, d))]
 
 
-def grid(room: Room, object_name, first_yaw, data=None):
-    """The same from a fixed grid of all views, distances and azimuths, for the rare object that hardly fits
-    anywhere."""
-    distances = cutout_distances(object_name, data)
-    for turn in range(8):
-        yaw = (first_yaw + turn) % 8
-        for azimuth in sorted(range(-28, 29, 4), key=abs):
-            nearest, farthest = _range(room, load_cutout(object_name, yaw, 0, data), azimuth)
-            for step in range(8 if farthest else 0):
-                distance = nearest * (farthest / nearest) ** (step / 7.5)
-                cutout = load_cutout(object_name, yaw, nearest_distance(distances, distance), data)
-                if _fits(room, cutout, distance, azimuth):
-                    yield Placement(yaw, distance, float(azimuth)), cutout
+def is_free(room: Room, corners: Corners) -> bool:
+    """Whether the rectangle with these corners lies in the room and apart from all obstacles, by `CLEARANCE`."""
+    x0, x1, z0, z1 = room.box
+    if not all(
+        x0 <= x - CLEARANCE and x + CLEARANCE <= x1 and z0 <= z - CLEARANCE and z + CLEARANCE <= z1 for x, z in corners
+    ):
+        return False
+    return not any(_overlap(corners, obstacle) for obstacle in room.obstacles)
 
 
-def place(room: Room, object_name, draws, data=None, **options):
-    """Stand the object somewhere valid in the room -> (Placement, Composite), or None if it fits nowhere.
-
-    Valid: footprint inside the room and clear of its obstacles, by 3 cm; floor anchor inside the image; at
-    least 60 % of the object inside the image, at least half of that unhidden, and 1 to 70 % of the pixels on
-    it. options (flip, shadow, gain) go to `compose`; they change no geometry, and so not the place either.
-    """
-    first_yaw = draws.integer(8)
-    for search in (candidates(room, object_name, draws, data), grid(room, object_name, first_yaw, data)):
-        for placement, cutout in search:
-            composite = compose(room, cutout, placement.distance, placement.azimuth, **options)
-            if _is_seen(composite):
-                return placement, composite
-    return None
+def _overlap(corners: Corners, obstacle: Rectangle) -> bool:
+    """Whether two rectangles come closer than `CLEARANCE`: no line along one of their sides separates them."""
+    x0, x1, z0, z1 = obstacle
+    box = ((x0, z0), (x1, z0), (x1, z1), (x0, z1))
+    (ax, az), (bx, bz), _, (cx, cz) = corners
+    for u, v in ((1, 0), (0, 1), (bx - ax, bz - az), (cx - ax, cz - az)):
+        gap = CLEARANCE * math.hypot(u, v)
+        mine, its = [u * x + v * z for x, z in corners], [u * x + v * z for x, z in box]
+        if min(mine) >= max(its) + gap or max(mine) <= min(its) - gap:
+            return False
+    return True

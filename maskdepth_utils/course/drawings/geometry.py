@@ -8,7 +8,7 @@ from matplotlib.patches import Arc, Polygon
 
 from ...camera import FOCAL, FOV, IMAGE_SIZE
 from ...data import library
-from ...data.compose import compose, nearest_distance
+from ...data.compose import compose
 from ...data.datasets import MaskDepthDataset
 from ...files import find_entry
 from ...plots import BLUE, VERMILION, YELLOW
@@ -138,7 +138,8 @@ def composed(index: int):
     about = MaskDepthDataset("val", gap="none").describe(index)
     room, name = library.load_room(about["room"], about["view"]), about["object"]
     turn = find_entry("objects", name, library.data_dir())[1]["yaws"].index(about["yaw"])
-    cutout = library.load_cutout(name, turn, nearest_distance(library.cutout_distances(name), about["distance"]))
+    nearest = library.nearest_distance(library.cutout_distances(name), about["distance"])
+    cutout = library.load_cutout(name, turn, nearest)
     nowhere = replace(room, depth_mm=np.full_like(room.depth_mm, np.iinfo(room.depth_mm.dtype).max))
     place = about["distance"], about["azimuth"], about["flip"]
     alone, both = (compose(one, cutout, *place, shadow=False, gain=about["gain"]) for one in (nowhere, room))

@@ -11,9 +11,9 @@ import torch
 
 from ...baselines import DifferenceThreshold
 from ...camera import IMAGE_SIZE, MAX_DEPTH, floor_point
-from ...data.compose import compose, nearest_distance
-from ...data.datasets import USUAL_BRIGHTNESS
-from ...data.library import Cutout, Room, cutout_distances, load_cutout, load_room
+from ...data.compose import compose
+from ...data.library import Cutout, Room, cutout_distances, load_cutout, load_room, nearest_distance
+from ...data.light import USUAL_BRIGHTNESS
 from ...data.placement import MIN_INSIDE, footprint, is_free
 from ...data.shots import LEVELS, Strengths, draw_level, shoot
 from ...draws import Draws
