@@ -17,6 +17,8 @@ from .camera import MAX_DEPTH  # metres at 1 on the network's scale
 BLUE, ORANGE, VERMILION, GREEN, YELLOW = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#F0E442"
 LINES = [BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9", "#000000"]
 DEPTH_COLORS = "viridis_r"
+INK, GRAY, PALE = "#1a1a1a", "#5f5f5f", "#bdbdbd"  # for text, lines and aids: contrast to white 17, 6 and 2
+RUST = "#b04a00"  # dark enough for text
 NAMES = {"val_iou": "IoU", "val_rmse": "depth RMSE (0 to 1)", "val_loss": "loss"}
 STYLE = {
     "figure.dpi": 100, "figure.facecolor": "white", "font.size": 10, "axes.titlesize": 10,

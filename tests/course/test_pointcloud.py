@@ -73,7 +73,7 @@ def test_colors_are_the_picture_s_and_the_mask_is_tinted():
     assert np.flatnonzero(changed).tolist() == [3 * 60 + 4]
     room = load_room(room_names("test")[0])
     cloud = to_cloud(room.image, room.depth)
-    number, colors = pointcloud.scale(cloud)
+    number, colors = pointcloud.quantize(cloud.colors)
     drawn = np.array([[int(colors[i][1][k : k + 2], 16) for k in (1, 3, 5)] for i in number])
     assert np.abs(drawn - cloud.colors).mean() < 4  # 256 colours are enough
 
@@ -82,7 +82,7 @@ def test_samples_and_large_photos():
     tensors = torch.from_numpy(PICTURE).permute(2, 0, 1) / 255, torch.from_numpy(SLOPE)[None] / 10
     assert np.allclose(to_cloud(*tensors).points, to_cloud(PICTURE, SLOPE).points, atol=1e-5)
     large = to_cloud(np.zeros((480, 640, 3), np.uint8), np.full((480, 640), 3, np.float32))
-    assert 0.5 * pointcloud.MOST < len(large.points) <= pointcloud.MOST
+    assert 0.5 * pointcloud.MOST_POINTS < len(large.points) <= pointcloud.MOST_POINTS
     holes = SLOPE.copy()
     holes[0, :5], holes[1, :5] = np.nan, 0
     assert len(to_cloud(PICTURE, holes, edges=False).points) == SLOPE.size - 10
@@ -93,14 +93,13 @@ def test_samples_and_large_photos():
 
 
 def test_scales_are_equal_and_the_start_is_behind_and_above_the_camera():
-    layout = view(PICTURE, SLOPE, truth=SLOPE + 1).layout()
-    scene = layout["scene"]
+    scene = view(PICTURE, SLOPE, truth=SLOPE + 1).layout()
     ranges = np.array([np.diff(scene[f"{axis}axis"]["range"])[0] for axis in "xyz"])
     ratios = np.array([scene["aspectratio"][axis] for axis in "xyz"])
     assert np.allclose(ranges / ratios, ranges.max())  # as many metres to a unit on every axis
     middle = np.array([np.mean(scene[f"{axis}axis"]["range"]) for axis in "xyz"])
     eye = middle + np.array([scene["camera"]["eye"][axis] for axis in "xyz"]) * ranges.max()
-    assert eye == pytest.approx(pointcloud.BEHIND, abs=1e-6) and eye[1] < 0 < eye[2]
+    assert eye == pytest.approx(pointcloud.START, abs=1e-6) and eye[1] < 0 < eye[2]
     assert [scene[f"{axis}axis"]["title"]["text"] for axis in "xyz"] == ["right [m]", "ahead [m]", "up [m]"]
 
 
@@ -111,7 +110,7 @@ def test_buttons_switch_between_prediction_and_truth():
     assert list(labels.values()) == [[True, False], [False, True], [True, True]]
     assert [trace.visible for trace in figure.data[:2]] == [True, False]
     assert np.allclose(figure.data[1].y - figure.data[0].y, 1, atol=1e-4)  # "ahead" is z-depth while pitch is 0
-    assert "updatemenus" not in view(PICTURE, SLOPE).layout()
+    assert not view(PICTURE, SLOPE).figure().layout.updatemenus
 
 
 def test_a_notebook_gets_a_picture_beside_the_view_and_nothing_blocks():
@@ -140,13 +139,8 @@ def test_colab_gets_a_page(monkeypatch):
     assert "<script" in bundle["text/html"] and len(bundle["text/html"]) < 300_000 and MIME not in bundle
 
 
-def test_a_saved_page_needs_no_network(tmp_path):
-    text = view(PICTURE, SLOPE).save(tmp_path / "room.html").read_text(encoding="utf8")
-    assert 'script src="http' not in text and "Plotly.newPlot" in text
-
-
 def test_the_still_picture_says_which_is_which():
-    figure = view(PICTURE, SLOPE, truth=SLOPE).static()
+    figure = view(PICTURE, SLOPE, truth=SLOPE).still()
     assert len(figure.axes) == 4 and figure.axes[0].get_xlabel() == "right [m]"
     assert [text.get_text() for text in figure.texts][2] == "truth, from behind the camera"
     assert not plots.plt.get_fignums()

@@ -1,4 +1,4 @@
-"""The course's drawings of two losses, for notebook 04. Reach them as drawings.sobel_edge() and ssim_window()."""
+"""Drawings of two losses, for notebook 04."""
 
 import numpy as np
 import torch
@@ -6,25 +6,22 @@ from matplotlib.patches import Rectangle
 
 from ...data.datasets import MaskDepthDataset
 from ...losses import C1, C2, GAUSSIAN, WINDOW, sobel
-from ...plots import BLUE, DEPTH_COLORS, VERMILION
-from .card import GRAY, INK, NORMAL, PALE, SMALL, WARM, arrow, card, inset, link, picture, say, shipped
+from ...plots import BLUE, DEPTH_COLORS, GRAY, INK, PALE, RUST, VERMILION
+from .card import NORMAL, SMALL, add_axes, add_picture, card, draw_arrow, draw_link, shipped_predictor, write
 
 PERSON = 28  # a validation sample: a person before a wall
 
 
 def sobel_edge():
-    """Sobel's answer to an edge, along one row of a true and a predicted depth map. For notebook 04, section 1.
+    """Draw Sobel's answer to an edge, along one row of a true and a predicted depth map.
 
-    Metres here; the losses compute the same on metres / 10. Of the edge loss's two directions this is the one to the
-    right. The prediction is the shipped network's.
-
-    Caption: Sobel's kernel at the outline of a person. Lower left: nine depths, each times its number in the kernel,
-    added up. Right: along the line, depth falls at one edge of the person and rises at the other, and there the answers
-    are large. The edge loss charges for the gap (gray) between the true answer (solid) and the predicted one (dashed).
+    The maps are in metres; the losses compute the same on metres / 10. Of the edge loss's two directions this is the
+    horizontal one. The prediction is the shipped network's.
     """
-    row, shown = 72, (90.5, 150.5)  # of the picture: the row, and the columns drawn
+    row = 72
+    shown = 90.5, 150.5  # the columns that are drawn
     shot = MaskDepthDataset("val", gap="tripod").shot(PERSON)
-    predicted = shipped().predict(shot.image, shot.background).depth
+    predicted = shipped_predictor().predict(shot.image, shot.background).depth
     kernel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
     # The answer at a pixel is that of the 3 x 3 around it; the map's border has none.
     answers = [np.pad(sobel(torch.tensor(depth)[None, None])[0][0, 0], 1) for depth in (shot.depth, predicted)]
@@ -32,23 +29,26 @@ def sobel_edge():
     patch = shot.depth[row - 1 : row + 2, at - 1 : at + 2]
 
     with card(4.62) as (figure, axis):
-        close = picture(figure, 0.12, 2.02, 2.4, shot.depth, cmap=DEPTH_COLORS)
+        close = add_picture(figure, 0.12, 2.02, 2.4, shot.depth, cmap=DEPTH_COLORS)
         close.set_title("true depth", pad=4)
         close.set(xlim=shown, ylim=(row + 30, row - 30))
-        close.axhline(row, color=WARM, linewidth=2)
+        close.axhline(row, color=RUST, linewidth=2)
         close.add_patch(Rectangle((at - 1.5, row - 1.5), 3, 3, fill=False, edgecolor=INK, linewidth=1.6))
-        cell, low, left, right = 0.38, 0.5, 0.12, 1.54
+        cell = 0.38  # inches, like the places of the two tables
+        low = 0.5
+        left, right = 0.12, 1.54
         for x, end in ((at - 1.5, left), (at + 1.5, left + 3 * cell)):
-            link(figure, close, (x, row + 1.5), axis, (end, low + 3 * cell))
-        grid(axis, left, low, cell, patch, "{:.2f}")
-        grid(axis, right, low, cell, kernel, "{:d}")
-        say(axis, (left + 3 * cell + right) / 2, low + 1.5 * cell, "×", fontsize=NORMAL)
-        say(axis, right + 3 * cell + 0.06, low + 1.5 * cell, f"= {answers[0][row, at]:.1f}", fontsize=NORMAL, ha="left")
-        say(axis, left + 1.5 * cell, low - 0.16, "depth [m]")
-        say(axis, right + 1.5 * cell, low - 0.16, "kernel")
+            draw_link(figure, close, (x, row + 1.5), axis, (end, low + 3 * cell))
+        draw_table(axis, left, low, cell, patch, "{:.2f}")
+        draw_table(axis, right, low, cell, kernel, "{:d}")
+        write(axis, (left + 3 * cell + right) / 2, low + 1.5 * cell, "×", fontsize=NORMAL)
+        result = f"= {answers[0][row, at]:.1f}"
+        write(axis, right + 3 * cell + 0.06, low + 1.5 * cell, result, fontsize=NORMAL, ha="left")
+        write(axis, left + 1.5 * cell, low - 0.16, "depth [m]")
+        write(axis, right + 1.5 * cell, low - 0.16, "kernel")
 
         column = np.arange(shot.depth.shape[1])
-        plots = [inset(figure, 3.85, bottom, 3.0, 1.72, xlim=shown) for bottom in (2.7, 0.5)]
+        plots = [add_axes(figure, 3.85, bottom, 3.0, 1.72, xlim=shown) for bottom in (2.7, 0.5)]
         for plot, (true, guess), name in zip(plots, ((shot.depth, predicted), answers), ("depth", "Sobel's answer")):
             plot.plot(column, true[row], color=BLUE, label="true")
             plot.plot(column, guess[row], "--", color=VERMILION, label="predicted")
@@ -58,53 +58,50 @@ def sobel_edge():
         plots[0].set_title("along the line", pad=4)
         plots[0].legend(loc="lower left", fontsize=SMALL, handlelength=1.6, borderaxespad=0.1)
         plots[1].fill_between(column, answers[0][row], answers[1][row], color=PALE, alpha=0.8, linewidth=0)
-        say(plots[1], 142, -5, "gray gap:\nedge loss")
+        write(plots[1], 142, -5, "gray gap:\nedge loss")
         plots[1].set_xlabel("column [pixels]")
     return figure
 
 
-def grid(axis, left: float, bottom: float, cell: float, numbers, form: str) -> None:
-    """A table of numbers, in cells of `cell` inches."""
+def draw_table(axis, left: float, bottom: float, cell: float, numbers, form: str) -> None:
+    """Draw a table of numbers, in cells of `cell` inches."""
     rows, columns = numbers.shape
     for (row, column), number in np.ndenumerate(numbers):
         x, y = left + column * cell, bottom + (rows - 1 - row) * cell
         axis.add_patch(Rectangle((x, y), cell, cell, facecolor="white", edgecolor=GRAY, linewidth=0.8))
-        say(axis, x + cell / 2, y + cell / 2 - 0.01, form.format(number).replace("-", "\N{MINUS SIGN}"))
+        write(axis, x + cell / 2, y + cell / 2 - 0.01, form.format(number).replace("-", "\N{MINUS SIGN}"))
 
 
 def ssim_window():
-    """What SSIM computes at one pixel: two windows, the weights, and what it compares. For notebook 04, section 1.
+    """Draw what SSIM computes at one pixel: two windows, the weights, and what it compares.
 
     a is a true depth map of 80 px, b the same moved two pixels to the right; values are metres / 10, as the losses see
-    them. Level and structure are the factors of that name in the notebook's `ssim_map`.
-
-    Caption: SSIM at one pixel. It weighs the 11 × 11 pixels around it, of both maps, by a Gaussian. The means of the
-    true depth (a) and of the same map two pixels to the right (b) differ little, so the level is near 1. But the
-    covariance is far below both variances, as the maps do not change at the same pixels: the structure is poor, and so
-    is SSIM.
+    them. Level and structure are the factors of that name in notebook 04's `ssim_map`.
     """
     truth = MaskDepthDataset("val", size=80, gap="none")[PERSON]["depth"][0].numpy()
     moved = np.pad(truth, ((0, 0), (2, 0)), mode="edge")[:, :-2]
-    row, column, reach = 36, 57, WINDOW // 2
+    row, column = 36, 57
+    reach = WINDOW // 2
     window = np.s_[row - reach : row + reach + 1, column - reach : column + reach + 1]
-    found = compare(truth[window], moved[window])
+    found = ssim_parts(truth[window], moved[window])
     colors = {"cmap": DEPTH_COLORS, "vmin": truth.min(), "vmax": truth.max()}
 
     with card(3.96) as (figure, axis):
-        size, zoom, corner = 1.58, 1.48, (column - reach - 0.5, row - reach - 0.5)
+        size, zoom = 1.58, 1.48  # inches: a whole map, and a window
+        corner = column - reach - 0.5, row - reach - 0.5
         for bottom, values, name in ((2.14, truth, "a: true depth"), (0.16, moved, "b: 2 pixels to the right")):
-            whole = picture(figure, 0.08, bottom, size, values, **colors)
+            whole = add_picture(figure, 0.08, bottom, size, values, **colors)
             whole.set_title(name, pad=4)
             whole.add_patch(Rectangle(corner, WINDOW, WINDOW, fill=False, edgecolor=INK, linewidth=1.6))
-            close = picture(figure, 1.94, bottom + (size - zoom) / 2, zoom, values[window], **colors)
+            close = add_picture(figure, 1.94, bottom + (size - zoom) / 2, zoom, values[window], **colors)
             close.set_title(f"{name[0]}: {WINDOW} × {WINDOW} pixels", pad=4)
             for y, end in ((corner[1], -0.5), (corner[1] + WINDOW, WINDOW - 0.5)):
-                link(figure, whole, (corner[0] + WINDOW, y), close, (-0.5, end))
+                draw_link(figure, whole, (corner[0] + WINDOW, y), close, (-0.5, end))
         middle = 1.93
-        say(axis, 3.57, middle, "×", fontsize=NORMAL + 2)
-        weights = picture(figure, 3.72, middle - 0.6, 1.2, np.outer(GAUSSIAN, GAUSSIAN), cmap="Greys", vmin=0)
+        write(axis, 3.57, middle, "×", fontsize=NORMAL + 2)
+        weights = add_picture(figure, 3.72, middle - 0.6, 1.2, np.outer(GAUSSIAN, GAUSSIAN), cmap="Greys", vmin=0)
         weights.set_title("weights, sum 1", pad=4)
-        arrow(axis, (4.98, middle), (5.16, middle))
+        draw_arrow(axis, (4.98, middle), (5.16, middle))
 
         name, first, second = 5.24, 6.27, 6.73  # the table's columns
         lines = [
@@ -115,16 +112,16 @@ def ssim_window():
         ]  # fmt: skip
         for y, words, *values in lines:
             weight = "bold" if words in ("", "= SSIM") else "normal"
-            say(axis, name, y, words, ha="left", weight=weight)
+            write(axis, name, y, words, ha="left", weight=weight)
             for x, value in zip((first, second) if len(values) == 2 else ((first + second) / 2,), values):
-                say(axis, x, y, value, weight=weight)
+                write(axis, x, y, value, weight=weight)
         for y in (2.0, 1.31):
             axis.plot((name, second + 0.2), (y, y), color=PALE, linewidth=0.8)
     return figure
 
 
-def compare(a, b) -> dict:
-    """SSIM's parts for one pair of windows, 11 x 11 each: means, variances, covariance, level, structure, ssim."""
+def ssim_parts(a, b) -> dict:
+    """The parts of SSIM for one pair of windows (11, 11): means, variances, covariance, level, structure, SSIM."""
     weights = np.outer(GAUSSIAN, GAUSSIAN)
     mean_a, mean_b = (weights * a).sum(), (weights * b).sum()
     variance_a, variance_b = (weights * (a - mean_a) ** 2).sum(), (weights * (b - mean_b) ** 2).sum()
