@@ -1,15 +1,15 @@
 """Random draws that depend only on what they are for: (seed, split, index), never on what was drawn before.
 
-`numpy.random.default_rng(seed)` hands out numbers in sequence, so sample 7 would depend on whether samples 0
-to 6 were drawn before it, and by which worker. A counter-based generator has no such history: its output is a
-function of a key and a counter. Philox (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC
-2011) mixes both so well that counters 1, 2, 3 give unrelated bits. NumPy promises that these raw bits never
-change; what its *distributions* make of them may change with a version, so the few needed here are made from
-the bits directly.
+`numpy.random.default_rng(seed)` hands out numbers in sequence, so sample 7 would depend on whether samples 0 to 6 were
+drawn before it, and by which worker. A counter-based generator has no such history: its output is a function of a key
+and a counter. Philox (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) mixes both so well that
+counters 1, 2, 3 give unrelated bits. NumPy promises that these raw bits never change; what its *distributions* make of
+them may change with a version, so the few needed here are made from the bits directly.
 """
 
 import threading
 import zlib
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -18,9 +18,8 @@ _NORMAL = NormalDist()
 _BLOCK = 16  # numbers fetched at once: a fetch costs as much as ten numbers
 
 
-def _normal_table():
-    """256 equally likely values with mean 0 and standard deviation 1, close to a normal distribution's
-    (float32)."""
+def _normal_table() -> np.ndarray:
+    """256 equally likely values with mean 0 and standard deviation 1, close to a normal distribution's (float32)."""
     table = np.array([_NORMAL.inv_cdf((k + 0.5) / 256) for k in range(256)])
     return (table / table.std()).astype(np.float32)
 
@@ -29,8 +28,7 @@ NORMAL_TABLE = _normal_table()
 
 
 class _Generator(threading.local):
-    """One Philox per thread, for all streams: setting it to a stream's key and counter takes a seventh of the time of
-    making another."""
+    """One Philox per thread, for all streams: to set its key and counter is seven times as fast as to make another."""
 
     def __init__(self):
         self.philox = np.random.Philox(key=0)
@@ -42,27 +40,26 @@ _GENERATOR = _Generator()
 class Draws:
     """Random numbers for one purpose. Equal (seed, split, index, stream) give equal numbers, on any machine.
 
-    seed: 0 to 2**64 - 1. split: any text. index: which sample, 0 to 2**64 - 1.
-    `fork(name)` starts an independent stream, so that adding a draw in one place changes none in another.
+    seed and index: 0 to 2**64 - 1; split: any text.
 
     >>> Draws(0, "train", 7).fork("place").uniform(0, 1) == Draws(0, "train", 7).fork("place").uniform(0, 1)
     True
     """
 
-    def __init__(self, seed, split, index, stream=0):
+    def __init__(self, seed: int, split: str, index: int, stream: int = 0):
         for name, value in (("seed", seed), ("index", index)):
             if not 0 <= value < 2**64:
-                raise ValueError(f"{name} must be from 0 to 2**64 - 1, got {value}")
+                raise ValueError(f"{name}: expected 0 to 2**64 - 1, found {value}")
         self._origin = int(seed), split, int(index)
         self._stream = stream
         self._fetched = 0  # how many numbers of the stream
         self._block = []
 
-    def fork(self, name):
-        """An independent generator for the part called `name` (text), itself as reproducible."""
+    def fork(self, name: str) -> "Draws":
+        """An independent stream for the part called `name`: a draw added to one part changes no other part."""
         return Draws(*self._origin, stream=zlib.crc32(f"{self._stream}/{name}".encode()))
 
-    def _raw(self, count):
+    def _raw(self, count: int) -> np.ndarray:
         seed, split, index = self._origin
         step, skip = divmod(self._fetched, 4)  # each count gives four numbers
         self._fetched += count
@@ -74,28 +71,26 @@ class Draws:
         }  # fmt: skip
         return philox.random_raw(skip + count)[skip:]
 
-    def _bits(self):
+    def _bits(self) -> int:
         if not self._block:
             self._block = self._raw(_BLOCK).tolist()
             self._block.reverse()
         return self._block.pop()
 
-    def uniform(self, low=0.0, high=1.0):
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
         """A number in [low, high), from the upper 53 bits."""
         return low + (high - low) * (self._bits() >> 11) * 2.0**-53
 
-    def integer(self, count):
+    def integer(self, count: int) -> int:
         """An integer in 0 .. count - 1 (bias below count / 2**53)."""
         return int(self.uniform(0, count))
 
-    def normal(self, mean=0.0, std=1.0):
+    def normal(self, mean: float = 0.0, std: float = 1.0) -> float:
         """A normally distributed number, by the inverse of the cumulative distribution."""
         return mean + std * _NORMAL.inv_cdf(((self._bits() >> 11) + 0.5) * 2.0**-53)
 
-    def choice(self, options, weights=None):
-        """One of the `options`, equally likely or by `weights` (which need not sum to 1)."""
-        if weights is None:
-            return options[self.integer(len(options))]
+    def choice(self, options: Sequence[str], weights: Sequence[float]) -> str:
+        """One of the `options`, by `weights` (which need not sum to 1)."""
         rest = self.uniform(0, sum(weights))
         for option, weight in zip(options, weights, strict=True):
             rest -= weight
@@ -103,9 +98,8 @@ class Draws:
                 return option
         return options[-1]
 
-    def bytes(self, *shape):
-        """Uniform uint8 array. `NORMAL_TABLE[draws.bytes(160, 160, 3)]` is an image of normal noise,
-        cheaply."""
+    def bytes(self, *shape: int) -> np.ndarray:
+        """Uniform uint8 array. `NORMAL_TABLE[draws.bytes(160, 160, 3)]` is normal noise, cheaply."""
         count = int(np.prod(shape))
         # '<u8' so that a big-endian machine cuts the same bytes out of the same bits
         return self._raw(-(-count // 8)).astype("<u8", copy=False).view(np.uint8)[:count].reshape(shape)

@@ -296,7 +296,7 @@ def test_statistics_of_nothing_or_of_wrong_shape():
         ({"size": 128}, r"size: expected one of \(160, 80\), found 128"),
         ({"rooms": 100}, "rooms: expected 1 to 4, .* found 100"),
         ({"rooms": 0}, "rooms: expected 1 to 4"),
-        ({"rooms": 4, "seed": -1}, "seed must be from 0"),
+        ({"rooms": 4, "seed": -1}, "seed: expected 0 to"),
     ],
 )
 def test_wrong_arguments_are_refused_at_once(data, options, message):

@@ -5,18 +5,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..camera import EYE_HEIGHT, camera_rotation
+from ..camera import EYE_HEIGHT
 from .library import Cutout, Room
-from .projection import (
-    CAMERA_MATRIX,
-    Projection,
-    bounds,
-    crop_to_image,
-    opacity,
-    project_corners,
-    project_cutout,
-    resample,
-)  # fmt: skip
+from .projection import CAMERA_MATRIX, Projection, bounds, crop_to_image, project_corners, project_cutout, resample
+
+Gain = float | np.ndarray  # a factor, or a 3x3 matrix
 
 
 def _srgb_tables() -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +40,7 @@ class Composite:
 
 def compose(
     room: Room, cutout: Cutout, distance: float, azimuth: float, flip: bool = False, shadow: float = 1.0,
-    gain: float | np.ndarray = 1.0, gloss: float = 0.0, linear: bool = False, projection: Projection | None = None,
+    gain: Gain = 1.0, gloss: float = 0.0, linear: bool = False, projection: Projection | None = None,
 ) -> Composite:  # fmt: skip
     """Stand `cutout` in `room`, wherever that is: whether it fits there is for `placement` to say.
 
@@ -62,30 +55,25 @@ def compose(
             half a black leg before a white wall is then 188 of 255, and not 128.
         projection: The object's `project_cutout`, if the caller has it already.
     """
-    rotation = camera_rotation(room.pitch, azimuth)
     projection = projection or project_cutout(room, cutout, distance, azimuth)
-    image, mask, depth = room.image.copy(), projection.mask, room.depth
+    image, mask, depth, part = room.image.copy(), projection.mask, room.depth, projection.part
     if shadow:
-        _cast_shadow(image, room.floor, cutout, rotation, distance, float(shadow))
+        _cast_shadow(image, room.floor, projection, float(shadow))
     if gloss:
-        _mirror(image, room.floor, cutout, rotation, distance, gain, float(gloss))
+        _mirror(image, room.floor, projection, gain, float(gloss))
     if projection.inside:
-        part = projection.part
         _blend(image[part], projection.color, gain, linear=linear)
         depth[part] = np.where(mask[part] > 0.5, projection.depth, depth[part])
     background = room.image if flip else room.image.copy()
-    arrays = image, background, mask, depth
-    shares = projection.inside, projection.visible
-    return Composite(*(cv2.flip(array, 1) if flip else array for array in arrays), *shares)
+    arrays = [cv2.flip(array, 1) if flip else array for array in (image, background, mask, depth)]
+    return Composite(*arrays, projection.inside, projection.visible)
 
 
-def _blend(
-    image: np.ndarray, color: np.ndarray, gain: float | np.ndarray, share: float = 1.0, linear: bool = False
-) -> None:
+def _blend(image: np.ndarray, color: np.ndarray, gain: Gain, share: float = 1.0, linear: bool = False) -> None:
     """Blend `share` of premultiplied RGBA `color` times gain over the image, in place; as light, if linear."""
     # OpenCV mixes three channels with one several times as fast as NumPy's broadcasting
-    alpha, paint = cv2.cvtColor(opacity(color), cv2.COLOR_GRAY2RGB), cv2.cvtColor(color, cv2.COLOR_RGBA2RGB)
-    paint = paint.astype(np.float32)
+    alpha = cv2.cvtColor(color[..., 3] * np.float32(1 / 255), cv2.COLOR_GRAY2RGB)
+    paint = cv2.cvtColor(color, cv2.COLOR_RGBA2RGB).astype(np.float32)
     if np.ndim(gain) or gain != 1:
         paint = cv2.transform(paint, np.float32(gain if np.ndim(gain) else gain * np.eye(3)))
         paint = np.minimum(np.maximum(paint, 0), 255 * alpha)  # premultiplied: white is as large as alpha
@@ -99,35 +87,29 @@ def _blend(
         image[:] = cv2.add(image * (1 - alpha), paint, dtype=cv2.CV_8U)  # rounds
 
 
-def _mirror(
-    image: np.ndarray, floor: np.ndarray, cutout: Cutout, rotation: np.ndarray, distance: float,
-    gain: float | np.ndarray, gloss: float,
-) -> None:  # fmt: skip
+def _mirror(image: np.ndarray, floor: np.ndarray, projection: Projection, gain: Gain, gloss: float) -> None:
     """Blend the object's mirror image into the floor (only the floor) of `image`, in place.
 
-    It is a little blurred: no floor is a mirror, and the search for the relief does not settle everywhere at the
-    outline.
+    It is a little blurred: no floor is a mirror, and at the outline the search for the relief does not always settle.
     """
-    window = bounds(project_corners(cutout, rotation, distance, mirrored=True))
-    color = cv2.blur(resample(cutout, rotation, distance, window, mirrored=True)[0], (3, 3))
+    pose = projection.cutout, projection.rotation, projection.distance
+    window = bounds(project_corners(*pose, mirrored=True))
     crop, part = crop_to_image(window)
-    color = color[crop]
+    color = cv2.blur(resample(*pose, window, mirrored=True)[0], (3, 3))[crop]
     if color.size:
         color[~floor[part]] = 0
         _blend(image[part], color, gain, gloss)
 
 
-def _cast_shadow(
-    image: np.ndarray, floor: np.ndarray, cutout: Cutout, rotation: np.ndarray, distance: float, strength: float
-) -> None:
+def _cast_shadow(image: np.ndarray, floor: np.ndarray, projection: Projection, strength: float) -> None:
     """Darken the floor (only the floor) of `image` by the cutout's shadow picture, in place."""
-    step, away = cutout.shadow_step, distance - cutout.distance
+    cutout = projection.cutout
+    step, away = cutout.shadow_step, projection.distance - cutout.distance
     x, y, f = cutout.shadow_x0 + step / 2, cutout.shadow_y0 + step / 2, cutout.focal
     ray = np.array([[step / f, 0, x / f], [0, step / f, y / f], [0, 0, 1]])  # from pixel index to ray
-    # A ray meets the floor at depth 1.5 / (y / f). Pushing that point back by `away` is linear in the ray: a
-    # homography.
+    # A ray meets the floor at depth 1.5 / (y / f). Pushing that point back by `away` is linear in the ray.
     push = np.array([[1, 0, 0], [0, 1, 0], [0, away / EYE_HEIGHT, 1]])
-    homography = CAMERA_MATRIX @ rotation @ push @ ray
+    homography = CAMERA_MATRIX @ projection.rotation @ push @ ray
     bottom, right = cutout.shadow.shape[0] - 0.5, cutout.shadow.shape[1] - 0.5
     corners = np.array([[-0.5, right, -0.5, right], [-0.5, -0.5, bottom, bottom], [1, 1, 1, 1]])
     _, part = crop_to_image(bounds(homography @ corners))

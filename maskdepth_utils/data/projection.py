@@ -30,8 +30,11 @@ CAMERA_MATRIX = np.array([[FOCAL, 0, CENTER], [0, FOCAL, CENTER], [0, 0, 1]])  #
 
 @dataclass(frozen=True)
 class Projection:
-    """A cutout as the camera of a room sees it."""
+    """A cutout standing in a room, as the room's camera sees it."""
 
+    cutout: Cutout
+    distance: float  # metres, horizontally from the eye to the floor anchor
+    rotation: np.ndarray  # (3, 3), from the frame of the cutout's camera to that of the room's
     mask: np.ndarray  # float32 (160, 160), soft coverage by the object, 0 to 1
     part: tuple[slice, slice]  # rows and columns of the image that the other arrays fill
     color: np.ndarray  # uint8 (h, w, 4), premultiplied RGBA
@@ -53,18 +56,15 @@ def project_cutout(room: Room, cutout: Cutout, distance: float, azimuth: float) 
     mask = np.zeros(room.depth_mm.shape, np.float32)
     inside = int(cv2.sumElems(color)[3]) if color.size else 0
     if inside == 0:
-        return Projection(mask, part, color, depth, 0.0, 0.0)
+        return Projection(cutout, distance, rotation, mask, part, color, depth, 0.0, 0.0)
     # The floor cannot hide what stands on it.
     hidden = (room.depth[part] < depth - np.float32(OVERLAP)) & ~room.floor[part]
     if hidden.any():
         color[hidden] = 0
-    mask[part] = alpha = opacity(color)
-    return Projection(mask, part, color, depth, inside / whole, 255 * float(alpha.sum(dtype=np.float64)) / inside)
-
-
-def opacity(color: np.ndarray) -> np.ndarray:
-    """The alpha of uint8 RGBA, float32 from 0 to 1."""
-    return color[..., 3] * np.float32(1 / 255)
+    alpha = color[..., 3] * np.float32(1 / 255)
+    mask[part] = alpha
+    visible = 255 * float(alpha.sum(dtype=np.float64)) / inside
+    return Projection(cutout, distance, rotation, mask, part, color, depth, inside / whole, visible)
 
 
 def resample(
