@@ -46,6 +46,7 @@ import sys
 text = pathlib.Path(sys.argv[1]).read_text(encoding="utf8")
 lists = pathlib.Path(sys.argv[2])
 needed = re.findall(r'"([^"]+)"', re.search(r"(?ms)^dependencies = \[(.*?)\]", text)[1])
+needed += re.findall(r'"([^"]+)"', re.search(r"(?m)^shards = \[(.*)\]", text)[1])  # notebook 06 writes shards
 if importlib.util.find_spec("cv2"):
     needed = [line for line in needed if not line.startswith("opencv")]
 (lists / "needed.txt").write_text("\n".join(needed) + "\n")

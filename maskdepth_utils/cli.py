@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from .data.datasets import MaskDepthDataset
-from .data.storage import shards
-from .data.storage.codec import export as export_zips
+from .data.storage.arrays import write_arrays
+from .data.storage.shards import write_shards
+from .data.storage.zips import write_zips
 from .files import write_file
 from .inference.align import align
 from .inference.photos import cut_out, read_picture, resize_array
@@ -154,11 +155,11 @@ def export(options) -> dict:
         raise ValueError(f"--start: expected a sample of 0 to {len(dataset) - 1:,}; found {options.start:,}")
     common = {"folder": options.out, "indices": range(options.start, stop), "overwrite": options.overwrite}
     if options.format == "webdataset":
-        result = shards.export_shards(dataset, **common, workers=options.workers, per_shard=options.per_shard)
+        result = write_shards(dataset, **common, workers=options.workers, per_shard=options.per_shard)
     elif options.format == "arrays":
-        result = shards.export_arrays(dataset, **common)
+        result = write_arrays(dataset, **common)
     else:
-        result = export_zips(dataset, **common)
+        result = write_zips(dataset, **common)
     return result | {"format": options.format, "split": options.split, "first": options.start, "last": stop - 1}
 
 

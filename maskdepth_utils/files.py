@@ -5,7 +5,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -137,11 +137,31 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
         raise
 
 
+def check_space(folder: Path, needed: float) -> None:
+    """Raise WriteError unless `needed` bytes are free on the disk of a folder, which need not exist yet."""
+    free = free_space(folder)
+    if needed > free:
+        message = f"{folder}: not enough disk space: {needed / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} MB are free"
+        raise WriteError(errno.ENOSPC, message)
+
+
+def free_space(path: Path) -> int:
+    """Free bytes on the disk where `path` is or will be."""
+    path = Path(path).absolute()
+    return shutil.disk_usage(next(folder for folder in (path, *path.parents) if folder.exists())).free
+
+
+def refuse_existing(folder: Path, names: Iterable[str]) -> None:
+    """Raise FileExistsError if the folder has one of these files."""
+    found = [name for name in names if (folder / name).exists()]
+    if found:
+        raise FileExistsError(f"{folder} already has {', '.join(found)}: choose another folder, or pass overwrite=True")
+
+
 def explain_write_error(error: OSError, path: Path) -> str:
     """The message for a failed write to `path`."""
     if is_disk_full(error):
-        existing = next(folder for folder in path.absolute().parents if folder.exists())
-        return f"{path}: the disk is full ({shutil.disk_usage(existing).free / 1e6:.1f} MB free)"
+        return f"{path}: the disk is full ({free_space(path) / 1e6:.1f} MB free)"
     return f"{path}: cannot be written ({error.strerror or error})"
 
 

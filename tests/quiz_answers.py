@@ -23,7 +23,7 @@ from maskdepth_utils import baselines, losses, metrics
 from maskdepth_utils.camera import FOCAL, IMAGE_SIZE
 from maskdepth_utils.data import MaskDepthDataset, library, tensors
 from maskdepth_utils.data.compose import compose
-from maskdepth_utils.data.storage.shards import export_arrays
+from maskdepth_utils.data.storage.arrays import write_arrays
 from maskdepth_utils.files import write_file
 from maskdepth_utils.inference.predictor import Predictor
 from maskdepth_utils.models import MaskDepthNet, MaskNet
@@ -373,7 +373,7 @@ def _():
 
 @computes("06", "bytes-of-a-sample")
 def _(folder):
-    done = export_arrays(MaskDepthDataset("val"), folder / "arrays", range(2), progress=False)
+    done = write_arrays(MaskDepthDataset("val"), folder / "arrays", range(2), progress=False)
     return done["bytes"] / done["samples"] / 1000
 
 

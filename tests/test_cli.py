@@ -18,7 +18,8 @@ from maskdepth_utils import evaluation, losses
 from maskdepth_utils.__main__ import GAPS, TASKS, main, make_parser
 from maskdepth_utils.cli import finite
 from maskdepth_utils.data import MaskDepthDataset, shots
-from maskdepth_utils.data.storage.shards import ArrayDataset, ShardDataset
+from maskdepth_utils.data.storage.arrays import ArrayDataset
+from maskdepth_utils.data.storage.shards import ShardDataset
 from maskdepth_utils.inference.onnx import write_onnx
 from maskdepth_utils.inference.predictor import Predictor
 from maskdepth_utils.models import MaskDepthNet, networks

@@ -4,7 +4,6 @@ Each life of a run here is a process of its own (lives.py), killed in earnest. W
 before it.
 """
 
-import contextlib
 import itertools
 import os
 import random
@@ -17,13 +16,10 @@ from pathlib import Path
 import pytest
 import torch
 import torch.utils.tensorboard  # here, so that no life has to load it
-from lives import born, die_before, ended, in_fresh_process, steps_of, within
+from lives import NAMESPACE, born, can_mount, die_before, ended, fill, in_fresh_process, message_of, steps_of, within
 from small_training import Dropping, Squares, figures
 
-from maskdepth_utils.data import MaskDepthDataset
-from maskdepth_utils.data.storage.shards import export_arrays, export_shards
-from maskdepth_utils.files import WriteError, write_file
-from maskdepth_utils.models.weights import CheckpointError, list_run
+from maskdepth_utils.models.weights import list_run
 from maskdepth_utils.training import checkpoint, fit, mask_and_depth_loss
 from maskdepth_utils.training.run import TrainingError
 
@@ -32,7 +28,6 @@ pytestmark = [
     pytest.mark.usefixtures("one_thread"),  # as in the lives
 ]
 STEPS, KILLS = 40, 20
-NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")  # where one may mount without asking
 
 
 # --- lives and deaths
@@ -200,36 +195,6 @@ def test_two_runs_in_one_folder_refuse_each_other_until_one_is_killed(tmp_path):
 # --- full disks
 
 
-def can_mount() -> bool:
-    command = [*NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return shutil.which("unshare") is not None and subprocess.run(command, capture_output=True).returncode == 0
-
-
-def fill(path, left: int) -> None:
-    """Fill the disk with one file but for `left` bytes."""
-    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    os.truncate(path, max(0, os.path.getsize(path) - left))
-
-
-def message_of(work, *arguments) -> str | None:
-    """The message of the error that `work` ends with in a process of its own; None if it does not."""
-    reading, writing = os.pipe()
-
-    def tell():
-        try:
-            work(*arguments)
-        except (CheckpointError, OSError) as error:
-            os.write(writing, str(error).encode())
-
-    life = born(tell)
-    os.close(writing)
-    assert ended(life) == 0
-    with open(reading) as pipe:
-        return pipe.read() or None
-
-
 def train_on_a_full_disk(folder):
     """Run into a really full disk in every phase of a checkpoint, with more and more room; then make room."""
     disk, run = Path(folder) / "disk", Path(folder) / "disk" / "run"
@@ -259,29 +224,6 @@ def test_a_disk_that_is_really_full(tmp_path):
     assert_same_end(tmp_path / "run", tmp_path / "whole")
 
 
-def export_to_a_full_disk(folder):
-    """Shards until the disk is full, then the rest; arrays that cannot fit."""
-    disk = Path(folder) / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
-    shards = lambda: export_shards(dataset, disk / "shards", range(8), per_shard=2, progress=False)  # noqa: E731
-    dataset = MaskDepthDataset("train", 80, "tripod", rooms=3)
-    arrays = message_of(export_arrays, dataset, disk / "arrays", range(1000))
-    fill(disk / "filler", 70_000)
-    full, there = message_of(shards), sorted(path.name for path in (disk / "shards").iterdir())
-    (disk / "filler").unlink()
-    return [arrays, full, there, shards()["shards"], [path.name for path in (disk / "arrays").iterdir()]]
-
-
-@pytest.mark.skipif(not can_mount(), reason="a small disk to fill cannot be mounted here")
-def test_an_export_to_a_disk_that_is_really_full(data, tmp_path):
-    (arrays, full, there, shards, left), _ = in_fresh_process(export_to_a_full_disk, tmp_path, prefix=NAMESPACE)
-    assert "1000 samples need about 58 MB, 1 MB are free" in arrays and left == []
-    whole = len([name for name in there if name.endswith(".tar")])
-    assert 0 < whole < 4 and f"the disk is full. {whole} of 4 shards are whole; make room and export again" in full
-    assert not [name for name in there if name.startswith(".part-")] and shards == 4
-
-
 def train_with_small_files(folder):
     """As under a quota: no file may be larger than half the network's."""
     import resource
@@ -301,16 +243,6 @@ def test_a_file_that_may_not_grow_leaves_the_last_good_checkpoint(tmp_path):
     assert f"{tmp_path}/writing/model.safetensors: cannot be written (File too large)" in message
     assert message.endswith(f"The last good checkpoint is {tmp_path}/step-00000002")
     assert steps_of(tmp_path) == [2, 1] and not (tmp_path / "writing").exists()
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
-def test_a_full_device_leaves_the_file_that_was_there(tmp_path):
-    path = tmp_path / "net.safetensors"
-    write_file(path, b"the old one")
-    (tmp_path / "net.safetensors.part").symlink_to("/dev/full")  # whatever is written into it does not fit
-    with pytest.raises(WriteError, match=r"net.safetensors: the disk is full \(\d+\.\d MB free\)"):
-        write_file(path, bytes(1_000_000))
-    assert path.read_bytes() == b"the old one" and [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 # --- what may be kept

@@ -24,9 +24,9 @@ from ..data.datasets import MaskDepthDataset
 from ..data.library import room_names
 from ..data.loading import make_loader
 from ..data.shots import LEVELS
-from ..data.storage.codec import LABELS, ZIPS, export
-from ..data.storage.shards import ArrayDataset, ShardDataset, export_arrays, export_shards
-from ..data.storage.zips import ZipDataset
+from ..data.storage.arrays import ArrayDataset, write_arrays
+from ..data.storage.shards import ShardDataset, write_shards
+from ..data.storage.zips import LABELS, ZIPS, ZipDataset, write_zips
 from ..devices import DTYPES, choose_device, choose_precision
 from ..files import data_dir
 from ..models.networks import MaskDepthNet, MaskNet
@@ -180,9 +180,9 @@ def make_sources(folder: Path, size: int, samples: int) -> tuple[dict[str, Datas
     parts = [path for kind in ("rooms", "objects") for path in (data_dir() / kind).iterdir()]
     facts = {name: {"kB/sample": size_of(parts) / len(dataset) / 1e3, "ms/sample to make": 0.0} for name in sources}
     writers = {
-        "zip, as in 2020": (export, ZipDataset),
-        "tar shards": (functools.partial(export_shards, per_shard=100), ShardDataset),
-        "memory-mapped arrays": (export_arrays, ArrayDataset),
+        "zip, as in 2020": (write_zips, ZipDataset),
+        "tar shards": (functools.partial(write_shards, per_shard=100), ShardDataset),
+        "memory-mapped arrays": (write_arrays, ArrayDataset),
     }
     for name, (write, reader) in writers.items():
         start = time.perf_counter()

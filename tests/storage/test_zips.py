@@ -1,0 +1,204 @@
+"""Samples written as zips come back, the 2020 layout can be read, and damage and full disks are reported."""
+
+import csv
+import pickle
+import shutil
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from maskdepth_utils.data import MaskDepthDataset, SceneDataset, ZipDataset, make_loader
+from maskdepth_utils.data.storage import zips
+from maskdepth_utils.data.storage.zips import write_zips
+from maskdepth_utils.files import AssetError, WriteError
+
+FILES = {"bg.zip", "fg_bg.zip", "mask.zip", "depth.zip", "labels.csv"}
+# The 2020 project's layout.
+ORIGINAL = {
+    "image": "data.zip", "mask": "data.zip", "background": "bg",
+    "labels": "data_label.txt", "depth_labels": "depth_label.txt",
+}  # fmt: skip
+
+
+@pytest.fixture
+def dataset(data):
+    return MaskDepthDataset(gap="tripod", rooms=4)
+
+
+@pytest.fixture
+def exported(dataset, tmp_path):
+    write_zips(dataset, tmp_path / "out", range(12), progress=False)
+    return tmp_path / "out"
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_written_samples_come_back(dataset, exported):
+    back = ZipDataset(exported)
+    assert names(exported) == FILES and len(back) == 12
+    for index in range(12):
+        sample, again = dataset[index], back[index]
+        for field in ("image", "background"):  # JPEG changes them a little
+            assert again[field].dtype == torch.float32 and (sample[field] - again[field]).abs().mean() < 0.02
+        torch.testing.assert_close(sample["mask"], again["mask"], atol=1e-6 + 0.5 / 255, rtol=0)
+        torch.testing.assert_close(sample["depth"], again["depth"], atol=1.01e-4, rtol=0)  # a millimetre
+
+
+def test_the_label_table_describes_the_samples(dataset, exported):
+    with open(exported / "labels.csv", newline="") as file:
+        row = list(csv.DictReader(file))[3]
+    about = dataset.describe(3)
+    assert row["image"] == "0000003.jpg" and row["mask"] == row["depth"] == "0000003.png"
+    assert (row["room"], row["object"], row["flip"]) == (about["room"], about["object"], str(int(about["flip"])))
+    assert float(row["distance"]) == about["distance"] and float(row["azimuth"]) == about["azimuth"]
+    with zipfile.ZipFile(exported / "depth.zip") as archive:
+        depth = cv2.imdecode(np.frombuffer(archive.read("0000003.png"), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert depth.dtype == np.uint16 and depth.shape == (160, 160)
+
+
+def test_without_a_gap_each_background_is_stored_once(data, tmp_path):
+    dataset = MaskDepthDataset(gap="none", rooms=1)
+    write_zips(dataset, tmp_path, progress=False)
+    with zipfile.ZipFile(tmp_path / "bg.zip") as archive:
+        assert len(archive.namelist()) == 10  # five views, plain and mirrored, for 120 samples
+    back = ZipDataset(tmp_path)
+    for index in (0, 50, 119):
+        assert (back[index]["background"] - dataset[index]["background"]).abs().mean() < 0.02
+
+
+def test_small_samples_and_scenes_can_be_written(data, tmp_path):
+    small = MaskDepthDataset(size=80, gap="handheld", rooms=4)
+    write_zips(small, tmp_path / "small", [5, 3], progress=False)
+    back = ZipDataset(tmp_path / "small", size=80)
+    torch.testing.assert_close(back[0]["depth"], small[5]["depth"], atol=1.01e-4, rtol=0)
+    write_zips(SceneDataset(), tmp_path / "scenes", progress=False)
+    assert len(ZipDataset(tmp_path / "scenes")) == 2
+
+
+def test_the_same_export_makes_the_same_files(dataset, exported, tmp_path):
+    write_zips(dataset, tmp_path / "again", range(12), progress=False)
+    for name in FILES:
+        assert (exported / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_earlier_files_are_replaced_only_on_request_and_only_as_a_whole(dataset, exported, monkeypatch):
+    with pytest.raises(FileExistsError, match="already has bg.zip.*overwrite=True"):
+        write_zips(dataset, exported, range(3), progress=False)
+    with pytest.raises(ValueError, match="nothing to export"):
+        write_zips(dataset, exported / "new", [], progress=False)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(dataset, "shot", lambda index: (_ for _ in ()).throw(KeyboardInterrupt))
+        write_zips(dataset, exported, range(3), overwrite=True, progress=False)
+    assert names(exported) == FILES and len(ZipDataset(exported)) == 12
+    write_zips(dataset, exported, range(3), overwrite=True, progress=False)
+    assert names(exported) == FILES and len(ZipDataset(exported)) == 3
+
+
+def test_a_disk_that_is_too_small_is_noticed_early(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(zips, "TRIAL", 4)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**6, 10**6, 10_000))
+    with pytest.raises(WriteError, match=r"out: .*\d MB are needed, 0.0 MB are free"):
+        write_zips(dataset, tmp_path / "out", progress=False)
+    assert names(tmp_path / "out") == set()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_open_the_zips_for_themselves(exported, workers):
+    dataset = ZipDataset(exported)
+    samples = [dataset[index] for index in range(12)]  # opens the files before the workers fork
+    for sample, batch in zip(samples, make_loader(dataset, batch=1, workers=workers), strict=True):
+        assert all(torch.equal(value, batch[key][0]) for key, value in sample.items())
+    assert torch.equal(pickle.loads(pickle.dumps(dataset))[4]["depth"], samples[4]["depth"])
+
+
+@pytest.fixture
+def original(dataset, tmp_path):
+    """The 2020 layout: one zip of composites, masks and labels, JPEG depth of 8 bits, a folder of backgrounds."""
+    folder = tmp_path / "original"
+    (folder / "bg").mkdir(parents=True)
+    labels = ""
+    depth_labels = ""
+    with (
+        zipfile.ZipFile(folder / "data.zip", "w", zipfile.ZIP_DEFLATED) as data,
+        zipfile.ZipFile(folder / "depth.zip", "w") as depth,
+    ):
+        for i in range(4):
+            shot = dataset.shot(i)
+            jpeg = lambda array: cv2.imencode(".jpg", array)[1].tobytes()  # noqa: E731
+            (folder / f"bg/bg{i:03d}.jpg").write_bytes(jpeg(shot.background[..., ::-1]))
+            data.writestr(f"fg_bg_{i}.jpg", jpeg(shot.image[..., ::-1]))
+            data.writestr(f"fg_bg_mask_{i}.jpg", jpeg(np.uint8(shot.mask * 255)))
+            depth.writestr(f"fg_bg_depth_{i}.jpg", jpeg(np.uint8(np.minimum(shot.depth / 10, 1) * 255)))
+            labels += f"bg{i:03d}\tfg001\tfg_bg_{i}.jpg\tfg_bg_mask_{i}.jpg\t3\t4\t50\t60\n"
+            depth_labels = f"0\tfg_bg_{i}.jpg\tfg_bg_depth_{i}.jpg\n" + depth_labels  # in another order
+        data.writestr("data_label.txt", labels)
+        depth.writestr("depth_label.txt", depth_labels)
+    return folder
+
+
+def test_the_2020_layout_can_be_read(dataset, original):
+    back = ZipDataset(original, **ORIGINAL)
+    assert len(back) == 4
+    for index in range(4):
+        sample, again = dataset[index], back[index]
+        for field, limit in {"image": 0.03, "background": 0.03, "mask": 0.01, "depth": 0.01}.items():
+            assert (sample[field] - again[field]).abs().mean() < limit, field
+    assert ZipDataset(original, size=80, **ORIGINAL)[0]["mask"].shape == (1, 80, 80)
+
+
+def spoil(path, member, shift, content=b"\0" * 200):
+    """Overwrite some bytes of a zip file, `shift` bytes behind the begin of a member."""
+    with zipfile.ZipFile(path) as archive:
+        position = archive.getinfo(member).header_offset
+    with open(path, "r+b") as file:
+        file.seek(position + shift)
+        file.write(content)
+
+
+@pytest.mark.parametrize("shift, content", [(100, b"\0" * 200), (0, b"XX")], ids=["content", "header"])
+def test_a_damaged_member_is_named(exported, shift, content):
+    spoil(exported / "mask.zip", "0000005.png", shift, content)
+    dataset = ZipDataset(exported)
+    dataset[4]
+    with pytest.raises(AssetError, match="mask.zip: member 0000005.png is damaged"):
+        dataset[5]
+
+
+def test_a_damaged_member_of_the_2020_layout_is_named(original):
+    spoil(original / "data.zip", "fg_bg_2.jpg", 60)
+    (original / "bg/bg001.jpg").write_bytes(b"not found")
+    dataset = ZipDataset(original, **ORIGINAL)
+    for index, place in {2: "data.zip: member fg_bg_2.jpg", 1: "bg: member bg001.jpg"}.items():
+        with pytest.raises(AssetError, match=f"{place} is damaged"):
+            dataset[index]
+
+
+@pytest.mark.parametrize(
+    "name, change, message",
+    [
+        ("depth.zip", lambda content: content[: len(content) // 2], r"depth.zip \(\d+ bytes\) is damaged"),
+        ("depth.zip", None, "depth.zip is missing"),
+        ("labels.csv", lambda text: text.replace(b"0000002.jpg", b"0000099.jpg"), "fg_bg.zip has no member '0000099"),
+        ("labels.csv", lambda text: text.replace(b"0000002.jpg", b"twice.jpg"), "several members named 'twice.jpg'"),
+        ("labels.csv", lambda text: text.replace(b"mask,", b"masks,", 1), "no column 'mask'"),
+        ("labels.csv", lambda text: text.splitlines()[0], "labels.csv .*is empty"),
+        ("labels.csv", lambda text: text + b"a,b\n", "found 2 in row 13"),
+        ("labels.csv", None, "No label table labels.csv"),
+    ],
+)
+def test_files_that_do_not_fit_are_reported(exported, name, change, message):
+    with zipfile.ZipFile(exported / "fg_bg.zip", "a") as archive:
+        archive.writestr("a/twice.jpg", b"")
+        archive.writestr("b/twice.jpg", b"")
+    path = exported / name
+    if change:
+        path.write_bytes(change(path.read_bytes()))
+    else:
+        path.unlink()
+    with pytest.raises(AssetError, match=message):
+        ZipDataset(exported)
