@@ -13,39 +13,25 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import numpy as np
-import psutil
-from notebook_files import NOTEBOOKS, read, write
+from notebook_files import NOTEBOOKS
 from PIL import Image
 
-# What pages ask the network for, a notebook its badge, Voila two style sheets of icons: without one, no error.
-BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
-NO_PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="117" height="20"/>'
-ICONS = "https://cdn.jsdelivr.net/npm/@fortawesome/**"
+ICONS = "https://cdn.jsdelivr.net/npm/@fortawesome/**"  # Voila asks for two style sheets of icons
 # Where each front end (its Python module) shows a notebook.
 PAGES = {"jupyterlab": "doc/tree", "notebook": "notebooks", "voila": "voila/render"}
-# Both attach only the cells in view unless told otherwise; JupyterLab asks whether to fetch news from the internet.
+# Otherwise both attach only the cells in view, and JupyterLab asks whether to fetch news from the internet.
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false"},
 }
-# What front ends themselves may say, with any notebook. Notebook 7 while it starts (jupyter/notebook#7862: its settings
-# arrive in another order than it expects); Voila if an extension made for JupyterLab only is there, as jupytext's is.
+# Errors of the front ends themselves, with any notebook: Notebook 7 reports one at its start (jupyter/notebook#7862),
+# Voila if an extension made for JupyterLab only is installed, as jupytext's is.
 KNOWN_ERRORS = {
     "notebook": "Cannot read properties of undefined (reading 'schema')",
     "voila": "The getter for the shared module is not a function",
 }
-# In the page: from a key press to the moment the next picture is decoded, milliseconds.
-UNTIL_REDRAWN = """([handle, image, key]) => new Promise((resolve) => {
-  const start = performance.now();
-  const seen = new MutationObserver(async () => {
-    seen.disconnect();
-    await image.decode().catch(() => null);
-    resolve(performance.now() - start);
-  });
-  seen.observe(image, {attributes: true, attributeFilter: ["src"]});
-  handle.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
-})"""
 PIXELS = """async (image) => {
   await image.decode();
   const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
@@ -105,32 +91,19 @@ class Lab:
             time.sleep(0.5)
         raise TimeoutError(f"{self.front_end} did not answer within {seconds} s:\n{self.log.read_text()}")
 
-    def copy(self, name: str, until: str | None = None, alone: bool = False, edit: tuple[str, str] = ("", "")) -> str:
-        """Copy a notebook in the fast profile without its outputs, up to the code cell that holds `until`.
-
-        alone: that cell only, which needs nothing from above. edit: words that a reader changes, and into what.
-        """
-        nb = read(NOTEBOOKS / f"{name}.ipynb")
-        if until:
-            ends = [number for number, cell in enumerate(nb.cells) if cell.cell_type == "code" and until in cell.source]
-            assert ends, f"no cell of {name} has {until!r}"
-            nb.cells = nb.cells[ends[0] if alone else 0 : ends[0] + 1]
-        for cell in nb.cells:
-            cell.source = cell.source.replace('profile = "full"', 'profile = "fast"').replace(*edit)
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
-        write(nb, self.folder / f"{name}.ipynb")
-        return f"{name}.ipynb"
+    def add_notebook(self, name: str, cells: list[str]) -> str:
+        """Write a notebook of code cells into the server's folder."""
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(notebook, self.folder / name)
+        return name
 
     def page_of(self, name: str) -> str:
         """The address that opens a notebook of this folder."""
         return f"{self.address}/{PAGES[self.front_end]}/{name}?token={self.token}&reset"
 
-    def kernels(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
     def complaints(self) -> str:
-        """Lines of the server's and its kernels' log that tell of an error."""
+        """Lines of the server's and its kernels' log that report an error."""
         lines = self.log.read_text().splitlines()
         return "\n".join(
             line for line in lines if "Traceback" in line or line.startswith(("[E ", "[C ")) or "Error" in line
@@ -156,10 +129,9 @@ class Sheet:
         self.lab, self.page, self.errors = lab, page, []
         page.on("console", lambda message: self.complain(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.complain(str(error)))
-        page.route(BADGE, lambda route: route.fulfill(content_type="image/svg+xml", body=NO_PICTURE))
         page.route(ICONS, lambda route: route.fulfill(content_type="text/css", body=""))
         page.goto(lab.page_of(name), timeout=1000 * seconds)
-        if lab.front_end == "voila":  # runs the cells itself, and keeps a place for what each will show
+        if lab.front_end == "voila":  # it runs the cells itself, and shows a placeholder for each
             waiting = page.locator(".voila-skeleton-container")
             waiting.first.wait_for(state="attached", timeout=1000 * seconds)
             expect(waiting).to_have_count(0, timeout=1000 * seconds)
@@ -272,12 +244,3 @@ class Widget:
 
     def text(self) -> str:
         return self.box.inner_text()
-
-    def milliseconds(self, label: str, title: str, times: int) -> np.ndarray:
-        """From a key on a slider to the new picture in the page, for so many keys to and fro."""
-        handle, image, measured = self.handle(label).element_handle(), self.image(title).element_handle(), []
-        for number in range(times):
-            key = "ArrowRight" if number % 10 < 5 else "ArrowLeft"
-            measured.append(self.page.evaluate(UNTIL_REDRAWN, [handle, image, key]))
-            self.page.wait_for_timeout(60)
-        return np.array(measured)

@@ -1,7 +1,7 @@
 """A depth map as points in space that you can walk around. Used in notebooks 05 and 07.
 
-`view(image, depth, truth=true_depth)` as a cell's last line is a 3D view to turn with the mouse. It is plotly's; where
-no JavaScript runs (a page on GitHub, a stored notebook), or plotly is missing, a still picture is shown instead.
+`view(image, depth, truth=true_depth)` as a cell's last line is a 3D view to turn with the mouse; where no JavaScript
+runs (a page on GitHub), a still picture.
 """
 
 import base64
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+import plotly.graph_objects as go
 from matplotlib.ticker import MultipleLocator
 from PIL import Image
 
@@ -26,11 +27,10 @@ START = np.array([0.0, -3.0, 2.0])  # where the view starts: metres right, ahead
 AXES = ("right", "ahead", "up")
 GROUND = "#d5dae3"  # white walls and lamps stand out from it
 SIDES = {"from behind the camera": (24, -90, 1.2), "from the left": (24, -160, 1.05)}  # degrees up and around; zoom
-FLAT_COLORS = {"red": plots.VERMILION, "blue": plots.BLUE}  # of the first and the second cloud, shown together
 
 
 class Cloud(NamedTuple):
-    """Points (N, 3), float32, in metres right, ahead and up of the camera, and their colours (N, 3), uint8."""
+    """Points (N, 3), in metres right, ahead and up of the camera, and their colours (N, 3), uint8."""
 
     points: np.ndarray
     colors: np.ndarray
@@ -82,8 +82,7 @@ def level(points: np.ndarray, pitch: float) -> np.ndarray:
 
 def upright(points: np.ndarray, pitch: float) -> np.ndarray:
     """Turn points (N, 3) of a camera's frame into metres right, ahead and up of the camera."""
-    x, y, z = level(points, pitch).T
-    return np.stack([x, z, -y], axis=-1)
+    return level(points, pitch)[:, [0, 2, 1]] * np.float32([1, 1, -1])
 
 
 def depth_edges(depth, jump: float = JUMP) -> np.ndarray:
@@ -134,14 +133,10 @@ class View:
 
     def figure(self):
         """plotly's figure: the points of each cloud, the camera, and buttons if there are two clouds."""
-        import plotly.graph_objects as go
-
         hover = "<br>".join(f"{axis} %{{{key}:.2f}} m" for key, axis in zip("xyz", AXES))
         figure = go.Figure()
-        scales = []
         for number, (name, cloud) in enumerate(self.clouds.items()):
             index, scale = quantize(cloud.colors)
-            scales.append(scale)
             marker = {"size": 2.5, "color": index, "colorscale": scale, "cmin": 0, "cmax": 255, "line": {"width": 0}}
             figure.add_scatter3d(
                 **by_axis(cloud.points), mode="markers", name=name, visible=number == 0, marker=marker,
@@ -149,10 +144,17 @@ class View:
             )  # fmt: skip
         line = {"color": "black", "width": 3}
         figure.add_scatter3d(**by_axis(self.camera), mode="lines", line=line, hoverinfo="skip")
-        buttons = [self.buttons(scales)] if len(scales) > 1 else []
-        margin = {"l": 0, "r": 0, "t": 44 if buttons else 0, "b": 0}
-        figure.update_layout(scene=self.layout(), height=520, margin=margin, showlegend=False, updatemenus=buttons)
-        return figure
+        margin = {"l": 0, "r": 0, "t": 0, "b": 0}
+        if len(self.clouds) > 1:
+            margin["t"] = 44
+            names = list(self.clouds)
+            buttons = [
+                {"label": name, "method": "restyle", "args": [{"visible": [name == one for one in names] + [True]}]}
+                for name in names
+            ]
+            place = {"direction": "right", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"}
+            figure.update_layout(updatemenus=[{"type": "buttons", "buttons": buttons} | place])
+        return figure.update_layout(scene=self.layout(), height=520, margin=margin, showlegend=False)
 
     def layout(self) -> dict:
         """plotly's scene: equal scales on all axes, and the start behind and above the camera."""
@@ -172,23 +174,6 @@ class View:
         scene["camera"]["up"] = {"x": 0, "y": 0, "z": 1}
         scene["dragmode"] = "turntable"  # keeps the room upright
         return scene
-
-    def buttons(self, scales: list) -> dict:
-        """plotly's buttons for prediction, truth, or both in one colour each. They work in the browser alone."""
-        names = list(self.clouds)
-        both = ", ".join(f"{name} {color}" for name, color in zip(names, FLAT_COLORS))
-        flat = [[[0, color], [1, color]] for color in FLAT_COLORS.values()]
-        settings = {name: ([name == other for other in names], scales) for name in names}
-        settings[f"both ({both})"] = ([True] * len(names), flat)
-        clouds = list(range(len(names)))  # the camera's line stays as it is
-        buttons = [
-            {"label": label, "method": "restyle", "args": [{"visible": shown, "marker.colorscale": colors}, clouds]}
-            for label, (shown, colors) in settings.items()
-        ]
-        return {
-            "type": "buttons", "direction": "right", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom",
-            "buttons": buttons,
-        }  # fmt: skip
 
     def still(self):
         """A matplotlib figure: a column for each cloud, seen from behind the camera and from the left."""
@@ -228,10 +213,7 @@ class View:
             "image/jpeg": base64.b64encode(buffer.getvalue()).decode(),
             "text/plain": "A 3D view: run the cell to turn it.",
         }
-        try:
-            figure = self.figure()
-        except ImportError:
-            return bundle | {"text/plain": "A 3D view, still: install plotly to turn it."}
+        figure = self.figure()
         if "google.colab" in sys.modules:  # Colab draws pages only
             return bundle | {"text/html": figure.to_html(include_plotlyjs="cdn", full_html=False)}
         return bundle | {MIME: json.loads(figure.to_json()) | {"config": {"displaylogo": False, "responsive": True}}}

@@ -110,20 +110,8 @@ def test_every_preset_has_a_loss(task):
 
 
 @pytest.mark.parametrize(
-    "mistake, words",
-    [
-        (lambda: Fault(gray=1.5), "gray from 0 to 1"),
-        (lambda: Fault(blur=-1), "blur and noise of at least 0"),
-        (lambda: Fault(offset=float("nan")), "finite"),
-        (lambda: Fault(shift=0.5), "whole pixels"),
-        (lambda: load_truth("flow"), 'expected "depth" or "mask"'),
-        (lambda: load_truth("depth", 40), "expected 0 to 39, found 40"),
-        (lambda: spoil(torch.zeros(80, 80), Fault()), r"map \(1, 1, H, W\)"),
-        (lambda: report_losses(torch.zeros(1, 1, 80, 80), torch.zeros(1, 1, 40, 40)), "two maps"),
-        (lambda: report_losses(*[torch.zeros(1, 1, 80, 80)] * 2), "plain gray itself"),
-        (lambda: report_losses(*[load_truth()] * 2, "flow"), 'expected "depth" or "mask"'),
-    ],
+    "arguments, words", [(("flow", 0), 'expected "depth" or "mask"'), (("depth", 40), "expected 0 to 39, found 40")]
 )
-def test_mistakes_are_refused(mistake, words):
+def test_an_unknown_truth_is_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
-        mistake()
+        load_truth(*arguments)

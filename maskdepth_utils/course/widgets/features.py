@@ -1,9 +1,4 @@
-"""What a network computes on its way from two pictures to mask and depth. Used in notebooks 03 and 07.
-
-whole = collect_features(load_pretrained(), image, background)        # one pass; the features of every stage are kept
-whole.stages[1].size                                                  # "64 x 40 x 40": channels x height x width
-cut = collect_features(network, image, background, skips="laterals")  # the same without the detail of the two pictures
-"""
+"""What a network computes on its way from two pictures to mask and depth. Used in notebooks 03 and 07."""
 
 from dataclasses import dataclass, field
 
@@ -64,10 +59,6 @@ def collect_features(network, image, background, skips: bool | str = True) -> Fe
         background: Likewise, of the same size.
         skips: True, or which skips carry features while the others carry zeros: "laterals" (from the encoder's
             stages), "detail" (of the two pictures), or False for none.
-
-    Raises:
-        TypeError: If it is another kind of network.
-        ValueError: If the pictures' sizes differ, or `skips` is none of these.
     """
     model = find_model(network)
     pair = _prepare(network, image, background)

@@ -42,10 +42,9 @@ def checkbox(label: str) -> w.Checkbox:
 
 
 class Picture(w.Image):
-    """A PNG image with a description that screen readers read.
+    """A PNG image whose tooltip screen readers read.
 
-    The page shows `tooltip` as the image's title. ipywidgets 8 does so only for a widget that has a description, and an
-    Image has none of its own; in version 7, which knows neither, the caption has to do.
+    ipywidgets 8 shows it only for a widget that has a description, which an Image lacks; version 7 ignores both.
     """
 
     description = Unicode("").tag(sync=True)
@@ -56,11 +55,7 @@ class Picture(w.Image):
 
 
 class Tiles:
-    """Pictures with captions, in rows that wrap to the page's width.
-
-    Args:
-        captions: {name: (title, explanation)}.
-    """
+    """Pictures with captions {name: (title, explanation)}, in rows that wrap to the page's width."""
 
     def __init__(self, captions: Mapping[str, tuple[str, str]]):
         self.titles = {name: title for name, (title, _) in captions.items()}
@@ -108,7 +103,7 @@ def assemble(
     """Set the start values, connect the controls, draw once, and show the widget.
 
     Args:
-        controls: The controls by name, kept as `box.controls`.
+        controls: The controls by name, kept as `box.controls`; `box.set(name=value, ...)` sets several, and draws once.
         start: The values to start with, by the controls' names.
         update: Draws; called without arguments after every change.
         below: What stands below the first groups of controls.
@@ -117,12 +112,6 @@ def assemble(
         groups: {title: names of controls}; by default all are in one group.
         above: How many groups stand above the pictures; the others stand below them.
         draw_still: Called with `tiles`; returns the PNG file for readers without a kernel.
-
-    Returns:
-        The widget. `box.set(name=value, ...)` sets several controls at once and draws once.
-
-    Raises:
-        ValueError: If a start value belongs to none of the controls.
     """
     box = w.VBox()
     box.controls, box.tiles = controls, tiles

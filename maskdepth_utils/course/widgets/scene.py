@@ -1,8 +1,4 @@
-"""A scene of your own: compose it, shoot it, let the network predict. Used in notebook 07; its widgets are beside it.
-
-scene = build_scene(Setup(room="room_test_000", object="test_002_chair", distance=2.5))
-predict_scene(scene, load_pretrained()).scores["IoU"]
-"""
+"""A scene of your own: compose it, and let the network predict it. Built by the widgets of notebooks 01 and 07."""
 
 from dataclasses import dataclass
 
@@ -24,36 +20,22 @@ DEPTH_LIMITS = (0.0, MAX_DEPTH)  # metres: the range of all depth pictures' colo
 
 @dataclass(frozen=True)
 class Setup:
-    """What stands where in a scene, and how the two shots of it differ.
-
-    Args:
-        room: Name of a room.
-        object: Name of an object.
-        yaw: Which of the object's eight views.
-        azimuth: Degrees to the right of the room's middle.
-        distance: Metres from the eye to the object's foot, along the floor.
-        flip: Whether the object is mirrored.
-        gap: Level of the gap between the shots, see `data.shots`.
-        seed: Another number draws another gap.
-        light: Strength of a part of the gap, 1 as in the data, see `Strengths`; so are noise, compression and motion.
-        shadow: Strength of the contact shadow, 0 to 1.
-        gloss: How much of the object the floor mirrors, 0 to 1.
-    """
+    """What stands where in a scene, and how the two shots of it differ."""
 
     room: str
     object: str
-    yaw: int = 0
-    azimuth: float = 0.0
-    distance: float = 3.0
-    flip: bool = False
+    yaw: int = 0  # which of the object's eight views
+    azimuth: float = 0.0  # degrees to the right of the camera's axis
+    distance: float = 3.0  # metres from the eye to the object's foot, along the floor
+    flip: bool = False  # whether the object is mirrored
     gap: str = "tripod"
-    seed: int = 0
-    light: float = 1.0
+    seed: int = 0  # another seed draws another gap
+    light: float = 1.0  # strengths of the gap's parts, 1 as in the data: see `shots.Strengths`
     noise: float = 1.0
     compression: float = 1.0
     motion: float = 1.0
-    shadow: float = 1.0
-    gloss: float = 0.0
+    shadow: float = 1.0  # strength of the contact shadow, 0 to 1
+    gloss: float = 0.0  # how much of the object the floor mirrors, 0 to 1
 
 
 # Scenes of test rooms and test objects that are hard for one reason each. They were chosen by hand and show what may

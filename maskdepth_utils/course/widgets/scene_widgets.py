@@ -66,10 +66,9 @@ def playground(predictor, split: str = "test", baseline=None, **start) -> w.VBox
 
     Args:
         predictor: What `load_pretrained` returns.
-        split: Whose rooms and objects there are to choose from.
+        split: Whose rooms and objects there are to choose from; the presets are for "test".
         baseline: A fitted `DifferenceThreshold`.
-        **start: Values to start with, by the names of the fields of `Setup`; or preset="...", one of `HARD_SCENES`,
-            whose rooms and objects belong to the split "test".
+        **start: Values to start with, by the names of the fields of `Setup`; or preset="...", one of `HARD_SCENES`.
     """
     controls = scene_controls(split)
     presets = HARD_SCENES if split == "test" else {}
