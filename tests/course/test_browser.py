@@ -1,7 +1,7 @@
 """The widgets in a real browser: a reader's mouse and keyboard, and the page's pixels.
 
-Every widget is tried in JupyterLab, the playground also in Notebook 7 and as `make app` serves it (Voila). The tests need
-Chromium (README). Without one they are skipped, or fail where MASKDEPTH_BROWSER=required says that there is one.
+Every widget is tried in JupyterLab, the playground also in Notebook 7 and as `make app` serves it (Voila). The tests
+need Chromium (README); without it they are skipped, or fail where MASKDEPTH_BROWSER=required says that there is one.
 """
 
 import os
@@ -216,7 +216,7 @@ def test_own_photos_good_and_bad(jupyterlab, tmp_path):
 
 
 def test_random_interactions_on_a_narrow_page(jupyterlab):
-    """Readers play without care: the widget fits a phone's page, and neither the page nor the kernel reports an error."""
+    """The widget fits a phone's page, and careless playing causes no error in the page or in the kernel."""
     page = jupyterlab.page
     page.set_viewport_size({"width": 390, "height": 900})
     widget = jupyterlab.widget("break it")
