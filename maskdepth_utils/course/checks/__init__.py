@@ -1,6 +1,6 @@
 """Instant checks of the notebooks' exercises: say what is wrong, in words, and give a hint.
 
-    from maskdepth_utils import checks
+    from maskdepth_utils.course import checks
     checks.check_iou(my_iou)
 
 Each check takes what the exercise asks for, tries it on several inputs, edge cases among them, prints one verdict
@@ -9,19 +9,18 @@ notebook with open exercises runs to its end. The solutions are in notebooks/sol
 """
 
 from .nb01 import check_merge, check_split, check_threshold, check_z_depth
-from .nb02 import check_bce, check_block, check_iou, check_painting, check_size
-from .nb03 import check_field, check_inflation, check_layers, check_parameters, check_up_block
+from .nb02 import check_bce, check_block, check_iou, check_size, check_transposed_convolution
+from .nb03 import check_inflation, check_layers, check_parameters, check_receptive_field, check_up_block
 from .nb04 import check_balanced_bce, check_depth_loss, check_flat_wall, check_steepness
 from .nb05 import check_delta, check_interval, check_report, check_scale_free, check_side
-from .nb06 import check_gradients, check_share, check_write
+from .nb06 import check_gradients, check_rate, check_share, check_time, check_write
 from .nb07 import check_break, check_cure, check_distance, check_order
-from .speed import check_rate, check_time
 from .verdict import tally
 
 __all__ = [
     "check_threshold", "check_z_depth", "check_merge", "check_split",  # notebook 01
-    "check_painting", "check_size", "check_iou", "check_bce", "check_block",  # notebook 02
-    "check_layers", "check_field", "check_parameters", "check_inflation", "check_up_block",  # notebook 03
+    "check_transposed_convolution", "check_size", "check_iou", "check_bce", "check_block",  # notebook 02
+    "check_layers", "check_receptive_field", "check_parameters", "check_inflation", "check_up_block",  # notebook 03
     "check_flat_wall", "check_steepness", "check_balanced_bce", "check_depth_loss",  # notebook 04
     "check_side", "check_delta", "check_report", "check_interval", "check_scale_free",  # notebook 05
     "check_rate", "check_time", "check_share", "check_write", "check_gradients",  # notebook 06

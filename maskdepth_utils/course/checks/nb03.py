@@ -1,41 +1,51 @@
-"""Checks of the exercises in notebook 03: what a feature sees, parameters, six channels, a block. See checks.py."""
+"""Checks of the exercises in notebook 03: what a feature sees, parameters, six channels, a block."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ...models.blocks import UpProjection
 from ...models.networks import count_parameters
-from .verdict import Wrong, alike, ask, build, same, verdict, whole
+from .compare import compare_on_cases, require_nonlinear, require_same_kind
+from .verdict import Wrong, as_whole_number, build_module, call_answer, report_verdict
 
 PICTURE = 160  # pixels: what a feature should see in exercise A
 
 
-@verdict
+@report_verdict
 def check_layers(my_layers):
     """How many 3 x 3 convolutions of stride 2 it takes until a feature sees all of 160 pixels: a whole number."""
-    count = whole(my_layers, "my_layers")
+    count = as_whole_number(my_layers, "my_layers")
     if count > 30:
         raise Wrong("my_layers", f"{count} layers halve {PICTURE} pixels {count} times", "Each layer doubles the step.")
-    where, field = f"{count} layers", see([(3, 2, 1)] * count)
+    where, field = f"{count} layers", receptive_field([(3, 2, 1)] * count)
     if field < PICTURE:
         raise Wrong(where, f"a feature sees {field} pixels, expected at least {PICTURE}", "Each layer adds 2 x step.")
-    if see([(3, 2, 1)] * (count - 1)) >= PICTURE:
+    if receptive_field([(3, 2, 1)] * (count - 1)) >= PICTURE:
         raise Wrong(where, f"a feature sees {field} pixels, more than it takes", "Would fewer layers do?")
     return f"After {count} layers a feature sees {field} pixels"
 
 
-def see(layers, start=1, less=1, dilated=True, stepped=True, early=False) -> int:
-    """Pixels that a feature sees after layers of (kernel, stride, dilation); the options make the usual mistakes."""
+def receptive_field(layers, start=1, own=1, dilated=True, strided=True, early=False) -> int:
+    """Pixels that a feature sees after layers of (kernel, stride, dilation); the options make the usual faults."""
     field, step = start, 1
     for kernel, stride, dilation in layers:
-        step = step * stride if early else step
-        field += (kernel - less) * (dilation if dilated else 1) * (step if stepped else 1)
-        step = step if early else step * stride
+        growth = (kernel - own) * (dilation if dilated else 1)
+        field += growth * (step * stride if early else step if strided else 1)
+        step *= stride
     return field
 
 
-@verdict
-def check_field(my_field):
+FIELD_FAULTS = {
+    "one is missing: without any layer a pixel sees itself": lambda layers: receptive_field(layers, start=0),
+    "the kernel's own pixel is counted again": lambda layers: receptive_field(layers, own=0),
+    "the dilation is not used": lambda layers: receptive_field(layers, dilated=False),
+    "the strides are not used": lambda layers: receptive_field(layers, strided=False),
+    "the layer's own stride counts too early": lambda layers: receptive_field(layers, early=True),
+}
+
+
+@report_verdict
+def check_receptive_field(my_field):
     """my_field(layers): layers of (kernel, stride, dilation) in order -> how many pixels wide a feature's view is."""
     plain, wide = (3, 1, 1), (3, 1, 2)
     cases = {
@@ -48,91 +58,62 @@ def check_field(my_field):
         "growing dilations": [plain, wide, (3, 1, 4), (3, 2, 8), (5, 1, 2)],
         "a 1 x 1 convolution last": [(3, 2, 1), (1, 2, 1), plain],
     }
-    for where, layers in cases.items():
-        found = ask(my_field, layers, where=where)
-        mistakes = [
-            (see(layers, start=0), "one is missing", "Without any layer a pixel sees itself."),
-            (see(layers, less=0), "the kernel's own pixel is counted again", "A window of k adds k - 1 pixels."),
-            (
-                see(layers, dilated=False),
-                "the dilation is not used",
-                "It spreads the kernel: its places lie farther apart.",
-            ),
-            (
-                see(layers, stepped=False),
-                "the strides are not used",
-                "A step is as long as all strides before it multiply to.",
-            ),
-            (
-                see(layers, early=True),
-                "the layer's own stride counts too early",
-                "First the field grows, then the step.",
-            ),
-        ]
-        same(found, see(layers), where, "Keep two numbers, the field and the step, and go layer by layer.", mistakes)
-    return "Tried: " + ", ".join(cases)
+    hint = "Keep two numbers, the field and the step, and go layer by layer: first the field grows, then the step."
+    inputs = {name: (layers,) for name, layers in cases.items()}
+    return compare_on_cases(my_field, receptive_field, inputs, FIELD_FAULTS, hint)
 
 
-@verdict
+def count_by_hand(inputs, outputs, skip, norm=2, bias=0, lateral=True, fives=2, channels=None) -> int:
+    """Parameters of an UpProjection by arithmetic; the options make the usual faults."""
+    added = (norm + bias) * outputs
+    three = 9 * (channels or outputs) * outputs + added
+    return lateral * skip * inputs + fives * (25 * inputs * outputs + added) + three
+
+
+PARAMETER_FAULTS = {
+    "the BatchNorms are missing": lambda i, o, skip: count_by_hand(i, o, skip, norm=0),
+    "a BatchNorm is counted with one number per channel": lambda i, o, skip: count_by_hand(i, o, skip, norm=1),
+    "a BatchNorm is counted with all four numbers per channel": lambda i, o, skip: count_by_hand(i, o, skip, norm=4),
+    "the convolutions are counted with a bias": lambda i, o, skip: count_by_hand(i, o, skip, bias=1),
+    "the lateral is missing": lambda i, o, skip: count_by_hand(i, o, skip, lateral=False),
+    "`side` is missing": lambda i, o, skip: count_by_hand(i, o, skip, fives=1),
+    "the 3 x 3 convolution has other inputs": lambda i, o, skip: count_by_hand(i, o, skip, channels=i),
+}
+
+
+@report_verdict
 def check_parameters(my_parameters):
     """my_parameters(inputs, outputs, skip_channels) -> the parameters of notebook 03's UpProjection."""
-    for case in ((256, 128, 256), (64, 32, 128), (32, 16, 0)):
-        inputs, outputs, skip = case
-        where = f"UpProjection{case}"
-        expected = count_parameters(UpProjection(*case))
-        lateral, five, three = skip * inputs, 25 * inputs * outputs, 9 * outputs * outputs
-        found = ask(my_parameters, *case, where=where)
-        mistakes = [
-            (expected - 6 * outputs, "the BatchNorms are missing", "Each has two numbers a channel that are learned."),
-            (
-                expected + 6 * outputs,
-                "a BatchNorm is counted with four numbers a channel",
-                "Two of them are not learned.",
-            ),
-            (expected - 3 * outputs, "a BatchNorm is counted with one number a channel", "It scales and it shifts."),
-            (expected + 3 * outputs, "the convolutions are counted with a bias", "There is a BatchNorm after each."),
-            (expected + 3 * outputs + inputs, "the convolutions are counted with a bias", "`conv` has bias=False."),
-            (expected - lateral, "the lateral is missing", "A 1 x 1 convolution from skip_channels to inputs."),
-            (expected - five - 2 * outputs, "the way around is missing", "`side` is a 5 x 5 convolution, too."),
-            (expected - five, "a 5 x 5 convolution is missing", "Count the convolutions in the notebook's class."),
-            (expected - three + 9 * inputs * outputs, "the 3 x 3 convolution has other inputs", "What does it get?"),
-        ]
-        same(
-            found,
-            expected,
-            where,
-            "Three convolutions with a BatchNorm each; and the lateral.",
-            mistakes,
-            tolerance=1e-9,
-        )
-    return "Tried: three blocks of the network, one of them without a skip"
+    cases = {f"UpProjection{case}": case for case in ((8, 4, 8), (4, 2, 8), (6, 2, 0))}
+    hint = "Three convolutions without bias; a BatchNorm after each scales and shifts each channel; and the lateral."
+
+    def right(*case):
+        return count_parameters(UpProjection(*case))
+
+    return compare_on_cases(my_parameters, right, cases, PARAMETER_FAULTS, hint)
 
 
-@verdict
+INFLATION_FAULTS = {
+    "two equal pictures give twice the old response": lambda f: torch.cat([f, f], 1),
+    "the background is not looked at": lambda f: torch.cat([f, 0 * f], 1),
+    "the image is not looked at": lambda f: torch.cat([0 * f, f], 1),
+    "two equal pictures give no response": lambda f: torch.cat([f, -f], 1),
+    "the channels are in another order": lambda f: f.repeat_interleave(2, 1) / 2,
+    "the colours are mixed": lambda f: f.mean(1, keepdim=True).repeat(1, 6, 1, 1) / 2,
+}
+
+
+@report_verdict
 def check_inflation(my_inflate):
     """my_inflate(filters): (O, 3, k, k) of a trained stem -> (O, 6, k, k) for two pictures."""
-    for outputs, kernel in ((64, 7), (4, 3)):
-        filters = torch.randn(outputs, 3, kernel, kernel)
-        where = f"filters of shape {tuple(filters.shape)}"
-        found = ask(my_inflate, filters, where=where)
-        expected = torch.cat([filters, filters], dim=1) / 2
-        alike_hint = "Neither picture is to be preferred: both get the same filters."
-        order = "The channels come as red, green, blue of the image, then red, green, blue of the background."
-        mistakes = [
-            (2 * expected, "two equal pictures give twice the old response", "What must both halves add up to?"),
-            (torch.cat([filters, 0 * filters], 1), "the background is not looked at", alike_hint),
-            (torch.cat([0 * filters, filters], 1), "the image is not looked at", alike_hint),
-            (torch.cat([filters, -filters], 1), "two equal pictures give no response", "It was trained on pictures."),
-            (filters.repeat_interleave(2, 1) / 2, "the channels are in another order", order),
-            (filters.repeat_interleave(2, 1), "the channels are in another order", order),
-            (filters.mean(1, keepdim=True).expand(-1, 6, -1, -1) / 2, "the colours are mixed", order),
-            (filters.mean(1, keepdim=True).expand(-1, 6, -1, -1), "the colours are mixed", order),
-        ]
-        same(found, expected, where, "With two equal pictures the stem should put out what it did for one.", mistakes)
-    return "Tried: a 7 x 7 and a 3 x 3 stem; equal pictures give the old response, and both pictures count alike"
+    cases = {f"filters of shape {size}": (torch.randn(size),) for size in ((64, 3, 7, 7), (4, 3, 3, 3))}
+    hint = (
+        "The stem sees red, green, blue of the image, then of the background; two equal pictures give the old response."
+    )
+    return compare_on_cases(my_inflate, lambda f: torch.cat([f, f], 1) / 2, cases, INFLATION_FAULTS, hint)
 
 
-@verdict
+@report_verdict
 def check_up_block(MyUp):
     """MyUp(inputs, outputs, skip_channels): a module (x, stage) -> (N, outputs, H, W) of the stage's size.
 
@@ -140,48 +121,37 @@ def check_up_block(MyUp):
     """
     for inputs, outputs, skip in ((8, 4, 6), (6, 6, 3)):
         where = f"MyUp({inputs}, {outputs}, {skip})"
-        block = build(MyUp, inputs, outputs, skip, where=where)
-        for size, large in (((2, 3, 3), (5, 5)), ((1, 4, 6), (8, 12)), ((2, 5, 3), (9, 6))):
-            x, stage = torch.randn(size[0], inputs, *size[1:]), torch.randn(size[0], skip, *large)
-            place = f"{where} on {size[1]} x {size[2]} and a stage of {large[0]} x {large[1]}"
-            found = ask(block, x, stage, where=place)
+        block = build_module(MyUp, inputs, outputs, skip, where=where)
+        for small, large in (((3, 3), (5, 5)), ((4, 6), (8, 12)), ((5, 3), (9, 6))):
+            x, stage = torch.randn(2, inputs, *small), torch.randn(2, skip, *large)
+            place = f"{where} on {small} and a stage of {large}"
             hint = "Enlarge to the stage's own size; twice the size is not always right, as stages round up."
-            alike(found, torch.zeros(size[0], outputs, *large), place, hint)
+            found = call_answer(block, x, stage, where=place)
+            require_same_kind(found, torch.zeros(2, outputs, *large), place, hint)
         require_learning(block, (2, inputs, 3, 3), (2, skip, 6, 6), where)
     return "Tried: stages of 5 x 5, 8 x 12 and 9 x 6: sizes, values of x and of the stage, and all parameters"
 
 
 def require_learning(block: nn.Module, x_size, stage_size, where: str) -> None:
     """Raise Wrong unless the output depends on x, on the stage and on each parameter, and not linearly."""
+    if not list(block.parameters()):
+        hint = "nn.Module finds layers that are attributes, not those in a list."
+        raise Wrong(where, "it has no parameters", hint)
     block.eval()
     x, stage = torch.randn(x_size), torch.randn(stage_size)
     with torch.no_grad():
         found = block(x, stage)
         if not torch.equal(found, block(x, stage)):
-            new = "Layers made in `forward` start at random each time: make them in `__init__`."
-            raise Wrong(where, "the same inputs give another output the second time", new)
-        if not list(block.parameters()):
-            raise Wrong(
-                where, "it has no parameters", "nn.Module finds layers that are attributes, not those in a list."
-            )
-        if torch.equal(found, block(x, stage + torch.randn(stage_size))):
-            used = "As in 2020: only its size is read. Add it to what comes up, or put it beside it."
-            raise Wrong(where, "the stage's values make no difference", used)
+            hint = "Layers made in `forward` start at random each time: make them in `__init__`."
+            raise Wrong(where, "the same inputs give another output the second time", hint)
+        if torch.allclose(found, block(x, stage.flip(2, 3)), atol=1e-6):  # a mean over the stage stays the same
+            hint = "Its size alone, or one mean per channel, adds no detail. Add it to x, or put it beside x."
+            raise Wrong(where, "the stage's values make no difference", hint)
         if torch.equal(found, block(x + torch.randn(x_size), stage)):
             raise Wrong(where, "the values of x make no difference", "What comes up from below belongs in, too.")
-        y, other = torch.randn(x_size), torch.randn(stage_size)
-        zero = block(torch.zeros(x_size), torch.zeros(stage_size))
-        if (block(x + y, stage + other) + zero - found - block(y, other)).abs().max() < 1e-4:
-            raise Wrong(where, "it is linear: nothing in it bends", "A ReLU is missing.")
-    slopes = gradients(block, x, stage)
-    unused = [name for name, slope in slopes.items() if slope is None]
+    require_nonlinear(block, [x_size, stage_size], where)
+    names, values = zip(*block.named_parameters())
+    gradients = torch.autograd.grad(block.train()(x, stage).square().sum(), values, allow_unused=True)
+    unused = [name for name, gradient in zip(names, gradients) if gradient is None]
     if unused:
         raise Wrong(where, f"no gradient reaches {', '.join(unused)}", "Is that layer used in `forward`?")
-
-
-def gradients(block: nn.Module, x: Tensor, stage: Tensor) -> dict:
-    """{parameter's name: its gradient, or None}."""
-    names, parameters = zip(*block.named_parameters())
-    found = block.train()(x, stage).square().sum()
-    slopes = torch.autograd.grad(found, parameters, allow_unused=True) if found.requires_grad else [None] * len(names)
-    return dict(zip(names, slopes))

@@ -1,0 +1,76 @@
+"""Exercises and solutions: twins, solutions pass, and open exercises say so."""
+
+import ast
+import re
+
+import exercises
+import notebook_files as files
+import pytest
+
+from maskdepth_utils.course import checks
+from maskdepth_utils.course.checks.verdict import RESULTS
+
+SOLUTIONS = sorted((files.NOTEBOOKS / "solutions").glob("[0-9]*.ipynb"))
+INNER = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp  # they keep their names to themselves
+each_solution = pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+
+
+def run_cells(cells):
+    """Run code cells as a reader would; {check cell's source: its verdict}."""
+    names, verdicts = {}, {}
+    for source in (cell.source for cell in cells if cell.cell_type == "code"):
+        if source.startswith("checks."):
+            verdicts[source] = eval(source.rstrip(";"), names)  # the ; keeps a notebook from printing True
+        else:
+            exec(compile(source, "<exercise>", "exec"), names)
+    return verdicts
+
+
+@each_solution
+def test_solutions_pass_and_open_exercises_say_so(path, capsys):
+    solution = files.read(path)
+    RESULTS.clear()
+    solved = run_cells(files.tagged(solution, "exercise") + files.tagged(solution, "headline"))
+    printed = capsys.readouterr().out
+    assert 3 <= len(solved) <= 6
+    assert printed.splitlines()[-1] == f"{len(solved)} of {len(solved)} exercises solved", printed
+    open_ = run_cells(exercises.exercise_cells(solution, path.name))
+    assert open_ == dict.fromkeys(solved, False)
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Not ")]
+    assert len(printed) == len(open_) and all(line.startswith("Not solved yet.") for line in printed)
+
+
+def test_every_check_belongs_to_an_exercise():
+    sources = [cell.source for path in SOLUTIONS for cell in files.tagged(files.read(path), "exercise")]
+    used = [source.split("(")[0].removeprefix("checks.") for source in sources if source.startswith("checks.")]
+    assert sorted(used) == sorted(name for name in checks.__all__ if name.startswith("check_"))
+
+
+@pytest.mark.parametrize("path, solution", exercises.pairs(), ids=lambda path: path.stem)
+def test_twins(path, solution):
+    found = exercises.problems(files.read(path), files.read(solution), path.name)
+    assert found == [], f"run python notebooks/tools/exercises.py --write {path.name[:2]}"
+
+
+@each_solution
+def test_exercises_take_no_name_away_from_the_rest_of_the_notebook(path):
+    mine = find_names(files.tagged(files.read(path), "exercise"))
+    cells = files.read(files.NOTEBOOKS / path.name).cells
+    assert not mine & find_names(cell for cell in cells if "exercise" not in cell.metadata.get("tags", []))
+
+
+def find_names(cells):
+    """Names that cells define at their top level; imports, which agree, left out."""
+    found = set()
+    for cell in cells:
+        if cell.cell_type == "code":
+            nodes = ast.parse(re.sub(r"^( *)!.*", r"\1pass", cell.source, flags=re.MULTILINE)).body
+            while nodes:
+                node = nodes.pop()
+                if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                    found.add(node.name)
+                elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    found.add(node.id)
+                elif not isinstance(node, INNER):
+                    nodes += ast.iter_child_nodes(node)
+    return found

@@ -1,0 +1,113 @@
+"""The tool that writes a notebook's exercises from its solutions."""
+
+import shutil
+
+import exercises
+import notebook_files as files
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+SOLVED = """def my_double(x):
+    \"\"\"Twice x.\"\"\"
+    # SOLUTION
+    if x:
+
+        return 2 * x
+    return 0
+
+
+class My:
+    def __init__(self):
+        self.a = 1
+        # SOLUTION
+        self.b = 2
+
+    def forward(self, x):
+        # SOLUTION
+        return x
+
+
+my_number = 4  # SOLUTION"""
+OPEN = """def my_double(x):
+    \"\"\"Twice x.\"\"\"
+    ...  # your code
+
+
+class My:
+    def __init__(self):
+        self.a = 1
+        ...  # your code
+
+    def forward(self, x):
+        ...  # your code
+
+
+my_number = ..."""
+
+
+def code(source):
+    return new_code_cell(source, metadata={"tags": ["exercise"]})
+
+
+@pytest.fixture
+def copies(tmp_path, monkeypatch):
+    """A folder with one notebook and its solutions, in which the tools work."""
+    (tmp_path / "solutions").mkdir()
+    monkeypatch.setattr(files, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(exercises, "NOTEBOOKS", tmp_path)
+    section = "Last words.\n\n## Exercises\n\n**1.** By hand.\n\n## In one line\n\nHere it is."
+    cells = [new_markdown_cell("# One"), new_markdown_cell(section), new_code_cell("print(1)")]
+    files.write(files.tidy(new_notebook(cells=cells)), tmp_path / "01_one.ipynb")
+    task = new_markdown_cell("**A** Double.", metadata={"tags": ["exercise"]})
+    solution = new_notebook(cells=[task, code(SOLVED), new_markdown_cell("Because.")])
+    files.write(solution, tmp_path / "solutions" / "01_one.ipynb")
+    return tmp_path
+
+
+@pytest.fixture
+def call(monkeypatch):
+    """Call the tool with arguments of the command line."""
+
+    def main(*arguments):
+        monkeypatch.setattr("sys.argv", ["exercises", *arguments])
+        return exercises.main()
+
+    return main
+
+
+def test_written_into_their_section_and_nowhere_else(copies, call, capsys):
+    assert call("--check") == 1
+    assert "not written yet" in capsys.readouterr().out
+    assert call("--write") == 0
+    assert call("--check") == 0
+    sources = [cell.source for cell in files.read(copies / "01_one.ipynb").cells]
+    assert sources[1].endswith("**1.** By hand.")
+    assert "solutions/01_one.ipynb" in sources[2]
+    assert sources[3:6] == ["**A** Double.", OPEN, "## In one line\n\nHere it is."]
+    assert "Because." not in sources
+
+
+def test_written_again_only_what_changed(copies, call):
+    call("--write", "01")
+    nb = files.read(copies / "01_one.ipynb")
+    files.tagged(nb, "exercise")[2].execution_count = 5
+    files.write(nb, copies / "01_one.ipynb")
+    solution = files.read(copies / "solutions" / "01_one.ipynb")
+    solution.cells[0].source = "**A** Twice as much."
+    solution.cells.insert(2, code("my_more = 1  # SOLUTION"))
+    files.write(solution, copies / "solutions" / "01_one.ipynb")
+    assert call("--check", "01") == 1
+    assert call("--write", "01") == 0
+    cells = files.read(copies / "01_one.ipynb").cells
+    assert [cell.source for cell in cells[3:6]] == ["**A** Twice as much.", OPEN, "my_more = ..."]
+    assert cells[4].execution_count == 5  # the code is the same, so its outputs are still true
+    assert len({cell.id for cell in cells}) == len(cells)
+
+
+def test_a_notebook_without_the_section_or_solutions_without_a_notebook(copies, call):
+    nb = files.read(copies / "01_one.ipynb")
+    with pytest.raises(ValueError, match="## Exercises"):
+        exercises.put(new_notebook(cells=nb.cells[:1]), [])
+    shutil.move(copies / "01_one.ipynb", copies / "02_two.ipynb")
+    with pytest.raises(FileNotFoundError, match="01_one.ipynb"):
+        call("--check")

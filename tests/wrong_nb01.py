@@ -1,0 +1,71 @@
+"""Wrong answers to the exercises of notebook 01: {check: [(answer, words of the verdict), ...]}."""
+
+import numpy as np
+
+from maskdepth_utils.course.checks.nb01 import Z_DEPTH_FAULTS, merge, z_depth
+
+
+def change_in_place(ray, focal):
+    ray /= ray / z_depth(ray, focal)
+    return ray
+
+
+def variance(a, b):
+    count, mean, std = merge(a, b)
+    return count, mean, std**2
+
+
+def split(rooms, objects, by_rooms=True, by_objects=True, share=0.3, mixed=False):
+    generator = np.random.default_rng(0)
+    new = []
+    for names, used in ((rooms, by_rooms), (objects, by_objects)):
+        different = generator.permutation(np.unique(names))
+        if used:
+            new.append(np.isin(names, different[: max(1, round(share * len(different)))]))
+    train, test = ~np.logical_or.reduce(new), np.logical_and.reduce(new)
+    return np.flatnonzero(train), np.flatnonzero(~train if mixed else test)
+
+
+def random_split(rooms, objects):
+    order = np.random.default_rng(0).permutation(len(rooms))
+    return np.split(order, [int(0.7 * len(order))])
+
+
+WRONG = {
+    "check_threshold": [
+        (8, "8: mean IoU 0."),
+        (100, "Too much of the objects differs by less"),
+        (20, "Noise and shadows pass it, too"),
+        (0.18, "expected a number of 255, found 0.18"),
+        (300, "expected a gray value from 0 to 255"),
+        ("50", "expected one number, found str '50'"),
+        ([40, 50], "expected one number, found a list of 2"),
+    ],
+    "check_z_depth": [
+        (lambda ray, focal: z_depth(ray, focal)[0], "expected shape (6, 6), found (6,)"),
+        (lambda ray, focal: z_depth(ray, focal).mean(), "expected shape (6, 6), found ()"),
+        (lambda ray, focal: 100 * z_depth(ray, focal), "all values are 100 times what is expected"),
+        (lambda ray, focal: z_depth(ray, focal) + 1e-3, "at index (0, 0) expected 4, found 4.001"),
+        (change_in_place, "changes its input in place"),
+        (Z_DEPTH_FAULTS, "expected a function, found an object of type dict"),
+    ],
+    "check_merge": [
+        (variance, "std: the root is missing"),
+        (lambda a, b: (a[0], a[1], a[2]), "count: expected 40, found 30"),
+        (lambda a, b: merge(a, b)[1:], "expected 3 values (count, mean, std), found a tuple of 2"),
+        (lambda a, b: (*merge(a, b)[:2], merge(a, b)[2].mean()), "expected shape (3,), found ()"),
+    ],
+    "check_split": [
+        (random_split, "20 rooms are in training and in test"),
+        (lambda rooms, objects: split(rooms, objects, by_objects=False), "20 objects are in training and in test"),
+        (lambda rooms, objects: split(rooms, objects, by_rooms=False), "20 rooms are in training and in test"),
+        (lambda rooms, objects: split(rooms, objects, mixed=True), "14 rooms are in training and in test"),
+        (lambda rooms, objects: split(rooms, objects, share=0.05), "are in test, expected at least 5%"),
+        (lambda rooms, objects: split(rooms, objects, share=0.5), "are in train, expected at least 40%"),
+        (lambda rooms, objects: (np.arange(800), np.arange(400, 1200)), "400 samples are in training and in test"),
+        (lambda rooms, objects: (np.arange(1200), np.arange(0)), "test: no sample is in it"),
+        (lambda rooms, objects: (rooms[:800], rooms[800:]), "expected indices of samples, found an array of shape"),
+        (lambda rooms, objects: (np.arange(1, 1201), np.arange(2)), "expected indices from 0 to 1199, found 1 to 1200"),
+        (lambda rooms, objects: np.arange(800), "expected 2 values (train, test), found an array"),
+    ],
+}
