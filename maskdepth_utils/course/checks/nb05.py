@@ -118,10 +118,7 @@ def check_interval(my_interval):
             require_parts(answer, ("low", "high"), where)
             found.append([as_number(x, f"{where}, {name}") for x, name in zip(answer, ("low", "high"))])
         low, high = np.mean(found, axis=0)
-        bootstraps = (
-            [metrics.bootstrap_interval(values, by, seed=seed) for seed in range(SEEDS)] for by in (rooms, images)
-        )
-        expected, by_images = (np.mean(bootstrap, axis=0) for bootstrap in bootstraps)
+        expected, by_images = (mean_interval(values, groups) for groups in (rooms, np.arange(len(values))))
         if abs((low + high) / 2 - expected.mean()) > WIDTH_ERROR * np.ptp(expected):
             words = f"expected about {expected[0]:.3f} to {expected[1]:.3f}, found {low:.3f} to {high:.3f}"
             raise Wrong(where, words, "Average over the drawn *images*: a room with more of them has more weight.")
