@@ -117,6 +117,16 @@ def test_gain_brightens_the_object_and_nothing_else(data):
     np.testing.assert_allclose(bright.image[inside], expected, atol=2)
 
 
+def test_a_matrix_as_gain_recolors_the_object(data):
+    plain, same, half = (
+        stand("room_train_000", "train_000_cabinet", 0, 3.0, 0.0, gain=gain).image
+        for gain in (1.0, np.eye(3), 0.5 * np.eye(3))
+    )
+    np.testing.assert_array_equal(same, plain)
+    np.testing.assert_array_equal(half, stand("room_train_000", "train_000_cabinet", 0, 3.0, 0.0, gain=0.5).image)
+    assert not np.array_equal(half, plain)
+
+
 def test_an_object_out_of_sight_leaves_the_room_as_it_is(data):
     made = stand("room_train_000", "train_000_cabinet", 0, 3.0, 80.0, flip=True)
     assert made.inside == made.visible == 0 and made.mask.max() == 0

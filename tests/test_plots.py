@@ -93,3 +93,10 @@ def test_history():
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["loss", "IoU"]
     assert len(figure.axes[0].lines) == 2  # training and held out
     check(plots.plot_history({"lr 0.01": records, "lr 0.1": records[:20]}, names=["loss"]))
+
+
+def test_depths_are_coloured_from_near_and_bright_to_far_and_dark():
+    colors = plots.color_depth(np.linspace(1, 5, 2400).reshape(40, 60))
+    assert colors.shape == (40, 60, 3) and colors.dtype == np.uint8
+    assert colors[0, 0].astype(int).sum() > colors[-1, -1].astype(int).sum()
+    assert plots.color_depth(np.full((4, 4), 3.0)).std(axis=(0, 1)).max() == 0

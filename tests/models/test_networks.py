@@ -1,0 +1,217 @@
+"""Networks: parameter counts, sizes, precision, pretrained weights, messages for bad input."""
+
+from functools import partial
+from urllib.error import URLError
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from maskdepth_utils.course.summaries import print_summary
+from maskdepth_utils.models import MaskDepthNet, MaskNet
+from maskdepth_utils.models.blocks import imagenet_weights
+from maskdepth_utils.models.networks import count_parameters, to_mask_depth
+
+
+def pictures(height=64, width=64, count=2):
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(2, count, 3, height, width, generator=generator).unbind(0)
+
+
+def small(**options):
+    """A narrow network, for what does not depend on the width."""
+    torch.manual_seed(0)
+    return MaskDepthNet(width=0.125, **options)
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ({"skips": False, "stem": "3x3"}, 16_181_090),  # the network of 2020
+        ({"stem": "3x3", "detail": False}, 16_357_218),
+        ({"stem": "3x3", "detail": "raw"}, 16_407_538),
+        ({"stem": "3x3"}, 16_410_418),
+    ],
+)
+def test_parameters_are_counted_exactly(options, expected):
+    assert count_parameters(MaskDepthNet(**options)) == expected
+
+
+def test_default_and_light_networks_have_their_size():
+    assert 16.0e6 < count_parameters(MaskDepthNet()) < 16.6e6
+    assert count_parameters(MaskDepthNet(width=0.25)) < 1.2e6
+    assert count_parameters(MaskNet()) < 110_000
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (101, 64)])
+@pytest.mark.parametrize("stem", ["7x7", "3x3"])
+@pytest.mark.parametrize("skips", [True, False])
+def test_any_size_from_32(size, stem, skips):
+    output = small(stem=stem, skips=skips)(*pictures(*size))
+    assert output.mask_logits.shape == output.depth.shape == (2, 1, *size)
+    assert 0 <= output.depth.min() and output.depth.max() <= 1
+    assert MaskNet(width=4)(*pictures(*size)).shape == (2, 1, *size)
+
+
+@pytest.mark.parametrize("stem, first", [("7x7", 2), ("3x3", 1)])
+def test_stages_have_the_resolutions_of_the_docstring(stem, first):
+    stages = small(stem=stem).encoder(torch.rand(2, 6, 160, 160))
+    assert [160 // stage.shape[-1] for stage in stages] == [first * 2**i for i in range(5)]
+
+
+def test_the_encoder_is_torchvisions_resnet18():
+    reference = torchvision.models.resnet18(weights=None).eval()
+    encoder = MaskDepthNet().encoder.eval()
+    state = {name: value for name, value in reference.state_dict().items() if not name.startswith("fc.")}
+    stem = state.pop("conv1.weight")
+    encoder.load_state_dict(state, strict=False)
+    with torch.no_grad():
+        encoder.conv1.weight.copy_(torch.cat([stem, stem], dim=1) / 2)
+        image = torch.rand(1, 3, 96, 96)
+        # the same picture twice through the halved stem is that picture through ResNet's own
+        deepest = encoder(torch.cat([image, image], dim=1))[-1]
+        expected = nn.Sequential(*list(reference.children())[:-2])(image)
+    torch.testing.assert_close(deepest, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_outputs_are_float32_under_autocast(dtype):
+    network = small()
+    with torch.no_grad():
+        expected = network(*pictures())
+        with torch.autocast("cpu", dtype):
+            output, mask_logits = network(*pictures()), MaskNet(width=4)(*pictures())
+    assert output.mask_logits.dtype == output.depth.dtype == mask_logits.dtype == torch.float32
+    assert (output.depth - expected.depth).abs().max() < 0.05
+    assert len(output.depth.unique()) > 2000  # bf16 has 256 values between two powers of two
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_skips_carry_the_encoders_stages(skips):
+    network = small(skips=skips, detail=False).eval()
+    *stages, deepest = network.encoder(torch.rand(1, 6, 64, 64))
+    with torch.no_grad():
+        one = network.branches["mask"](deepest, stages, None, (64, 64))
+        other = network.branches["mask"](deepest, [torch.zeros_like(stage) for stage in stages], None, (64, 64))
+    assert torch.equal(one, other) is not skips
+
+
+@pytest.mark.parametrize("detail", [True, "raw"])
+def test_detail_carries_the_pictures_to_the_output(detail):
+    image, background = pictures(count=1)
+    network = small(detail=detail).eval()
+    with torch.no_grad():
+        *stages, deepest = network.encoder(torch.rand(1, 6, 64, 64))
+        details = [network.detail(image, other) for other in (background, image)]
+        outputs = [network.branches["mask"](deepest, stages, one, (64, 64)) for one in details]
+    assert not torch.equal(*outputs)
+
+
+def test_every_parameter_learns():
+    network = small()
+    output = network(*pictures())
+    (output.mask_logits.mean() + output.depth.mean()).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("make", [partial(small, tasks=("mask",)), partial(MaskNet, width=8)])
+def test_networks_overfit_two_pictures(make):
+    network = make()
+    image, background = pictures(32, 32)
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[:, :, 8:24, 10:20] = 1
+    image = torch.where(mask > 0, image * 0.3, background)
+    optimizer = torch.optim.Adam(network.parameters(), 0.01)
+    for _ in range(40):
+        logits, depth = to_mask_depth(network(image, background))
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, mask)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert depth is None and loss < 0.15
+
+
+def test_depth_alone_then_merged():
+    alone, both = small(tasks=("depth",)).eval(), small().eval()
+    output = alone(*pictures())
+    assert output.mask_logits is None
+    report = both.load_state_dict(alone.state_dict(), strict=False)
+    assert report.unexpected_keys == []
+    assert all(name.startswith("branches.mask") for name in report.missing_keys)
+    torch.testing.assert_close(both(*pictures()).depth, output.depth)
+
+
+@pytest.mark.parametrize("make", [partial(small, stem="3x3", skips=False, tasks=("depth",)), partial(MaskNet, 4)])
+def test_arguments_build_the_same_network_again(make):
+    network = make()
+    type(network)(**network.arguments).load_state_dict(network.state_dict())
+
+
+def test_pretrained_weights_are_inflated(monkeypatch):
+    state = torchvision.models.resnet18(weights=None).state_dict()
+    state["layer1.0.bn1.running_mean"] += 3
+    monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", lambda *_, **__: dict(state))
+    encoder = MaskDepthNet(weights="DEFAULT").encoder
+    halved = state["conv1.weight"] / 2
+    assert torch.equal(encoder.conv1.weight, torch.cat([halved, halved], dim=1))
+    for name in ("layer4.1.conv2.weight", "layer1.0.bn1.running_mean"):
+        assert torch.equal(encoder.state_dict()[name], state[name])
+    assert set(imagenet_weights("3x3")) == set(encoder.state_dict()) - {"conv1.weight"}
+    MaskDepthNet(stem="3x3", skips=False, weights="DEFAULT")
+
+
+@pytest.mark.parametrize("error", [URLError("no route to host"), RuntimeError("invalid hash value")])
+def test_pretrained_weights_offline_say_what_to_do(monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", fail)
+    with pytest.raises(RuntimeError, match="could not be downloaded.*weights=None"):
+        MaskDepthNet(weights="DEFAULT")
+
+
+@pytest.mark.parametrize("make", [small, partial(MaskNet, width=4)])
+@pytest.mark.parametrize(
+    "image, background, message",
+    [
+        (torch.rand(1, 4, 64, 64), torch.rand(1, 3, 64, 64), r"image: expected shape \(N, 3, H, W\)"),
+        (torch.rand(3, 64, 64), torch.rand(3, 64, 64), r"image: expected shape"),
+        (torch.rand(2, 3, 64, 64), torch.rand(1, 3, 64, 64), r"the same shape"),
+        (torch.rand(1, 3, 31, 64), torch.rand(1, 3, 31, 64), r"at least 32 x 32"),
+        (torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64).byte(), r"background: expected float"),
+    ],
+)
+def test_wrong_pictures_are_refused(make, image, background, message):
+    with pytest.raises(ValueError, match=message):
+        make()(image, background)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"stem": "5x5"}, "stem"),
+        ({"tasks": ()}, "tasks"),
+        ({"tasks": "depth"}, "tasks"),
+        ({"tasks": ("depth", "normals")}, "tasks"),
+        ({"weights": "IMAGENET"}, "weights"),
+        ({"detail": "fine"}, "detail"),
+        ({"width": 0}, "width: expected a factor above 0, found 0"),
+        ({"weights": "DEFAULT", "width": 0.5}, "width=1"),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        MaskDepthNet(**options)
+
+
+@pytest.mark.parametrize("make", [small, partial(MaskNet, width=4), partial(small, tasks=("depth",))])
+def test_summary_counts_and_leaves_the_network_alone(make, capsys):
+    network = make()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert print_summary(network, size=64) == count_parameters(network)
+    printed = capsys.readouterr().out
+    assert f"Total params: {count_parameters(network):,}" in printed
+    assert "Input size (MB): 0.09" in printed  # 6 x 64 x 64 x 4 bytes, added and not multiplied
+    assert network.training and all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
