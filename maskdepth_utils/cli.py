@@ -1,213 +1,246 @@
-"""What the command line's train, evaluate, predict and export do. Each takes parsed options and returns its results."""
+"""The commands of the command line: what each does with its options, and the results it returns."""
 
 import functools
-import math
+import sys
+from collections.abc import Callable, Collection
+from dataclasses import fields, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from torch import nn
 
-from .data.datasets import MaskDepthDataset
+from . import plots
+from .course import bench as benchmarks
+from .data.datasets import MaskDepthDataset, SceneDataset
+from .data.offices import SIZE as OFFICE_SIZE
+from .data.offices import OfficeDataset
+from .data.shots import LEVELS
 from .data.storage.arrays import write_arrays
 from .data.storage.shards import write_shards
 from .data.storage.zips import write_zips
+from .evaluation import breakdown, compare_with_baselines, intervals, means_by_region
 from .files import write_file
 from .inference.align import align
+from .inference.onnx import write_onnx
 from .inference.photos import cut_out, read_picture, resize_array
-from .inference.predictor import load_pretrained
-from .losses import UncertaintyWeighting
-from .models import networks
+from .inference.predictor import Prediction, load_pretrained
+from .losses import DEPTH_TERMS, MASK_TERMS, UncertaintyWeighting
+from .models.networks import FULL_SIZE, MaskDepthNet, MaskNet
 from .models.weights import load_network, load_weights, read_network, save_pretrained
+from .options import (
+    BenchOptions,
+    EvaluateOptions,
+    ExportOptions,
+    LossOptions,
+    NetworkOptions,
+    PhotoOptions,
+    RunOptions,
+    SplitSamples,
+    TrainSamples,
+)  # fmt: skip
 from .training import checkpoint, parallel
 from .training.loop import fit, mask_and_depth_loss
+from .training.settings import Settings
 
-FARTHEST_MM = 65535  # what a 16-bit PNG can say
+TRAIN_SETTINGS = Settings(samples=100_000, workers=1)
+TEST_SAMPLES = SplitSamples(split="test", size=None, gap="tripod")
+EXPORT_SAMPLES = SplitSamples(gap="none")
+FARTHEST_MM = 65535  # the largest value of a 16-bit PNG
+PREVIEW_SIDE = 800  # pixels of the longer side of each picture in preview.png
 
 
-def set_threads(count: int) -> None:
-    """Limit PyTorch and OpenCV to so many CPU threads."""
-    torch.set_num_threads(count)
-    cv2.setNumThreads(count)
-
-
-def train(options) -> dict:
-    """Train as the options say, going on where the folder's run stopped."""
-    torch.manual_seed(options.seed)
-    model = new_network(options)
-    if options.init:
-        load_weights(model, read_network(options.init)[0], options.init, networks.FULL_SIZE)
-    weights = {"mask": dict(options.mask_loss or []), "depth": dict(options.depth_loss or [])}
-    weights["mask"] |= {"ssim_on": options.mask_ssim_on} if options.mask_ssim_on else {}
-    weights = {name: terms for name, terms in weights.items() if terms}
+def train(
+    run: RunOptions, samples: TrainSamples, network: NetworkOptions, loss: LossOptions,
+    settings: Settings = TRAIN_SETTINGS,
+) -> dict:  # fmt: skip
+    """Train a network on composites made as they are needed. Ctrl-C stops and saves; the same command goes on."""
+    torch.manual_seed(settings.seed)
+    model = new_network(network)
+    criterion = make_loss(loss)
+    if run.init:
+        load_weights(model, read_network(run.init)[0], run.init, FULL_SIZE)
+    if network.full_size_lr is not None:
+        settings = replace(settings, lr_factors={FULL_SIZE: network.full_size_lr})
+    validation = MaskDepthDataset("val", samples.size, samples.val_gap, settings.seed)
     history = fit(
-        model,
-        training_samples(options),
-        steps=options.steps,
-        samples=None if options.steps else options.samples,
-        batch=options.batch,
-        loss=functools.partial(mask_and_depth_loss, **weights) if weights else mask_and_depth_loss,
-        weighting=UncertaintyWeighting() if options.uncertainty else None,
-        lr=options.lr,
-        lr_factors=None if options.full_size_lr is None else {networks.FULL_SIZE: options.full_size_lr},
-        momentum=options.momentum,
-        weight_decay=options.weight_decay,
-        optimizer=options.optimizer,
-        schedule=options.schedule,
-        precision=options.precision,
-        workers=options.workers,
-        seed=options.seed,
-        out=options.out,
-        resume=not options.restart,
-        max_minutes=options.max_minutes,
-        save_minutes=options.save_minutes,
-        val=(MaskDepthDataset("val", options.size, options.val_gap, options.seed), options.val_every),
-        val_samples=options.val_samples,
-    )
-    step = checkpoint.newest_step(options.out)
-    steps = options.steps or -(-options.samples // options.batch)
-    result = {"out": options.out, "step": step, "steps": steps, "finished": step >= steps}
-    if result["finished"] and options.save_to and parallel.rank_and_world()[0] == 0:
-        _, metadata = load_network(options.out)
-        save_pretrained(model, options.save_to, size=options.size, training=metadata["training"])
-        result["saved_to"] = options.save_to
+        model, training_samples(samples, settings.seed), **vars(settings), loss=criterion,
+        weighting=UncertaintyWeighting() if loss.uncertainty else None,
+        out=run.out, resume=not run.restart, val=(validation, samples.val_every),
+    )  # fmt: skip
+    step = checkpoint.newest_step(run.out)
+    result = {"out": run.out, "step": step, "steps": settings.total_steps, "finished": step >= settings.total_steps}
+    if result["finished"] and run.save_to and parallel.rank_and_world()[0] == 0:
+        _, metadata = load_network(run.out)
+        save_pretrained(model, run.save_to, size=samples.size, training=metadata["training"])
+        result["saved_to"] = run.save_to
     return result | {"last": history[-1] if history else {}}
 
 
-def training_samples(options) -> MaskDepthDataset:
-    """The dataset that the options describe."""
-    look = {"recolor": options.recolor, "real_light": options.real_light}
-    return MaskDepthDataset("train", options.size, options.gap, options.seed, options.rooms, **look)
+def training_samples(options: TrainSamples, seed: int) -> MaskDepthDataset:
+    """Make the dataset that the options describe."""
+    return MaskDepthDataset(
+        "train", options.size, options.gap, seed, options.rooms, options.recolor, options.real_light
+    )
 
 
-def new_network(options):
-    """The network that the options describe, with its first random (or ImageNet's) weights."""
+def new_network(options: NetworkOptions) -> nn.Module:
+    """Make the network that the options describe, with random weights or ImageNet's."""
     if options.network == "MaskNet":
-        others = {"--imagenet": options.imagenet, "--no-skips": options.no_skips, "--detail": options.detail,
-                  "--stem": options.stem != "7x7", "--tasks": options.tasks != list(networks.TASKS),
-                  "--full-size-lr": options.full_size_lr, "--depth-loss": options.depth_loss}  # fmt: skip
-        if unfit := [name for name, given in others.items() if given]:
-            raise ValueError(f"{', '.join(unfit)}: for MaskDepthNet only, found with --network MaskNet")
-        if options.width is not None and options.width % 1:
-            raise ValueError(f"--width: expected MaskNet's channels, a whole number; found {options.width:g}")
-        return networks.MaskNet(**({} if options.width is None else {"width": int(options.width)}))
-    arguments = {} if options.width is None else {"width": options.width}
-    arguments |= {"detail": {"on": True, "off": False, "raw": "raw"}[options.detail]} if options.detail else {}
-    arguments |= {"stem": options.stem, "tasks": options.tasks, "weights": "DEFAULT" if options.imagenet else None}
-    return networks.MaskDepthNet(skips=not options.no_skips, **arguments)
+        usual = NetworkOptions(network="MaskNet", width=options.width)
+        unfit = [field.name for field in fields(usual) if getattr(options, field.name) != getattr(usual, field.name)]
+        if unfit:
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in unfit)
+            raise ValueError(f"{names}: for MaskDepthNet only, found with --network MaskNet")
+        width = 32 if options.width is None else options.width
+        if width % 1:
+            raise ValueError(f"--width: expected MaskNet's channels, a whole number; found {width:g}")
+        return MaskNet(width=int(width))
+    return MaskDepthNet(
+        skips=not options.no_skips,
+        stem=options.stem,
+        weights="DEFAULT" if options.imagenet else None,
+        tasks=options.tasks,
+        width=1.0 if options.width is None else options.width,
+        detail={None: None, "on": True, "off": False, "raw": "raw"}[options.detail],
+    )
 
 
-def predict(options) -> dict:
-    """Predict one photo's mask and depth, and write them as pictures."""
-    from . import plots
+def make_loss(options: LossOptions) -> Callable:
+    """Make the loss that the options describe."""
+    mask = read_weights("--mask-loss", options.mask_loss, MASK_TERMS)
+    depth = read_weights("--depth-loss", options.depth_loss, DEPTH_TERMS)
+    if options.mask_ssim_on:
+        mask["ssim_on"] = options.mask_ssim_on
+    weights = {task: terms for task, terms in (("mask", mask), ("depth", depth)) if terms}
+    return functools.partial(mask_and_depth_loss, **weights) if weights else mask_and_depth_loss
 
-    predictor = load_pretrained(options.checkpoint)
-    out = Path(options.out)
-    if not (out.is_dir() or not out.exists()):
+
+def read_weights(option: str, pairs: Collection[str], terms: Collection[str]) -> dict:
+    """Read ("bce=1", "ssim=0") as {"bce": 1.0, "ssim": 0.0}."""
+    weights = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        try:
+            weights[name] = float(value)
+        except ValueError:
+            raise ValueError(f"{option}: expected TERM=WEIGHT, such as ssim=1; found {pair}") from None
+        if name not in terms:
+            raise ValueError(f"{option}: expected one of {', '.join(terms)}; found {name}")
+    return weights
+
+
+def evaluate(evaluation: EvaluateOptions, samples: SplitSamples = TEST_SAMPLES) -> dict:
+    """Measure a network, beside the baselines, on unseen rooms and objects."""
+    predictor = load_pretrained(evaluation.checkpoint)
+    size = samples.size or predictor.size
+    if size != predictor.size:
+        print(f"note: this network was trained at {predictor.size} px; it sees another scale here", file=sys.stderr)
+    if evaluation.offices and (evaluation.scenes or size != OFFICE_SIZE):
+        raise ValueError(f"--offices: expected neither --scenes nor another size than {OFFICE_SIZE} px")
+    if evaluation.offices:
+        name, dataset = "offices", OfficeDataset(samples.gap, samples.seed)
+    elif evaluation.scenes:
+        name, dataset = "scenes", SceneDataset(size, samples.gap, samples.seed)
+    else:
+        name, dataset = samples.split, MaskDepthDataset(samples.split, size, samples.gap, samples.seed, samples.rooms)
+    tuning = training = None
+    if not evaluation.no_baselines:
+        # Scenes have shadows under every gap: a threshold tuned on composites without shadows would have no chance.
+        no_shadow = samples.gap in LEVELS and not LEVELS[samples.gap].shadow
+        gap = "tripod" if evaluation.scenes and no_shadow else samples.gap
+        tuning = MaskDepthDataset("val", size, gap, samples.seed)
+        if not evaluation.offices:  # their depth is unknown
+            training = MaskDepthDataset("train", size, samples.gap, samples.seed, samples.rooms)
+    count = min(evaluation.count, len(dataset))
+    rows = compare_with_baselines(predictor, dataset, count, tuning, training, evaluation.batch, evaluation.workers)
+    figures = rows[predictor.metadata["network"]]
+    if evaluation.offices:
+        cutouts = [dataset.describe(index)["cutout"] for index in range(count)]
+        details = {"intervals": intervals(figures, objects=cutouts, rooms=cutouts)}
+    else:
+        details = breakdown(figures, dataset, count)
+    facts = {"samples": name, "gap": samples.gap, "size": size, "images": count}
+    return facts | means_by_region(rows) | details
+
+
+def predict(photos: PhotoOptions) -> dict:
+    """Predict mask and depth of your own photo, given one of the same place without the object."""
+    out = Path(photos.out)
+    if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"--out: {out} cannot be written, it is a file (expected a folder)")
-    image, background = read_picture(options.image, "image"), read_picture(options.background, "background")
+    predictor = load_pretrained(photos.checkpoint)
+    image, background = read_picture(photos.image, "image"), read_picture(photos.background, "background")
     result = {"out": str(out), "width": image.shape[1], "height": image.shape[0]}
-    if options.align:
+    if photos.align:
         aligned = align(image, background)
         background = aligned.background
         result["aligned"] = aligned.reason
-    mask, depth = prediction = predictor.predict(image, background, options.fov, options.eye_height)
+    mask, depth = predictor.predict(image, background, photos.fov, photos.eye_height)
+    pictures = {"mask.png": None, "cutout.png": None, "depth.png": None, "depth_preview.png": None}
     if mask is not None:
-        write_png(out / "mask.png", np.rint(mask * 255).astype(np.uint8))
-        write_png(out / "cutout.png", cut_out(image, mask))
+        pictures["mask.png"] = np.uint8(np.rint(mask * 255))
+        pictures["cutout.png"] = cut_out(image, mask)
         result["object_share"] = round(float((mask > 0.5).mean()), 4)
     if depth is not None:
-        write_png(out / "depth.png", np.clip(np.rint(depth * 1000), 0, FARTHEST_MM).astype(np.uint16))
-        write_png(out / "depth_preview.png", plots.color_depth(depth))
-        if (beyond := float((depth * 1000 > FARTHEST_MM).mean())) > 0:
-            result["share_beyond_65_m"] = round(beyond, 4)  # depth.png says 65.535 m there
-        result["nearest_m"], result["farthest_m"] = (round(float(f(depth)), 2) for f in (np.min, np.max))
+        pictures["depth.png"] = np.uint16(np.clip(np.rint(depth * 1000), 0, FARTHEST_MM))
+        pictures["depth_preview.png"] = plots.color_depth(depth)
+        beyond = float((depth * 1000 > FARTHEST_MM).mean())  # depth.png has 65.535 m there
+        if beyond > 0:
+            result["share_beyond_65_m"] = round(beyond, 4)
+        result["nearest_m"] = round(float(depth.min()), 2)
+        result["farthest_m"] = round(float(depth.max()), 2)
         if mask is not None and (mask > 0.5).any():
             result["object_m"] = round(float(np.median(depth[mask > 0.5])), 2)
-    size = preview_size(image)
-    small = (None if one is None else resize_array(one, *size) for one in (image, background, *prediction))
-    image, background, *prediction = small
-    write_file(out / "preview.png", plots.to_png(plots.show_prediction(image, background, prediction)))
-    others = ("mask.png", "cutout.png") * (mask is None) + ("depth.png", "depth_preview.png") * (depth is None)
-    for name in others:  # of another pair of photos: they must not stand beside this one's
-        (out / name).unlink(missing_ok=True)
+    scale = min(1.0, PREVIEW_SIDE / max(image.shape[:2]))
+    size = [max(1, round(side * scale)) for side in (image.shape[1], image.shape[0])]
+    image, background, mask, depth = (
+        None if picture is None else resize_array(picture, *size) for picture in (image, background, mask, depth)
+    )
+    preview = plots.show_prediction(image, background, Prediction(mask, depth))
+    for name, picture in pictures.items():
+        if picture is not None:
+            write_png(out / name, picture)
+    write_file(out / "preview.png", plots.to_png(preview))
+    for name, picture in pictures.items():
+        if picture is None:  # another pair's picture must not stand beside this pair's
+            (out / name).unlink(missing_ok=True)
     return result
 
 
-def preview_size(image: np.ndarray) -> tuple[int, int]:
-    """(width, height) of a photo in preview.png, where four stand side by side: at most 800 px."""
-    height, width = image.shape[:2]
-    scale = min(1.0, 800 / max(height, width))
-    return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def export(options) -> dict:
-    """Write a stretch of a dataset's samples in one of the formats, or a network as an ONNX file."""
-    if options.onnx:
-        from .inference.onnx import write_onnx
-
-        return write_onnx(load_pretrained(options.checkpoint, device="cpu"), options.onnx)
-    if not options.out:
-        raise ValueError("export: expected --out DIR for samples, or --onnx FILE for a network; found neither")
-    dataset = MaskDepthDataset(options.split, options.size, options.gap, options.seed, options.rooms)
-    stop = min(options.start + options.count, len(dataset))
-    if not 0 <= options.start < stop:
-        raise ValueError(f"--start: expected a sample of 0 to {len(dataset) - 1:,}; found {options.start:,}")
-    common = {"folder": options.out, "indices": range(options.start, stop), "overwrite": options.overwrite}
-    if options.format == "webdataset":
-        result = write_shards(dataset, **common, workers=options.workers, per_shard=options.per_shard)
-    elif options.format == "arrays":
-        result = write_arrays(dataset, **common)
-    else:
-        result = write_zips(dataset, **common)
-    return result | {"format": options.format, "split": options.split, "first": options.start, "last": stop - 1}
-
-
-def finite(value):
-    """A result as JSON can say it: None for nan and infinity, however deep."""
-    if isinstance(value, dict):
-        return {name: finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def write_png(path: Path, picture: np.ndarray) -> None:
-    """Write a gray (8 or 16 bit), RGB or RGBA picture, whole or not at all."""
+    """Write a gray (8 or 16 bit), RGB or RGBA picture."""
     if picture.ndim == 3:
         picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
     write_file(path, cv2.imencode(".png", picture)[1].tobytes())
 
 
-def to_text(result: dict) -> str:
-    """Results as lines, and dicts of dicts as tables, for reading in a terminal."""
-    lines = []
-    for name, value in result.items():
-        title = name.replace("_", " ")
-        if isinstance(value, dict) and value and all(isinstance(row, dict) for row in value.values()):
-            lines += ["", *table(title, value), ""]
-        elif isinstance(value, dict):
-            lines += [f"{title}: " + ", ".join(f"{key} {number(item)}" for key, item in value.items())]
-        else:
-            lines += [f"{title}: {number(value)}"]
-    return "\n".join(lines).strip("\n")
-
-
-def table(title: str, rows: dict) -> list[str]:
-    """{row: {column: value}} as aligned lines."""
-    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-    cells = [[title, *(column.replace("_", " ") for column in columns)]]
-    cells += [[name, *(number(row.get(column, "-")) for column in columns)] for name, row in rows.items()]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns) + 1)]
-    return [
-        "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+def export(export: ExportOptions, samples: SplitSamples = EXPORT_SAMPLES) -> dict:
+    """Write samples for other programs, or a network as ONNX."""
+    if export.onnx:
+        return write_onnx(load_pretrained(export.checkpoint, device="cpu"), export.onnx)
+    if not export.out:
+        raise ValueError("export: expected --out DIR for samples, or --onnx FILE for a network; found neither")
+    dataset = MaskDepthDataset(samples.split, samples.size, samples.gap, samples.seed, samples.rooms)
+    stop = min(export.start + export.count, len(dataset))
+    if not 0 <= export.start < stop:
+        raise ValueError(f"--start: expected a sample of 0 to {len(dataset) - 1:,}; found {export.start:,}")
+    indices = range(export.start, stop)
+    if export.format == "webdataset":
+        result = write_shards(
+            dataset, export.out, indices, export.per_shard, workers=export.workers, overwrite=export.overwrite
         )
-        for line in cells
-    ]
+    elif export.format == "arrays":
+        result = write_arrays(dataset, export.out, indices, overwrite=export.overwrite)
+    else:
+        result = write_zips(dataset, export.out, indices, overwrite=export.overwrite)
+    return result | {"format": export.format, "split": samples.split, "first": export.start, "last": stop - 1}
 
 
-def number(value) -> str:
-    """Four digits are enough to read."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def bench(parts: BenchOptions) -> dict:
+    """Measure the speed of samples, formats, training steps and losses here, beside a stored run."""
+    return benchmarks.bench(parts)
+
+
+COMMANDS = (train, evaluate, predict, export, bench)

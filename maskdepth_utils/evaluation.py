@@ -1,189 +1,174 @@
-"""`python -m maskdepth_utils evaluate`: a network beside the baselines, on held-out samples. Used in notebook 05."""
+"""Measure a network and the baselines on held-out samples. Notebook 05 shows the figures and what they mean."""
 
-import sys
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import Dataset, Subset
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Subset
 
-from . import baselines, metrics
-from .data.datasets import MaskDepthDataset, SceneDataset
+from .baselines import ConstantDepth, DifferenceThreshold, EmptyRoomDepth, MeanDepth
 from .data.library import load_room
 from .data.loading import make_loader
-from .data.offices import SIZE as OFFICE_SIZE
-from .data.offices import OfficeDataset
-from .data.shots import LEVELS
 from .data.tensors import to_sample
-from .inference.predictor import load_pretrained
-from .metrics import Means, measure
-from .models.networks import evaluating
+from .inference.predictor import Predictor
+from .metrics import Means, bootstrap_interval, measure
+from .models.networks import evaluating, to_mask_depth
 
-BASELINE_SAMPLES = 400  # for fitting a baseline: each has one number, or one per pixel
-# The tables of one evaluation, and how `metrics.measure` marks their figures.
-REGIONS = {"results": "", "on_the_object": "_object", "near_its_outline": "_edge"}
-SHARES = {"below 2 %": 0.02, "2 to 5 %": 0.05, "5 to 15 %": 0.15, "above 15 %": 2.0}  # of the picture
-DISTANCES = {"below 2.5 m": 2.5, "2.5 to 4 m": 4.0, "above 4 m": 100.0}
+BASELINE_SAMPLES = 400  # enough to fit a baseline, which has one number, or one per pixel
+REGIONS = {"object": "on_the_object", "edge": "near_its_outline"}  # last word of a figure's name -> its table
+MASK_FIGURES = ("iou", "dice", "boundary_f")
 GROUP_FIGURES = ("iou", "boundary_f", "rmse", "rmse_object")
+# Groups and their upper bounds: the object's share of the picture, its distance in metres.
+SIZES = {"below 2 %": 0.02, "2 to 5 %": 0.05, "5 to 15 %": 0.15, "above 15 %": np.inf}
+DISTANCES = {"below 2.5 m": 2.5, "2.5 to 4 m": 4.0, "above 4 m": np.inf}
 
-
-class WithRoomDepth(Dataset):
-    """A dataset's samples with the empty room's own depth ("background_depth"), for the oracle among the
-    baselines.
-    """
-
-    def __init__(self, dataset):
-        self.dataset = dataset
-
-    def __len__(self):
-        return len(self.dataset)
-
-    def __getitem__(self, index):
-        shot = self.dataset.shot(index)
-        depth = load_room(shot.about["room"], shot.about.get("view", 0), data=self.dataset.data).depth
-        room = shot._replace(depth=np.ascontiguousarray(depth[:, ::-1]) if shot.about["flip"] else depth)
-        sample = to_sample(shot, self.dataset.size)
-        return sample | {"background_depth": to_sample(room, self.dataset.size)["depth"]}
-
-
-def bounds(values, groups) -> dict:
-    """The 95 % interval of a mean, whole groups drawn: {"low", "high"}."""
-    return dict(zip(("low", "high"), metrics.bootstrap_interval(values, groups)))
-
-
-def by_region(means: dict) -> dict:
-    """{row: figures} as a table each for the whole image, the object's pixels and those within 3 of its outline."""
-    tables = {}
-    for title, suffix in REGIONS.items():
-        tables[title] = {}
-        for name, row in means.items():
-            figures = {figure.removesuffix(suffix): v for figure, v in row.items() if region_of(figure) == suffix}
-            if figures:
-                tables[title][name] = figures
-    return {title: rows for title, rows in tables.items() if rows}
-
-
-def region_of(figure: str) -> str:
-    """Which of REGIONS' suffixes a figure's name has: "rmse_object" has "_object", "rmse" has "" (the whole image)."""
-    return next((suffix for suffix in REGIONS.values() if suffix and figure.endswith(suffix)), "")
-
-
-def breakdown(figures: dict, dataset, count: int) -> dict:
-    """One network's figures per image, as 95 % intervals of their means, and as means by the object's size, distance
-    and kind."""
-    shots = (dataset.shot(i) for i in range(count))
-    about, share = zip(*((shot.about, (shot.mask > 0.5).mean()) for shot in shots))
-    distance = np.array([one["distance"] for one in about])
-    # A mask is mostly a matter of the object, depth of the room (notebook 05).
-    drawn = {name: "object" if name in ("iou", "dice", "boundary_f") else "room" for name in figures}
-    intervals = {name: bounds(values, [one[drawn[name]] for one in about]) for name, values in figures.items()}
-    groups = {
-        "by_size": np.array(list(SHARES))[np.searchsorted(list(SHARES.values()), share, side="right")],
-        "by_distance": np.array(list(DISTANCES))[np.searchsorted(list(DISTANCES.values()), distance, side="right")],
-        "by_kind": np.array([one["kind"] for one in about]),
-    }
-    orders = {"by_size": SHARES, "by_distance": DISTANCES}
-    tables = {"intervals": intervals}
-    for title, labels in groups.items():
-        tables[title] = {
-            label: {"images": int((labels == label).sum())}
-            | {f: float(np.nanmean(figures[f][labels == label])) for f in GROUP_FIGURES if f in figures}
-            for label in orders.get(title, sorted(set(labels)))
-            if (labels == label).any()
-        }
-    return tables
-
-
-def compare(options) -> dict:
-    """Mean figures of a network and of the baselines on the same held-out samples."""
-    predictor = load_pretrained(options.checkpoint)
-    size = options.size or predictor.size
-    if size != predictor.size:
-        print(f"note: this network was trained at {predictor.size} px, and sees another scale here", file=sys.stderr)
-    common = {"size": size, "gap": options.gap, "seed": options.seed}
-    if options.offices and (options.scenes or size != OFFICE_SIZE):
-        raise ValueError(f"--offices: expected neither --scenes nor another size than {OFFICE_SIZE} px")
-    if options.offices:
-        dataset = OfficeDataset(options.gap, options.seed)
-    elif options.scenes:
-        dataset = SceneDataset(**common)
-    else:
-        dataset = MaskDepthDataset(options.split, rooms=options.rooms, **common)
-    count = min(options.count, len(dataset))
-
-    def batches(samples, count, wrap=lambda dataset: dataset):
-        # Any stretch of the indices is a good mixture of rooms, objects and places: the first ones will do.
-        part = Subset(wrap(samples), range(min(count, len(samples))))
-        return make_loader(part, batch=options.batch, workers=options.workers)
-
-    def scores(predict, wrap=lambda dataset: dataset):
-        figures = evaluate(predict, batches(dataset, count, wrap), per_image=True)
-        return {name: np.array(values) for name, values in figures.items() if name != "images"}
-
-    network = predictor.metadata["network"]
-    rows = {network: scores(network_predict(predictor.model, predictor.device))}
-    if not options.no_baselines:
-        # Scenes have true shadows under any gap: a threshold tuned on composites without would have no chance.
-        bare = options.gap in LEVELS and not LEVELS[options.gap].shadow
-        gap = "tripod" if options.scenes and bare else options.gap
-        tune = batches(MaskDepthDataset("val", **common | {"gap": gap}), BASELINE_SAMPLES)
-        rows["difference threshold"] = scores(baselines.DifferenceThreshold().fit(tune))
-    if not options.no_baselines and not options.offices:  # nobody has measured the offices' depth
-        learn = batches(MaskDepthDataset("train", rooms=options.rooms, **common), BASELINE_SAMPLES)
-        rows["one constant depth"] = scores(baselines.ConstantDepth().fit(learn))
-        rows["mean depth per pixel"] = scores(baselines.MeanDepth().fit(learn))
-        rows["empty room's depth (oracle)"] = scores(baselines.EmptyRoomDepth(), WithRoomDepth)
-    means = {name: {figure: float(np.nanmean(v)) for figure, v in row.items()} for name, row in rows.items()}
-    about = {
-        "samples": "scenes" if options.scenes else "offices" if options.offices else options.split,
-        "gap": options.gap,
-        "size": size,
-        "images": count,
-    }
-    if options.offices:
-        cutouts = [dataset.describe(i)["cutout"] for i in range(count)]
-        more = {"intervals": {name: bounds(values, cutouts) for name, values in rows[network].items()}}
-    else:
-        more = breakdown(rows[network], dataset, count)
-    return about | by_region(means) | more
+Figures = dict[str, np.ndarray]  # {figure: its value for each image}
 
 
 @torch.no_grad()
-def evaluate(predict, loader, per_image: bool = False) -> dict:
+def evaluate(predict: Callable, loader: Iterable[dict], per_image: bool = False) -> dict:
     """Average all figures of `measure` over a loader of sample dicts.
 
-    predict(image, background) -> (mask probability, depth in [0, 1]), either of them None if it has none: a
-    baseline, or `network_predict(model)`. If it needs more of the sample it says so in an attribute:
-    `predict.needs = ("background_depth",)` gets that as a keyword. Returns {"images": count, "iou": mean,
-    ...}; per_image=True: the figures of every image as lists, in the loader's order, to find the best and the
-    worst.
+    Args:
+        predict: ``predict(image, background) -> (mask probability, depth in [0, 1])``, either of them None: a baseline
+            or ``network_predict(model)``. Its attribute `needs`, such as ``("background_depth",)``, names further parts
+            of the sample, which it takes as keywords.
+        loader: Batches of samples.
+        per_image: Return a list of each figure's values, in the loader's order, instead of its mean.
+
+    Returns:
+        ``{"images": count, "iou": mean, ...}``.
+
+    Raises:
+        KeyError: The samples lack a part that `predict` needs.
     """
     means, images = Means(), 0
     for sample in loader:
-        extra = {}
-        for name in getattr(predict, "needs", ()):
+        needs = getattr(predict, "needs", ())
+        for name in needs:
             if name not in sample:
                 raise KeyError(f"{predict!r} needs {name!r} in each sample, found {sorted(sample)}")
-            extra[name] = sample[name]
-        mask, depth = predict(sample["image"], sample["background"], **extra)
+        mask, depth = predict(sample["image"], sample["background"], **{name: sample[name] for name in needs})
         means.add(**measure(sample, mask, depth))
         images += len(sample["image"])
     return {"images": images} | (means.values if per_image else means.mean())
 
 
-def network_predict(model, device=None):
-    """A network of ours as a `predict` function for `evaluate`: in eval mode (then put back), sigmoid on the
-    mask.
+def network_predict(model: nn.Module, device: torch.device | None = None) -> Callable:
+    """Wrap a network as the `predict` of `evaluate`: in evaluation mode, with the sigmoid on its mask logits.
 
-    For bf16, call `evaluate` inside `torch.autocast`.
+    For bf16, call `evaluate` inside ``torch.autocast``.
     """
     device = device or next(model.parameters()).device
 
     @torch.no_grad()
-    def predict(image: Tensor, background: Tensor):
+    def predict(image: Tensor, background: Tensor) -> tuple[Tensor | None, Tensor | None]:
         with evaluating(model):
-            output = model(image.to(device), background.to(device))
-        logits, depth = (output, None) if isinstance(output, Tensor) else output
+            logits, depth = to_mask_depth(model(image.to(device), background.to(device)))
         return None if logits is None else logits.float().sigmoid(), depth
 
     return predict
+
+
+class WithRoomDepth(Dataset):
+    """A dataset whose samples also hold the empty room's depth, ``background_depth``, for `EmptyRoomDepth`."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        shot, size = self.dataset.shot(index), self.dataset.size
+        depth = load_room(shot.about["room"], shot.about.get("view", 0), data=self.dataset.data).depth
+        if shot.about["flip"]:
+            depth = np.ascontiguousarray(depth[:, ::-1])
+        return to_sample(shot, size) | {"background_depth": to_sample(shot._replace(depth=depth), size)["depth"]}
+
+
+def compare_with_baselines(
+    predictor: Predictor, dataset: Dataset, count: int, tuning: Dataset | None = None, training: Dataset | None = None,
+    batch: int = 32, workers: int = 0,
+) -> dict[str, Figures]:  # fmt: skip
+    """Measure a network, and the baselines beside it, on the first `count` samples of a dataset.
+
+    Args:
+        predictor: The network; its row has the name of its class.
+        dataset: Held-out samples. Any stretch of their indices is a good mixture.
+        count: How many of them.
+        tuning: Validation samples for the difference threshold; None leaves it out.
+        training: Training samples for the baselines of depth; None leaves them out.
+        batch: Samples per batch.
+        workers: Processes that make samples.
+    """
+
+    def batches(samples: Dataset, most: int) -> DataLoader:
+        return make_loader(Subset(samples, range(min(most, len(samples)))), batch, workers=workers)
+
+    def figures(predict: Callable, samples: Dataset = dataset) -> Figures:
+        found = evaluate(predict, batches(samples, count), per_image=True)
+        return {name: np.array(values) for name, values in found.items() if name != "images"}
+
+    rows = {predictor.metadata["network"]: figures(network_predict(predictor.model, predictor.device))}
+    if tuning is not None:
+        rows["difference threshold"] = figures(DifferenceThreshold().fit(batches(tuning, BASELINE_SAMPLES)))
+    if training is not None:
+        examples = batches(training, BASELINE_SAMPLES)
+        rows["one constant depth"] = figures(ConstantDepth().fit(examples))
+        rows["mean depth per pixel"] = figures(MeanDepth().fit(examples))
+        rows["empty room's depth (oracle)"] = figures(EmptyRoomDepth(), WithRoomDepth(dataset))
+    return rows
+
+
+def means_by_region(rows: dict[str, Figures]) -> dict[str, dict[str, dict[str, float]]]:
+    """Average each row: a table for the whole image, one for the object's pixels, one for those near its outline."""
+    tables = {}
+    for row, figures in rows.items():
+        for name, values in figures.items():
+            stem, _, region = name.rpartition("_")
+            title, figure = (REGIONS[region], stem) if region in REGIONS else ("results", name)
+            tables.setdefault(title, {}).setdefault(row, {})[figure] = float(np.nanmean(values))
+    return tables
+
+
+def intervals(figures: Figures, objects: Sequence[str], rooms: Sequence[str]) -> dict[str, dict[str, float]]:
+    """95 % intervals of the means, given the name of each image's object and room.
+
+    The mask's figures draw whole objects, the depth's whole rooms: these decide most about them (notebook 05).
+    """
+    found = {}
+    for name, values in figures.items():
+        low, high = bootstrap_interval(values, objects if name in MASK_FIGURES else rooms)
+        found[name] = {"low": low, "high": high}
+    return found
+
+
+def breakdown(figures: Figures, dataset: Dataset, count: int) -> dict[str, dict]:
+    """A network's intervals, and its means by the object's size, distance and kind, over the first `count` samples."""
+    shots = [dataset.shot(index) for index in range(count)]
+    shares = [(shot.mask > 0.5).mean() for shot in shots]
+    about = {key: [shot.about[key] for shot in shots] for key in ("object", "room", "kind", "distance")}
+    return {
+        "intervals": intervals(figures, about["object"], about["room"]),
+        "by_size": means_by_group(figures, label_by_bound(shares, SIZES), SIZES),
+        "by_distance": means_by_group(figures, label_by_bound(about["distance"], DISTANCES), DISTANCES),
+        "by_kind": means_by_group(figures, np.array(about["kind"]), sorted(set(about["kind"]))),
+    }
+
+
+def label_by_bound(values: Sequence[float], bounds: dict[str, float]) -> np.ndarray:
+    """The name of the first bound above each value."""
+    return np.array(list(bounds))[np.searchsorted(list(bounds.values()), values, side="right")]
+
+
+def means_by_group(figures: Figures, labels: np.ndarray, order: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Average `GROUP_FIGURES` over the images of each label, in the given order."""
+    table = {}
+    for label in order:
+        members = labels == label
+        if members.any():
+            means = {name: float(np.nanmean(figures[name][members])) for name in GROUP_FIGURES if name in figures}
+            table[label] = {"images": int(members.sum())} | means
+    return table

@@ -37,3 +37,17 @@ def format_table(
     align = ["left", *["right"] * len(columns)] if style == "plain" else None
     headers = [title, *(column.replace("_", " ") for column in columns)]
     return tabulate(cells, headers, style, disable_numparse=True, colalign=align if cells else None)
+
+
+def format_results(result: dict) -> str:
+    """Write a command's results as lines, and each dict of dicts among them as a table."""
+    lines = []
+    for name, value in result.items():
+        title = name.replace("_", " ")
+        if isinstance(value, dict) and value and all(isinstance(row, dict) for row in value.values()):
+            lines += ["", format_table(title, value), ""]
+        elif isinstance(value, dict):
+            lines += [f"{title}: " + ", ".join(f"{key} {format_number(item)}" for key, item in value.items())]
+        else:
+            lines += [f"{title}: {format_number(value)}"]
+    return "\n".join(lines).strip("\n")

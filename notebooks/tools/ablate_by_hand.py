@@ -17,11 +17,11 @@ from torch.utils.data import Subset
 from write_results import commit, machine
 
 from maskdepth_utils.__main__ import make_parser
-from maskdepth_utils.cli import new_network, training_samples
+from maskdepth_utils.cli import make_loss, new_network, training_samples
 from maskdepth_utils.data import MaskDepthDataset, SceneDataset, make_loader
 from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.models.networks import MaskDepth
-from maskdepth_utils.training import fit, mask_and_depth_loss
+from maskdepth_utils.training import fit
 
 SMALLEST = 0.03  # 30 cm, in units of 10 m: where the two scales below begin
 DECAY = 0.99  # of the average: it remembers about a hundred of the 1,250 steps
@@ -73,10 +73,10 @@ def run(row: str, seed: int, samples: int, tested: int = 400) -> dict:
     if HEADS[row]:
         network.register_forward_hook(functools.partial(read, HEADS[row]))
     averaging = None if HEADS[row] else Averaging(network)
-    loss = functools.partial(mask_and_depth_loss, mask=dict(settings.mask_loss), depth=dict(settings.depth_loss))
     begun = time.monotonic()
     fit(
-        network, training_samples(settings), samples=samples, batch=settings.batch, loss=loss, weighting=averaging,
+        network, training_samples(settings, seed), samples=samples, batch=settings.batch,
+        loss=make_loss(settings), weighting=averaging,
         lr=settings.lr, weight_decay=settings.weight_decay, optimizer=settings.optimizer, schedule=settings.schedule,
         workers=settings.workers, seed=seed,
     )  # fmt: skip

@@ -24,7 +24,7 @@ from train_network import CHECKPOINTS, RESULTS, stages
 from write_results import commit, machine
 
 from maskdepth_utils.__main__ import make_parser
-from maskdepth_utils.cli import new_network, to_text, training_samples
+from maskdepth_utils.cli import make_loss, new_network, training_samples
 from maskdepth_utils.course.bench import measure, step_function
 from maskdepth_utils.data import MaskDepthDataset, make_loader
 from maskdepth_utils.devices import choose_device, choose_precision
@@ -32,7 +32,8 @@ from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.files import write_file
 from maskdepth_utils.inference.onnx import Deployed
 from maskdepth_utils.models.networks import MaskDepth, count_parameters
-from maskdepth_utils.training import fit, mask_and_depth_loss
+from maskdepth_utils.tables import format_results
+from maskdepth_utils.training import fit
 
 RUNS = NOTEBOOKS.parent / "build" / "runs"
 SIZE, TESTED = 160, 400  # pixels of the timed predictions; test samples
@@ -52,10 +53,9 @@ class Unet(nn.Module):
 
 def train(name: str, model, options, samples: int) -> dict:
     """Train (or go on); returns the test figures and the images per second."""
-    losses = {"mask": dict(options.mask_loss or []), "depth": dict(options.depth_loss or [])}
     history = fit(
-        model, training_samples(options), samples=samples, batch=options.batch,
-        loss=functools.partial(mask_and_depth_loss, **{task: terms for task, terms in losses.items() if terms}),
+        model, training_samples(options, options.seed), samples=samples, batch=options.batch,
+        loss=make_loss(options),
         lr=options.lr, weight_decay=options.weight_decay, optimizer=options.optimizer, schedule=options.schedule,
         workers=options.workers, seed=options.seed, out=RUNS / f"compare-{name}-{options.size}",
         val=(MaskDepthDataset("val", options.size, "tripod"), 500), val_samples=64,
@@ -112,7 +112,7 @@ def main() -> None:
         "commit": begun_at, "machine": machine(), "seconds": round(time.monotonic() - started),
         "samples": samples, "gap of the test": "tripod", "results": rows,
     }  # fmt: skip
-    print(to_text({"results": rows}))
+    print(format_results({"results": rows}))
     path = RESULTS / "compare_unet.json"
     reports = json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
     reports[f"{args.size} px"] = report

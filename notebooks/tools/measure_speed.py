@@ -13,10 +13,10 @@ import time
 from train_network import RESULTS
 from write_results import commit, machine
 
-from maskdepth_utils.cli import to_text
 from maskdepth_utils.course import bench
 from maskdepth_utils.devices import choose_device
 from maskdepth_utils.files import write_file
+from maskdepth_utils.tables import format_results
 
 SAMPLES = 768  # stored: three batches of the largest size for each of two workers, so that no worker is short of one
 
@@ -36,7 +36,7 @@ def main() -> None:
         "commit": begun_at, "machine": machine(), "seconds": round(time.monotonic() - started),
         "samples stored": SAMPLES, "results": results,
     }  # fmt: skip
-    print(to_text(results))
+    print(format_results(results))
     write_file(RESULTS / "bench.json", (json.dumps(report, indent=1) + "\n").encode())
 
 
