@@ -4,15 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from maskdepth_utils.course.widgets.faults import (
-    PLAIN_GRAY,
-    PRESETS,
-    Fault,
-    load_truth,
-    report_losses,
-    spoil,
-    to_output,
-)  # fmt: skip
+from maskdepth_utils.course.widgets import faults
+from maskdepth_utils.course.widgets.faults import PRESETS, Fault, load_truth, report_losses, spoil  # fmt: skip
 from maskdepth_utils.losses import GAUSSIAN
 
 
@@ -23,7 +16,7 @@ def task(request):
 
 def reports_of(task, **fault):
     truth = load_truth(task)
-    return report_losses(truth, spoil(truth, Fault(**fault)), task)
+    return report_losses(truth, spoil(truth, Fault(**fault), task), task)
 
 
 def test_the_true_depth_has_no_loss_and_a_true_mask_has_little():
@@ -37,32 +30,32 @@ def test_the_true_depth_has_no_loss_and_a_true_mask_has_little():
 
 def test_plain_gray_is_the_measure(task):
     truth = load_truth(task)
-    assert torch.equal(spoil(truth, PLAIN_GRAY), truth.mean().expand_as(truth))
+    assert torch.equal(spoil(truth, faults.PLAIN_GRAY), truth.mean().expand_as(truth))
     assert [report.relative for report in reports_of(task, gray=1.0).values()] == pytest.approx([1, 1, 1])
 
 
 def test_each_loss_has_its_blind_spot():
-    metre = reports_of("depth", offset=0.1)
+    metre = reports_of("depth", offset=1.0)
     assert metre["L1"].value == pytest.approx(0.1) and metre["edge"].relative < 1e-5 < metre["SSIM"].relative < 0.2
     assert not metre["edge"].descent.any()  # the slopes of rounding errors are as steep as others
     half = reports_of("depth", gray=0.5)
     assert half["L1"].relative == pytest.approx(0.5) and half["edge"].relative == pytest.approx(0.5)
     moved = reports_of("depth", shift=2)
     assert moved["L1"].relative < 0.2 < moved["edge"].relative
-    assert reports_of("depth", noise=0.05)["edge"].relative > 1
+    assert reports_of("depth", noise=0.5)["edge"].relative > 1
 
 
 def test_each_step_of_a_fault():
     truth = load_truth("depth")
     assert torch.equal(spoil(truth, Fault(shift=3))[..., 3:], truth[..., :-3])
     assert torch.equal(spoil(truth, Fault(shift=-3))[..., :-3], truth[..., 3:])
-    torch.testing.assert_close(spoil(truth, Fault(scale=1.1, offset=-0.2)), 1.1 * truth - 0.2)
+    torch.testing.assert_close(spoil(truth, Fault(scale=1.1, offset=-2.0)), 1.1 * truth - 0.2)
     blurred = spoil(truth, Fault(blur=2.0))
     assert blurred.shape == truth.shape and blurred.std() < truth.std() and abs(blurred.mean() - truth.mean()) < 0.01
-    weak, strong = (spoil(truth, Fault(noise=sigma)) - truth for sigma in (0.01, 0.05))
+    weak, strong = (spoil(truth, Fault(noise=sigma)) - truth for sigma in (0.1, 0.5))
     torch.testing.assert_close(strong, 5 * weak, rtol=1e-3, atol=1e-6)  # the same noise, only stronger
     assert strong.std().item() == pytest.approx(0.05, rel=0.05)
-    assert not torch.equal(spoil(truth, Fault(noise=0.05), seed=1), truth + strong)
+    assert not torch.equal(spoil(truth, Fault(noise=0.5), seed=1), truth + strong)
 
 
 # The losses once more, in float64, for finite differences.
@@ -94,8 +87,8 @@ LOSSES = {
 
 def test_descent_is_minus_the_slope(task):
     truth = load_truth(task)
-    spoiled = spoil(truth, Fault(blur=1.0, shift=2, noise=0.05))
-    output, step = to_output(spoiled, task).double(), torch.zeros(truth.shape).double()
+    spoiled = spoil(truth, Fault(blur=1.0, shift=2, noise=0.05 * faults.UNITS[task]), task)
+    output, step = faults.to_output(spoiled, task).double(), torch.zeros(truth.shape).double()
     row, column = divmod(spoil(truth, Fault(blur=2.0)).sub(truth).abs().argmax().item(), truth.shape[-1])
     step[..., row, column] = 1e-6
     for name, report in report_losses(truth, spoiled, task).items():

@@ -48,7 +48,7 @@ def test_a_slider_changes_everything_but_the_truth():
 def test_sliders_are_in_metres():
     box = loss_explorer(index=7, offset=0.3, noise=0.5)
     truth = load_truth("depth", 7)
-    spoiled = spoil(truth, Fault(offset=0.03, noise=0.05))
+    spoiled = spoil(truth, Fault(offset=0.3, noise=0.5))
     reports = report_losses(truth, spoiled)
     assert pictures(box) == draw_maps(truth, spoiled, "depth", reports)
     assert f"{reports['L1'].value:.4f} ({10 * reports['L1'].value:.2f} m)" in box.table.value
@@ -131,7 +131,7 @@ def test_a_still_picture_is_shown_for_readers_without_a_kernel(monkeypatch):
     "settings, words",
     [
         ({"colour": 3}, "unknown settings colour: expected some of task, index, preset"),
-        ({"blur": 99}, "blur: expected 0 to 4, found 99"),
+        ({"blur": 99}, "blur: expected 0 to 4; found 99"),
         ({"preset": "2 m too far"}, "preset: expected one of none: the truth, plain gray"),
         ({"task": "flow"}, 'expected "depth" or "mask"'),
         ({"index": 40}, "expected 0 to 39"),

@@ -1,7 +1,7 @@
 """Faults of a depth map or a mask, and what each loss says about them: the computing part of the loss explorer.
 
 truth = load_truth("depth", 5)                       # a real sample's depth
-spoiled = spoil(truth, Fault(shift=2, offset=0.1))   # 2 px to the right, 1 m too far
+spoiled = spoil(truth, Fault(shift=2, offset=1.0))   # 2 px to the right, 1 m too far
 report_losses(truth, spoiled)["L1"].relative         # 1 is the loss of a plain gray map
 
 A map is a float32 tensor (1, 1, H, W): depth as metres / 10, or the object's coverage, whose spoiled version is taken
@@ -46,7 +46,7 @@ class Fault:
     shift: int = 0  # pixels to the right
     gray: float = 0.0  # share of the contrast that is taken away, 0 to 1
     scale: float = 1.0  # a factor
-    offset: float = 0.0  # what is added, on the map's own scale (metres / 10 for depth)
+    offset: float = 0.0  # what is added: metres, or probability
     noise: float = 0.0  # standard deviation of noise, likewise
 
 
@@ -58,7 +58,7 @@ COMMON = {
     "half the contrast": Fault(gray=0.5),
 }
 PRESETS = {
-    "depth": COMMON | {"1 m too far": Fault(offset=0.1), "noise, 0.5 m": Fault(noise=0.05)},
+    "depth": COMMON | {"1 m too far": Fault(offset=1.0), "noise, 0.5 m": Fault(noise=0.5)},
     "mask": COMMON | {"nothing found": Fault(scale=0.0), "noise, 0.2": Fault(noise=0.2)},
 }
 
@@ -90,7 +90,7 @@ def _sample(index: int, data: str) -> dict:
     return MaskDepthDataset("val", size=80, gap="tripod", data=data)[index]
 
 
-def spoil(truth: Tensor, fault: Fault, seed: int = 0) -> Tensor:
+def spoil(truth: Tensor, fault: Fault, task: str = "depth", seed: int = 0) -> Tensor:
     """Apply a fault to a map (1, 1, H, W).
 
     The result is not clipped: clipping walls at 10 m would turn an offset into edges. A seed gives the same noise at
@@ -105,9 +105,9 @@ def spoil(truth: Tensor, fault: Fault, seed: int = 0) -> Tensor:
     x = x[..., (torch.arange(width) - int(fault.shift)).clamp(0, width - 1)]
     if fault.gray:  # a step that changes nothing is left out: it would leave rounding errors
         x = truth.mean() + (1 - fault.gray) * (x - truth.mean())
-    x = fault.scale * x + fault.offset
+    x = fault.scale * x + fault.offset / UNITS[task]
     if fault.noise:
-        x = x + fault.noise * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
+        x = x + fault.noise / UNITS[task] * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
     return x
 
 

@@ -46,8 +46,7 @@ def loss_explorer(task: str = "depth", index: int = 5, **start) -> w.VBox:
     Args:
         task: "depth" or "mask".
         index: Which validation sample, 0 to 39.
-        **start: Values to start with: preset="...", or the fields of `Fault`, with offset and noise in metres for depth
-            and in probability for masks.
+        **start: Values to start with: preset="...", or the fields of `Fault`.
     """
     controls = fault_controls(task, index)
     tiles = Tiles(CAPTIONS)
@@ -62,14 +61,16 @@ def loss_explorer(task: str = "depth", index: int = 5, **start) -> w.VBox:
         if "task" in changed:
             set_ranges(controls, task)
         elif "preset" in changed and preset != OWN_MIXTURE:
-            for name, value in slider_values(named_faults(task)[preset], task).items():
-                controls[name].value = value
+            for name, value in asdict(named_faults(task)[preset]).items():
+                if name not in changed:
+                    controls[name].value = value
         fault = current_fault(controls)
         controls["preset"].value = next((name for name, one in named_faults(task).items() if one == fault), OWN_MIXTURE)
 
     def current_maps():
-        truth = load_truth(controls["task"].value, controls["index"].value)
-        return truth, spoil(truth, current_fault(controls)), controls["task"].value
+        task = controls["task"].value
+        truth = load_truth(task, controls["index"].value)
+        return truth, spoil(truth, current_fault(controls), task), task
 
     def update():
         with errors_shown_in(note):
@@ -84,7 +85,7 @@ def loss_explorer(task: str = "depth", index: int = 5, **start) -> w.VBox:
             note.value = ""
 
     box = assemble(
-        controls, start_values(controls, start or {"preset": START}), update, [reset, note, table, tiles.box], tiles,
+        controls, start or {"preset": START}, update, [reset, note, table, tiles.box], tiles,
         follow=follow, groups=GROUPS, above=2, draw_still=lambda tiles: still_picture(*current_maps()),
     )  # fmt: skip
     box.table = table
@@ -127,33 +128,9 @@ def set_ranges(controls: dict, task: str) -> None:
     controls["preset"].options = [*named_faults(task), OWN_MIXTURE]
 
 
-def start_values(controls: dict, start: dict) -> dict:
-    """The sliders' values to start with, a preset replaced by its sliders. Raises ValueError if one cannot be set."""
-    values, task = dict(start), controls["task"].value
-    if "preset" in values:
-        name, known = values.pop("preset"), named_faults(task)
-        if name not in known:
-            raise ValueError(f"preset: expected one of {', '.join(known)}; found {name!r}")
-        values = slider_values(known[name], task) | values
-    for name in values.keys() & asdict(Fault()).keys():
-        control = controls[name]
-        if not control.min <= values[name] <= control.max:
-            raise ValueError(f"{name}: expected {control.min:g} to {control.max:g}, found {values[name]}")
-    return values
-
-
-def slider_values(fault: Fault, task: str) -> dict:
-    """A fault as the sliders show it: in metres for depth."""
-    values = asdict(fault)
-    return values | {name: values[name] * UNITS[task] for name in RANGES[task]}
-
-
 def current_fault(controls: dict) -> Fault:
-    """What the sliders show, on the map's own scale."""
-    values = {name: controls[name].value for name in asdict(Fault())}
-    task = controls["task"].value
-    # Rounded: 0.3 m from a slider may be 0.30000000000000004.
-    return Fault(**values | {name: round(values[name] / UNITS[task], 6) for name in RANGES[task]})
+    """What the sliders show; rounded, since 0.3 from a slider may be 0.30000000000000004."""
+    return Fault(**{name: round(controls[name].value, 6) for name in asdict(Fault())})
 
 
 def loss_table(reports: dict[str, LossReport], task: str) -> str:

@@ -14,7 +14,7 @@ import ipywidgets as w
 import numpy as np
 from IPython.display import display
 from PIL import Image
-from traitlets import Unicode
+from traitlets import TraitError, Unicode
 
 from ... import plots
 
@@ -108,7 +108,7 @@ def assemble(
         update: Draws; called without arguments after every change.
         below: What stands below the first groups of controls.
         tiles: The pictures, kept as `box.tiles`.
-        follow: Called before `update` with the names of the changed controls; may set others.
+        follow: Called before `update` with the names of the controls that were set; may set others.
         groups: {title: names of controls}; by default all are in one group.
         above: How many groups stand above the pictures; the others stand below them.
         draw_still: Called with `tiles`; returns the PNG file for readers without a kernel.
@@ -123,12 +123,11 @@ def assemble(
             raise ValueError(f"unknown settings {', '.join(sorted(unknown))}: expected some of {', '.join(controls)}")
         is_setting = True
         try:
-            changed = {name for name, value in values.items() if controls[name].value != value}
-            for name in filter(changed.__contains__, controls):
-                controls[name].value = values[name]
+            for name in filter(values.__contains__, controls):
+                set_control(name, controls[name], values[name])
         finally:
             is_setting = False
-        react(changed)
+        react(set(values))
 
     def react(changed: set[str]):
         nonlocal is_setting
@@ -152,6 +151,16 @@ def assemble(
     box.children = [*boxes[:above], *below, *boxes[above:]]
     show(box, draw_still(tiles))
     return box
+
+
+def set_control(name: str, control: w.Widget, value) -> None:
+    """Set a control's value. Raises ValueError if it cannot have this value."""
+    with contextlib.suppress(TraitError):  # of a list; a slider takes the nearest value that it can have
+        control.value = value
+    if control.value != value:
+        is_list = hasattr(control, "options")
+        known = f"one of {', '.join(map(str, control.options))}" if is_list else f"{control.min:g} to {control.max:g}"
+        raise ValueError(f"{name}: expected {known}; found {value!r}")
 
 
 def show(box: w.DOMWidget, still: bytes) -> None:

@@ -82,7 +82,8 @@ def playground(predictor, split: str = "test", baseline=None, **start) -> w.VBox
         """A preset sets its controls, and the controls name their preset."""
         if "preset" in changed and preset.value in presets:
             for name, value in dataclasses.asdict(presets[preset.value]).items():
-                controls[name].value = value
+                if name not in changed:
+                    controls[name].value = value
         setup = current_setup(controls)
         preset.value = next((name for name, hard in presets.items() if hard == setup), OWN_SCENE)
 
@@ -95,10 +96,7 @@ def playground(predictor, split: str = "test", baseline=None, **start) -> w.VBox
             note.value = f"{scores}. {html.escape(scene.remark)}"
 
     if presets:
-        name = start.pop("preset", next(iter(presets)))
-        if name not in presets:
-            raise ValueError(f"preset: expected one of {', '.join(presets)}; found {name!r}")
-        start = dataclasses.asdict(presets[name]) | start
+        start = {"preset": preset.value} | start
     groups = {"Try this": tuple(extra)} | GROUPS
     return assemble(controls | extra, start, update, [note, tiles.box], tiles, follow=follow, groups=groups)
 
