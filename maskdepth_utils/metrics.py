@@ -1,4 +1,4 @@
-"""Metrics for each image of a batch, and their averages. Built in notebooks 01 (depth), 02 and 05 (mask).
+"""Metrics for each image of a batch, and their averages. Built in notebooks 02 (mask) and 03 (depth).
 
 Every metric takes tensors (N, 1, H, W) and returns (N,). Figures are averaged over images, not over pixels, so that
 large objects do not outweigh small ones. Masks: the prediction is a probability, the truth a coverage, both in [0, 1];
@@ -15,8 +15,6 @@ from torch import Tensor
 from .losses import in_float32, ssim_map
 
 MINIMUM_DEPTH = 0.01  # relative metrics clip depths here: 10 cm, nearer than any in the data
-
-# ------------------------------------------------------------------------------------------------ masks
 
 
 @in_float32
@@ -83,9 +81,6 @@ def _binary(probability: Tensor, coverage: Tensor, threshold: float) -> tuple[Te
     return probability > threshold, coverage > 0.5
 
 
-# ----------------------------------------------------------------------------------------------- depths
-
-
 @in_float32
 def rmse(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
     """Root of the mean squared error, (N,), in the unit of the inputs."""
@@ -134,9 +129,6 @@ def _mean(error: Tensor, region: Tensor | None) -> Tensor:
 def _mean_within(error: Tensor, region: Tensor) -> Tensor:
     inside = region > 0.5
     return torch.where(inside, error, 0.0).sum(dim=(1, 2, 3)) / inside.sum(dim=(1, 2, 3))  # 0 / 0 is NaN
-
-
-# --------------------------------------------------------------------------------------------- averages
 
 
 class Means:

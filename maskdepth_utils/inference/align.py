@@ -14,19 +14,19 @@ from .photos import check_sizes
 
 WORK_WIDTH = 640  # pixels; enough to find a shift to a tenth of a pixel of the network's 160
 # The most that a hand moves; a larger motion is a wrong match.
-MOST_DEGREES = 6.0
-MOST_SCALE = 1.08
-MOST_SHIFT = 0.10  # in widths
-WORTH = 0.97  # the misfit must fall below this part of what it was; resampling alone lowers it a little
+MAX_DEGREES = 6.0
+MAX_SCALE = 1.08
+MAX_SHIFT = 0.10  # in widths
+MAX_MISFIT_RATIO = 0.97  # the misfit must fall below this part of what it was; resampling alone lowers it a little
 # The misfit must also fall below this part of both pictures' contrast together: different rooms agree only where both
 # are plain. Nine in ten right pairs lie below, and one or two in 100 pairs of different rooms.
-ALIKE = 0.285
-KEEP = 0.6  # share of the pixels that determine the motion, so that the object may be as large as the rest
-FEWEST_MATCHES = 12
+MAX_MISFIT_PER_CONTRAST = 0.285
+AGREEING_SHARE = 0.6  # share of the pixels that determine the motion, so that the object may be as large as the rest
+MIN_MATCHES = 12
 SEARCH_SIZE = 80  # pixels across
 SEARCH_DEGREES = range(-4, 5)
 SEARCH_SHIFT = 0.08  # of the shorter side
-DIFFERENT = 0.03  # larger differences (of gray values from 0 to 1) count as this one
+TRUNCATION = 0.03  # larger differences (of gray values from 0 to 1) count as this one
 
 Matrix = np.ndarray  # (2, 3), affine: from the photo's pixels to the background's
 
@@ -43,12 +43,11 @@ class Alignment(NamedTuple):
 def align(image: np.ndarray, background: np.ndarray) -> Alignment:
     """Register `background` on `image`, both uint8 (H, W, 3) of equal size, as `photos.read_picture` returns them.
 
-    Two methods make a first guess, since each fails where the other does not: matched ORB features with RANSAC (any
-    motion, but plain walls have no features, and a large object may have the most) and a search over all turns and
-    shifts of a hand at low resolution (any picture, but no zoom). Enhanced correlation (ECC, Evangelidis and Psarakis
-    2008) refines each on the pixels that agree. The better one is taken if it beats no motion and the pictures then
-    look alike. Where the moved background shows nothing, the photo itself fills in, at the background's exposure: no
-    difference, no object.
+    Two methods make a first guess: matched ORB features with RANSAC (any motion, but plain walls have no features, and
+    a large object may have the most) and a search over a hand's turns and shifts at low resolution (any picture, but
+    no zoom). Enhanced correlation (ECC, Evangelidis and Psarakis 2008) refines each on the pixels that agree. The
+    better one is taken if it beats no motion and the pictures then look alike. Where the moved background shows
+    nothing, the photo itself fills in, at the background's exposure.
     """
     check_sizes(image, background)
     scale = min(1.0, WORK_WIDTH / max(image.shape[:2]))
@@ -57,9 +56,9 @@ def align(image: np.ndarray, background: np.ndarray) -> Alignment:
     best = min(_candidates(photo, empty), key=lambda matrix: _misfit(photo, empty, matrix), default=unmoved)
     before, after = _misfit(photo, empty, unmoved), _misfit(photo, empty, best)
     problem = None
-    if not after < WORTH * before:
+    if not after < MAX_MISFIT_RATIO * before:
         problem = "no motion makes the pictures agree better"
-    elif not after < ALIKE * (np.abs(photo).mean() + np.abs(empty).mean()):
+    elif not after < MAX_MISFIT_PER_CONTRAST * (np.abs(photo).mean() + np.abs(empty).mean()):
         problem = "the pictures have too little in common"
     if problem:
         reason = f"left as it was: {problem} (misfit {before:.4f}, at best {after:.4f})"
@@ -109,15 +108,15 @@ def _candidates(photo: np.ndarray, empty: np.ndarray) -> Iterator[Matrix]:
             continue
         shift, degrees = _shift_and_turn(matrix, photo.shape)
         scales = np.linalg.svd(matrix[:, :2], compute_uv=False)
-        zooms = scales.max() > MOST_SCALE or scales.min() < 1 / MOST_SCALE
-        if shift <= MOST_SHIFT and abs(degrees) <= MOST_DEGREES and not zooms:
+        zooms = scales.max() > MAX_SCALE or scales.min() < 1 / MAX_SCALE
+        if shift <= MAX_SHIFT and abs(degrees) <= MAX_DEGREES and not zooms:
             yield matrix
 
 
 def _search(photo: np.ndarray, empty: np.ndarray) -> Matrix:
     """The turn and shift with the least truncated difference (Black and Rangarajan 1996).
 
-    No pixel counts for more than DIFFERENT, so that the room decides, and not the edges of a large object.
+    No pixel counts for more than TRUNCATION, so that the room decides, and not the edges of a large object.
     """
     scale = SEARCH_SIZE / max(photo.shape)
     photo, empty = (cv2.resize(x, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for x in (photo, empty))
@@ -130,7 +129,7 @@ def _search(photo: np.ndarray, empty: np.ndarray) -> Matrix:
         turned = _warp(empty, turn)
         for y, x in np.ndindex(2 * reach + 1, 2 * reach + 1):
             difference = cv2.absdiff(inner, turned[y : y + inner.shape[0], x : x + inner.shape[1]])
-            cost = cv2.mean(cv2.min(difference, DIFFERENT))[0]
+            cost = cv2.mean(cv2.min(difference, TRUNCATION))[0]
             if cost < least:
                 least, best = cost, np.c_[turn[:, :2], turn @ [x - reach, y - reach, 1]]
     return _at_full_size(best, scale)
@@ -144,13 +143,13 @@ def _match_features(photo: np.ndarray, empty: np.ndarray) -> Matrix | None:
     if descriptors is None or theirs is None:
         return None
     matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(descriptors, theirs)
-    if len(matches) < FEWEST_MATCHES:
+    if len(matches) < MIN_MATCHES:
         return None
     a = np.float32([points[match.queryIdx].pt for match in matches])
     b = np.float32([others[match.trainIdx].pt for match in matches])
     cv2.setRNGSeed(0)
     matrix, inliers = cv2.estimateAffinePartial2D(a, b, method=cv2.RANSAC, ransacReprojThreshold=2.0)
-    return matrix if matrix is not None and inliers.sum() >= FEWEST_MATCHES else None
+    return matrix if matrix is not None and inliers.sum() >= MIN_MATCHES else None
 
 
 def _refine(photo: np.ndarray, empty: np.ndarray, guess: Matrix, motion: int) -> Matrix | None:
@@ -164,7 +163,7 @@ def _refine(photo: np.ndarray, empty: np.ndarray, guess: Matrix, motion: int) ->
     for blur in (15, 7, 3):
         smooth_photo, smooth_empty = (cv2.GaussianBlur(x, (0, 0), blur / 3) for x in (photo, empty))
         difference = np.abs(smooth_photo - _warp(smooth_empty, matrix))
-        agree = np.uint8(difference <= np.quantile(difference, KEEP))
+        agree = np.uint8(difference <= np.quantile(difference, AGREEING_SHARE))
         try:
             # The photo is the template, so the matrix leads from its pixels to the background's.
             _, matrix = cv2.findTransformECC(photo, empty, matrix, motion, stop, agree, blur)

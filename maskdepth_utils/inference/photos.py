@@ -9,9 +9,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..models.networks import MINIMUM_SIZE
 
-REFINE_FROM = 1.5  # times the network's size: below, there is hardly a finer edge to find
-STEEPER = 4  # an edge enlarged bilinearly rises over 2 x factor pixels, and the filter's window is half as wide
-WIDEST_REFINED = 2048  # pixels; larger masks are refined at this size, which limits the memory
+MIN_REFINED_FACTOR = 1.5  # times the network's size: below, there is hardly a finer edge to find
+EDGE_GAIN = 4  # an edge enlarged bilinearly rises over 2 x factor pixels, and the filter's window is half as wide
+MAX_REFINED_SIDE = 2048  # pixels; larger masks are refined at this size, which limits the memory
 
 
 def read_picture(picture: np.ndarray | Image.Image | str | Path, name: str) -> np.ndarray:
@@ -94,16 +94,16 @@ def refine_mask(mask: np.ndarray, image: np.ndarray, background: np.ndarray, fac
         background: The photo of the empty place, likewise.
         factor: By how much the mask was enlarged. Below 1.5 it is returned as it is.
     """
-    if factor < REFINE_FROM:
+    if factor < MIN_REFINED_FACTOR:
         return mask
     from kornia.filters import guided_blur  # here, because only large photos need it
 
     height, width = mask.shape
-    shrink = min(1.0, WIDEST_REFINED / max(height, width))
+    shrink = min(1.0, MAX_REFINED_SIDE / max(height, width))
     small_size = max(1, round(width * shrink)), max(1, round(height * shrink))
     small_mask, photo, empty = (resize_array(x, *small_size) for x in (mask, image, background))
     guide = np.concatenate([photo, cv2.absdiff(photo, empty)], axis=2).astype(np.float32) / 255
-    steep = np.clip((small_mask - 0.5) * STEEPER + 0.5, 0, 1)
+    steep = np.clip((small_mask - 0.5) * EDGE_GAIN + 0.5, 0, 1)
     window = 2 * max(1, round(factor * shrink / 2)) + 1
     # The coefficients vary slowly, so some of the pixels are enough to find them; all would take gigabytes. kornia
     # 0.8.2, the last for Python 3.10, needs sides that are multiples of `part`: repeat the border.

@@ -20,7 +20,7 @@ from .photos import check_sizes, read_picture, refine_mask, resize_array
 
 Picture = np.ndarray | Image.Image | str | Path
 SHIPPED = ("maskdepthnet", "masknet")
-TALLEST = 2  # times as tall as wide: taller pictures are made smaller, since the cost grows with the height
+MAX_ASPECT = 2  # times as tall as wide: taller pictures are made smaller, since the cost grows with the height
 
 
 class Prediction(NamedTuple):
@@ -150,6 +150,6 @@ def network_size(width: int, height: int, size: int) -> tuple[int, int]:
     the scale of the training pictures. Only very tall pictures are made smaller.
     """
     scale = size / width
-    if height * scale > TALLEST * size:
-        scale = TALLEST * size / height
+    if height * scale > MAX_ASPECT * size:
+        scale = MAX_ASPECT * size / height
     return max(1, round(width * scale)), max(1, round(height * scale))

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .differences import CHANNELS, USUAL, differences
+from .differences import CHANNELS, TYPICAL_DIFFERENCE, differences
 
 DETAIL_CHANNELS = (32, 32)  # at full size, where each channel costs most
 FINE_CHANNELS = {"mask": (32, 32, 16), "depth": (16,)}
@@ -110,7 +110,7 @@ class Detail(nn.Sequential):
         self.raw = raw
 
     def forward(self, image: Tensor, background: Tensor) -> Tensor:
-        shown = (image - background) / USUAL if self.raw else differences(image, background)
+        shown = (image - background) / TYPICAL_DIFFERENCE if self.raw else differences(image, background)
         return super().forward(torch.cat([image, shown], dim=1))
 
 

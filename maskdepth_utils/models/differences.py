@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-USUAL = 0.1  # a usual difference on an object, which scales differences to about 1
+TYPICAL_DIFFERENCE = 0.1  # a usual difference on an object, which scales differences to about 1
 WINDOWS = (3, 5, 9)  # sides in pixels of the neighbourhoods in which the object's colour is looked for
 CHANNELS = 6 + 2 * len(WINDOWS) + 1
-CLIPPED = 0.98  # brighter pixels may be overexposed
+OVEREXPOSED = 0.98  # brighter pixels may be overexposed
 
 
 def match_exposure(image: Tensor, background: Tensor, rounds: int = 4) -> Tensor:
@@ -23,7 +23,7 @@ def match_exposure(image: Tensor, background: Tensor, rounds: int = 4) -> Tensor
     weights fall with a pixel's error, so that the object counts less from round to round.
     """
     target, source = F.avg_pool2d(image, 4), F.avg_pool2d(background, 4)
-    usable = (torch.maximum(target, source) < CLIPPED).to(image.dtype)
+    usable = (torch.maximum(target, source) < OVEREXPOSED).to(image.dtype)
     gain = torch.ones_like(image[..., :1, :1])
     for _ in range(rounds):
         weight = usable / (0.02 + (target - gain * source).abs().sum(1, keepdim=True))
@@ -54,7 +54,7 @@ def differences(image: Tensor, background: Tensor) -> Tensor:
     shares = [length / (largest + least) for largest in window_maxima(length)]
     shares += object_shares(image, background, least)
     level = (noise.log() / 2 + 1.5).expand_as(length)
-    return torch.cat([difference / USUAL, ratio, *shares, level], dim=1)
+    return torch.cat([difference / TYPICAL_DIFFERENCE, ratio, *shares, level], dim=1)
 
 
 def object_shares(image: Tensor, background: Tensor, noise: Tensor) -> list[Tensor]:

@@ -80,7 +80,7 @@ def test_an_enlarged_mask_follows_the_photos_edges(factor):
 
 
 def test_very_large_photos_are_refined_at_a_smaller_size(monkeypatch):
-    monkeypatch.setattr(photos, "WIDEST_REFINED", 480)
+    monkeypatch.setattr(photos, "MAX_REFINED_SIDE", 480)
     image, background, truth = large_photo()
     fine = refine_mask(truth, image, background, 4)
     assert fine.shape == truth.shape and overlap(fine, truth) > 0.97
