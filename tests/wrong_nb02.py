@@ -33,18 +33,15 @@ def right_layers(i, o, **options):
 WRONG = {
     "check_transposed_convolution": [
         ((3, 1), "checkerboard"),
-        ((5, 1), "checkerboard"),
         ((2, 0), "painted 1, 1, 1, 1 times, expected 2"),
         ((4, 0), "8 cells become 18 pixels, expected 16"),
         ((4, 20), "leave nothing"),
         ((4.5, 1), "my_kernel: expected a whole number"),
-        (((4, 4), 1), "found a tuple of 2"),
     ],
     "check_size": [
         (lambda n, k, s, p: (n + 2 * p - k) / s + 1, "expected 80, found 80.5"),
         (lambda n, k, s, p: float((n + 2 * p - k) // s + 1), "expected a whole number, found a float"),
         (lambda n, k, s, p: n // s, "10 pixels, kernel 3, stride 2, padding 0: rounded up"),
-        (lambda n, k, s: n, "TypeError"),
     ],
     "check_iou": [
         (iou_of_batch, "The same beside other images: expected [1, 1, 0], found [nan, 1, 0]"),

@@ -135,8 +135,7 @@ def check_up_block(MyUp):
 def require_learning(block: nn.Module, x_size, stage_size, where: str) -> None:
     """Raise Wrong unless the output depends on x, on the stage and on each parameter, and not linearly."""
     if not list(block.parameters()):
-        hint = "nn.Module finds layers that are attributes, not those in a list."
-        raise Wrong(where, "it has no parameters", hint)
+        raise Wrong(where, "it has no parameters", "nn.Module finds layers that are attributes, not those in a list.")
     block.eval()
     x, stage = torch.randn(x_size), torch.randn(stage_size)
     with torch.no_grad():

@@ -1,5 +1,6 @@
 """Checks of the exercises in notebook 06: a pipeline, a clock that waits, shares, files that survive, gradients."""
 
+import itertools
 import random
 import statistics
 import sys
@@ -9,12 +10,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.utils import parameters_to_vector as flat
 
 from .compare import compare_on_cases, require_equal, require_parts, require_same_kind
 from .verdict import Unsolved, Wrong, as_whole_number, call_answer, describe_value, report_verdict
-
-LAUNCH = 0.01  # seconds that a call of the pretended device takes until it returns
 
 
 def rate(load, compute, workers):
@@ -29,12 +29,9 @@ def with_workers(function):
 
 RATE_FAULTS = {
     "nothing overlaps without workers": lambda a, b, n: 1 / max(a / max(n, 1), b),
-    "both stages are added up, as without workers": lambda a, b, n: 1 / (a + b),
     "both stages are added up": with_workers(lambda a, b, n: 1 / (a / n + b)),
     "the workers do not share the loading": with_workers(lambda a, b, n: 1 / max(a, b)),
-    "the workers share the computing": with_workers(lambda a, b, n: n / max(n * a, b)),
     "this is the fastest stage": with_workers(lambda a, b, n: 1 / min(a / n, b)),
-    "one worker too many": with_workers(lambda a, b, n: 1 / max(a / (n + 1), b)),
 }
 
 
@@ -44,24 +41,21 @@ def check_rate(my_rate):
     pipelines = [(0.02, 0.05, 0), (0.02, 0.05, 1), (0.05, 0.02, 1), (0.02, 0.05, 2), (0.06, 0.02, 2), (0.3, 0.05, 4)]
     cases = {"{:g} s to load, {:g} s to compute, {} workers".format(*case): case for case in pipelines}
     hint = "Without workers one process loads, then computes; workers share the loading meanwhile. Which is slower?"
-    compare_on_cases(my_rate, rate, cases, RATE_FAULTS, hint)
-    return f"Tried: {len(cases)} pipelines with 0 to 4 workers"
+    return compare_on_cases(my_rate, rate, cases, RATE_FAULTS, hint)
 
 
 class PretendedDevice:
     """A device with a queue and a clock that only its own work moves, so that a check of timing takes no time."""
 
     def __init__(self, jobs, busy: float):
-        self.jobs = jobs
-        self.calls = 0
+        self.jobs = itertools.chain(jobs, itertools.repeat(jobs[-1]))
         self.time = 100.0
         self.done_at = self.time + busy
 
     def call(self):
         """Put the next job into the queue, and return before it is done."""
-        self.time += LAUNCH
-        self.done_at = max(self.done_at, self.time) + self.jobs[min(self.calls, len(self.jobs) - 1)]
-        self.calls += 1
+        self.time += 0.01
+        self.done_at = max(self.done_at, self.time) + next(self.jobs)
 
     def synchronize(self):
         self.time = max(self.time, self.done_at)
@@ -70,29 +64,37 @@ class PretendedDevice:
         return self.time
 
 
-def measure(jobs, calls, busy, skip=1, before=True, after=True, middle=statistics.median) -> float:
-    """Seconds of a call on a new device, as exercise B wants it; the options make the usual faults."""
-    device = PretendedDevice(jobs, busy)
+def time_calls(call, clock, synchronize, calls, skip=1, before=True, after=True, middle=statistics.median) -> float:
+    """Seconds of a call, as exercise B wants it; the options make the usual faults."""
     for _ in range(skip):
-        device.call()
+        call()
     times = []
     for _ in range(calls):
         if before:
-            device.synchronize()
-        start = device.clock()
-        device.call()
+            synchronize()
+        start = clock()
+        call()
         if after:
-            device.synchronize()
-        times.append(device.clock() - start)
+            synchronize()
+        times.append(clock() - start)
     return middle(times)
 
 
+def on_device(answer):
+    """A timing function as a function of a new device's jobs, the number of calls, and earlier work."""
+
+    def measure(jobs, calls, busy):
+        device = PretendedDevice(jobs, busy)
+        return answer(device.call, device.clock, device.synchronize, calls)
+
+    return measure
+
+
 TIME_FAULTS = {
-    "the clock is read before the device is done": partial(measure, after=False),
-    "earlier work is counted with the call": partial(measure, before=False),
-    "the first call counts as well": partial(measure, skip=0),
-    "this is the mean, which one disturbed call moves": partial(measure, middle=statistics.fmean),
-    "this is the fastest call": partial(measure, middle=min),
+    "the clock is read before the device is done": partial(time_calls, after=False),
+    "earlier work is counted with the call": partial(time_calls, before=False),
+    "the first call counts as well": partial(time_calls, skip=0),
+    "this is the mean, which one disturbed call moves": partial(time_calls, middle=statistics.fmean),
 }
 
 
@@ -107,12 +109,8 @@ def check_time(my_time):
         "a single call, and a device that is still busy": ((0.9, 0.5), 1, 7.0),
     }
     hint = "A call only queues its work. After the first call, wait for the device before each reading of the clock."
-
-    def answer(jobs, calls, busy):
-        device = PretendedDevice(jobs, busy)
-        return my_time(device.call, device.clock, device.synchronize, calls)
-
-    return compare_on_cases(answer, measure, cases, TIME_FAULTS, hint) + ", on a pretended device"
+    faults = {words: on_device(fault) for words, fault in TIME_FAULTS.items()}
+    return compare_on_cases(on_device(my_time), on_device(time_calls), cases, faults, hint) + ", on a pretended device"
 
 
 @report_verdict
@@ -137,28 +135,19 @@ def compare_shares(shares, wanted, order, where: str) -> None:
     """Raise Wrong unless the shares are the wanted batch, cut into parts of about one size."""
     together, sizes = sum(shares, []), [len(share) for share in shares]
     words = f"the ranks together take {len(together)} samples {sizes}, expected the {len(wanted)} of one batch"
-    if not set(together) <= set(order):
-        hint = "A place in `order` is not what stands there: order[place]."
-        raise Wrong(where, f"{min(set(together) - set(order))} is no sample", hint)
-    if len(shares) > 1 and all(share == shares[0] for share in shares):
-        raise Wrong(where, "all ranks get the same samples", "Where does the rank come in?")
     if len(set(together)) < len(together):
         raise Wrong(where, "some samples are in two places", "Let the shares leave no gap and not overlap.")
     if len(together) > len(wanted):
         raise Wrong(where, words, "`batch` counts the samples of all ranks: each takes its part of them.")
     if not set(together) <= set(wanted):
-        hint = "Step s takes the places from s * batch on, however many processes there are."
-        raise Wrong(where, "some samples belong to another step", hint)
+        hint = "Step s takes the samples order[place] from place s * batch on, however many processes there are."
+        raise Wrong(where, "some samples are not of this step", hint)
     if len(together) < len(wanted):
         end = "After the last sample of `order` comes its first: % takes a place round the end."
         rest = "What if the batch does not divide evenly? Some ranks then take one more."
         raise Wrong(where, words, rest if wanted == sorted(wanted, key=order.index) else end)
     if max(sizes) - min(sizes) > 1:
         raise Wrong(where, f"shares of {sizes} samples", "All wait for the largest share: let them differ by one.")
-
-
-class SessionEnds(BaseException):
-    """The end of a session, as a check pretends it: no `except Exception` stops it."""
 
 
 @report_verdict
@@ -169,25 +158,27 @@ def check_write(my_write):
         path = Path(place).resolve() / "run" / "checkpoint.bin"
         path.parent.mkdir()
         for count, (where, ends) in enumerate(cases.items()):
-            there = set(path.parent.iterdir())  # maybe what a dead session left
+            there = {path, *path.parent.iterdir()}  # maybe what a dead session left
             write_once(my_write, path, f"step {count}. ".encode() * 100, ends, where)
-            left = set(path.parent.iterdir()) - there - {path}
+            left = set(path.parent.iterdir()) - there
             if left and not ends:
-                hint = "Afterwards only the file itself should be there."
-                raise Wrong(where, f"it leaves {min(left).name} behind", hint)
+                raise Wrong(where, f"it leaves {min(left).name} behind", "Only the file itself should be there.")
     return "Tried: " + ", ".join(cases) + "; looked at the file after each system call"
 
 
 def write_once(my_write, path: Path, new: bytes, ends: bool, where: str) -> None:
     """Raise Wrong if writing this file once leaves, at any moment, anything but the old or the new one."""
-    old = read_if_there(path)
+
+    def content():
+        return path.read_bytes() if path.exists() else None
+
+    old = content()
     problems = []
     moment = "before `write`"
 
     def look(frame, event, function):  # a profiler is called whenever a function written in C has returned
-        found = read_if_there(path)
-        if event == "c_return" and found not in (old, new):
-            left = "there is no file" if found is None else "half a file is there"
+        if event == "c_return" and content() not in (old, new):
+            left = "half a file is there" if path.exists() else "there is no file"
             problems.append(f"if the session ends {moment}, {left} under its name")
 
     def write(other, content):
@@ -198,7 +189,7 @@ def write_once(my_write, path: Path, new: bytes, ends: bool, where: str) -> None
             return
         Path(other).write_bytes(content[: len(content) // 2])
         if ends:
-            raise SessionEnds
+            raise SystemExit  # the session ends here: no `except Exception` stops it
         Path(other).write_bytes(content)
         moment = "after `write`"
 
@@ -206,32 +197,27 @@ def write_once(my_write, path: Path, new: bytes, ends: bool, where: str) -> None
     try:
         sys.setprofile(look)
         call_answer(lambda *inputs: (my_write(*inputs),), path, new, write, where=where)
-    except SessionEnds:
+    except SystemExit:
         pass
     except Wrong:
         if not problems:  # which say more than an error that follows from them
             raise
     finally:
         sys.setprofile(profiler)
-    if moment == "before `write`" and read_if_there(path) == old:
-        raise Unsolved("It does not write anything yet: call `write` in place of the `...`.")
     if moment == "before `write`":
+        if content() == old:
+            raise Unsolved("It does not write anything yet: call `write` in place of the `...`.")
         raise Wrong(where, "it does not use `write`", "Only `write` forces its bytes to the disk before it returns.")
     if problems:
-        hint = "Write under another name in the same folder, then os.replace(other, path), and nothing in between."
-        raise Wrong(where, problems[0], hint)
-    if not ends and read_if_there(path) != new:
+        raise Wrong(where, problems[0], "Write beside, in the same folder; then os.replace(other, path), at once.")
+    if not ends and content() != new:
         raise Wrong(where, "the old content is still there afterwards", "How does the new file get its name?")
-
-
-def read_if_there(path: Path) -> bytes | None:
-    return path.read_bytes() if path.exists() else None
 
 
 @report_verdict
 def check_gradients(my_gradients):
     """my_gradients(model, parts, loss) -> list of gradients, one per parameter: those of all parts as one batch."""
-    cases = {"equal parts": (4, 4), "unequal parts": (4, 4, 1), "one part": (3,), "a model with old gradients": (5, 2)}
+    cases = {"equal parts": (4, 4), "unequal parts": (4, 4, 1), "one part": (3,)}
     for where, sizes in cases.items():
         model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2))
         inputs, targets = 2 * torch.randn(sum(sizes), 4), 3 * torch.randn(sum(sizes), 2)
@@ -239,10 +225,10 @@ def check_gradients(my_gradients):
         parameters = list(model.parameters())
         expected = flat(torch.autograd.grad(F.mse_loss(model(inputs), targets), parameters))
         each = [flat(torch.autograd.grad(F.mse_loss(model(x), y), parameters)) for x, y in parts]
-        if "old" in where:
-            for parameter in parameters:
-                parameter.grad = torch.ones_like(parameter)
-        weights, seen = flat(parameters).clone(), []
+        for parameter in parameters:
+            parameter.grad = torch.ones_like(parameter)  # of an earlier step
+        weights = flat(parameters).clone()
+        seen = []
         model.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))  # noqa: B023  (used at once)
         found = call_answer(my_gradients, model, parts, F.mse_loss, where=where)
         require_parts(found, [name for name, _ in model.named_parameters()], where)
@@ -263,8 +249,3 @@ def check_gradients(my_gradients):
         hint = "A mean over 4 samples counts four times as much as one over 1. Weigh it before backward()."
         require_equal(flat(found), expected, where, hint, faults)
     return "Tried: " + ", ".join(cases) + ", against one pass with all samples"
-
-
-def flat(tensors) -> Tensor:
-    """All values of several tensors in one row."""
-    return torch.cat([tensor.detach().flatten() for tensor in tensors])

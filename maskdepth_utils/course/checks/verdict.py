@@ -83,7 +83,7 @@ def call_answer(answer, *inputs, where: str):
     if not callable(answer):
         hint = "Pass the function itself, without calling it: my_function and not my_function(...)."
         raise Wrong(where, f"expected a function, found {describe_value(answer)}", hint)
-    before = [list(x) if isinstance(x, list) else np.array(to_numpy(x)) for x in inputs]
+    before = [np.array(to_numpy(value)) for value in inputs]
     try:
         result = answer(*inputs)
     except Exception as error:
@@ -91,14 +91,9 @@ def call_answer(answer, *inputs, where: str):
             raise Unsolved("It raises NotImplementedError.") from error
         hint = next((hint for pattern, hint in HINTS.items() if re.search(pattern, str(error))), "")
         raise Wrong(where, f"it raises {describe_error(error)}", hint) from error
-    for value, old in zip(inputs, before):
-        if isinstance(value, list):
-            unchanged = len(value) == len(old) and all(x is y for x, y in zip(value, old))
-        else:
-            unchanged = np.array_equal(to_numpy(value), old, equal_nan=True)
-        if not unchanged:
-            hint = "x -= y, x[...] = y, x.pop() and methods that end in _ change the caller's object: make a new one."
-            raise Wrong(where, "it changes its input in place", hint)
+    if not all(np.array_equal(to_numpy(value), old, equal_nan=True) for value, old in zip(inputs, before)):
+        hint = "x -= y, x[...] = y, x.pop() and methods that end in _ change the caller's object: make a new one."
+        raise Wrong(where, "it changes its input in place", hint)
     if result is None or result is ... or result is NotImplemented:
         raise Unsolved(f"It returns {result}: write your code in place of the `...`, and `return` the result.")
     return result
