@@ -35,7 +35,7 @@ main() {  # a function, so that a script cut off while it is piped in does nothi
     course=$(cd maskdepth && pwd -P)
   fi
 
-  # What pyproject.toml asks for, less an OpenCV that is here under another package's name; and what must not move.
+  # What the package and the notebooks need, from pyproject.toml; and the versions that must stay.
   "$python" - "$course/pyproject.toml" "$lists" <<'PYTHON'
 import importlib.metadata
 import importlib.util
@@ -44,12 +44,12 @@ import re
 import sys
 
 text = pathlib.Path(sys.argv[1]).read_text(encoding="utf8")
-lists = pathlib.Path(sys.argv[2])
-needed = re.findall(r'"([^"]+)"', re.search(r"(?ms)^dependencies = \[(.*?)\]", text)[1])
-needed += re.findall(r'"([^"]+)"', re.search(r"(?m)^shards = \[(.*)\]", text)[1])  # notebook 06 writes shards
-if importlib.util.find_spec("cv2"):
+folder = pathlib.Path(sys.argv[2])
+lists = re.findall(r"(?ms)^(?:dependencies|notebooks|shards) = \[(.*?)\]$", text)
+needed = [line for line in re.findall(r'"([^"]+)"', "".join(lists)) if not line.startswith("maskdepth_utils")]
+if importlib.util.find_spec("cv2"):  # from whichever package
     needed = [line for line in needed if not line.startswith("opencv")]
-(lists / "needed.txt").write_text("\n".join(needed) + "\n")
+(folder / "needed.txt").write_text("\n".join(needed) + "\n")
 
 keep = []
 for name in ("torch", "torchvision", "numpy"):
@@ -57,7 +57,7 @@ for name in ("torch", "torchvision", "numpy"):
         keep.append(f"{name}=={importlib.metadata.version(name)}")
     except importlib.metadata.PackageNotFoundError:
         pass
-(lists / "keep.txt").write_text("\n".join(keep) + "\n")
+(folder / "keep.txt").write_text("\n".join(keep) + "\n")
 PYTHON
 
   if ! pip install --quiet --requirement "$lists/needed.txt" --constraint "$lists/keep.txt"; then

@@ -1,9 +1,6 @@
 """What ships in data/ can be found and opened, and damage is reported so that one knows what to do."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,20 +170,3 @@ def test_a_missing_list_is_named(own_data):
     (own_data / "objects/objects.json").unlink()
     with pytest.raises(AssetError, match="objects.json is missing"):
         library.object_names("train")
-
-
-def test_the_package_does_not_load_torch_before_it_is_needed():
-    code = "import sys, maskdepth_utils; maskdepth_utils.__version__; sys.exit('torch' in sys.modules)"
-    root = Path(library.__file__).parents[1]
-    assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
-
-
-def test_load_pretrained_comes_with_the_package():
-    from maskdepth_utils import load_pretrained
-    from maskdepth_utils.inference import load_pretrained as same
-
-    assert load_pretrained is same
-    with pytest.raises(AttributeError, match="has no attribute 'load_pretraind'"):
-        import maskdepth_utils
-
-        maskdepth_utils.load_pretraind  # noqa: B018

@@ -20,8 +20,9 @@ PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf8")
 def requirements():
     """Every requirement in pyproject.toml, by a pattern since Python 3.10 reads no TOML."""
     section = PYPROJECT.split("[project.urls]")[0]
-    lists = re.findall(r"(?ms)^(?:requires|dependencies|course|onnx|test|app|site|compare|dev) = \[(.*?)\]$", section)
-    assert len(lists) == 9
+    names = "requires|dependencies|notebooks|course|shards|onnx|test|app|site|compare|dev"
+    lists = re.findall(rf"(?ms)^(?:{names}) = \[(.*?)\]$", section)
+    assert len(lists) == len(names.split("|"))
     return [Requirement(line) for text in lists for line in re.findall(r'"([^"]+)"', text)]
 
 
@@ -171,6 +172,6 @@ def test_widgets_work_with_the_ipywidgets_of_colab(tmp_path):
     environment = {"PYTHONPATH": str(tmp_path / "old")}
     version = run_in(ROOT, None, sys.executable, "-c", "import ipywidgets as w; print(w.__version__)", **environment)
     assert version.stdout.strip() == "7.7.1", version.stderr
-    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_widgets.py"]
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/course/test_scene_widgets.py"]
     done = run_in(ROOT, None, *tests, **environment)
     assert done.returncode == 0, done.stdout[-3000:]
