@@ -6,31 +6,47 @@
     python notebooks/tools/ablate.py losses --seeds 3       # what does each loss do? (notebook 04)
     python notebooks/tools/ablate.py network --only rooms log    # rows whose name has one of these words
 
-Each run is one line of data/results/ablation.jsonl: what was changed, the seed (which draws the first weights and the
-samples), its two commands, and the figures on test rooms and objects, on the scenes in real light, and in its own
-training rooms with training objects (at other places and in other light), and the seconds of training, in all its
-sessions. Every run of a study sees equally many samples, at 80 px where nothing else is said. Runs that are there
-already are not repeated, and one that was stopped goes on. Several runs at once (--jobs) share the cores: two of one
-thread each are as fast as one of two threads, and other work beside costs less.
+Each run is a line of data/results/ablation.jsonl: what was changed, the seed (which draws the first weights and the
+samples), its commands, its seconds, and the figures on test rooms and objects, on the scenes in real light, and in its
+own training rooms with training objects (at other places and in other light). Every run of a study sees equally many
+samples, at 80 px unless the study says otherwise. Runs that are stored already are not repeated, and a run that was
+stopped goes on. With --jobs, several runs share the cores: two of one thread each are as fast as one of two threads.
 """
 
-import argparse
+import functools
 import json
 import os
-import shlex
-import subprocess
-import sys
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from notebook_files import NOTEBOOKS
-from train_network import RESULTS, finished, training_seconds
-from write_results import commit, machine
+import torch
+from notebook_files import tool_parser
+from results import (
+    RESULTS,
+    ROOT,
+    call,
+    commit,
+    evaluate_by_command,
+    fit_as_commanded,
+    machine,
+    require_finished,
+    run_folder,
+    training_seconds,
+)
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import Subset
 
+from maskdepth_utils.__main__ import make_parser
+from maskdepth_utils.cli import new_network
+from maskdepth_utils.data import MaskDepthDataset, SceneDataset, make_loader
+from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.files import write_file
+from maskdepth_utils.models.networks import MaskDepth
 from maskdepth_utils.training import checkpoint
 
-ROOT = NOTEBOOKS.parent
 STORED = RESULTS / "ablation.jsonl"
+SMALLEST = 0.03  # 30 cm in units of 10 m: where the two scales of depth below begin
+DECAY = 0.99  # of the averaged weights: the average spans about a hundred of the 1,250 steps
 BASE = {
     "--rooms": "400", "--gap": "mixed", "--size": "80", "--width": "0.5", "--batch": "16", "--optimizer": "adamw",
     "--lr": "0.001", "--weight-decay": "0.01", "--schedule": "one-cycle", "--mask-loss": "bce=1 ssim=1",
@@ -83,7 +99,7 @@ STUDIES = {
         "mask BCE alone": {"--mask-loss": "bce=1 ssim=0"},
         "mask BCE + Dice": {"--mask-loss": "bce=1 ssim=0 dice=1"},
     },
-    "recipe": {  # ablate_by_hand.py adds three rows
+    "recipe": {  # and the rows of BY_HAND
         "base": {},
         "constant learning rate": {"--schedule": None},
         "batch 32": {"--batch": "32"},
@@ -104,24 +120,25 @@ STUDIES = {
         "stem 3x3, width 0.25": {"--stem": "3x3", "--width": "0.25"},
     },
 }
+# Rows of "recipe" that no option of `train` makes: another meaning of the depth head's sigmoid, averaged weights.
+BY_HAND = {
+    "depth head: log": lambda s: SMALLEST ** (1 - s),  # equal steps are equal factors (Eigen et al. 2014)
+    "depth head: inverse": lambda s: 1 / (1 + (1 / SMALLEST - 1) * (1 - s)),  # its fine steps are near the camera
+    "averaged weights": None,
+}
 TEST = "--gap tripod --count 400 --no-baselines"
 SCENES = "--gap none --count 100 --no-baselines --scenes"
 
 
 def options(study: str, row: str) -> str:
-    """One row's options for `train`."""
+    """Return the options of `train` for one row."""
     changed = {option: value for option, value in (BASES[study] | STUDIES[study][row]).items() if value is not None}
     return " ".join(f"{option} {value}".strip() for option, value in changed.items())
 
 
-def call(command: str, **kwargs) -> subprocess.CompletedProcess:
-    words = [sys.executable, "-m", "maskdepth_utils", *shlex.split(command)]
-    return subprocess.run(words, cwd=ROOT, check=True, text=True, **kwargs)
-
-
 def figures(command: str) -> dict:
-    """The network's figures of one `evaluate`, those on the object and near its outline marked as such."""
-    found = json.loads(call(command + " --json", stdout=subprocess.PIPE).stdout)
+    """Run `evaluate`; return the network's figures, those on the object and near its outline marked as such."""
+    found = evaluate_by_command(command)
     regions = {"results": "", "on_the_object": "_object", "near_its_outline": "_edge"}
     return {
         name + suffix: round(value, 5)
@@ -131,39 +148,79 @@ def figures(command: str) -> dict:
 
 
 def run(study: str, row: str, seed: int, samples: int) -> dict:
-    """Train and measure; a training that was stopped goes on."""
-    name = "".join(c if c.isalnum() else "-" for c in f"{study}-{row}-{seed}-{samples}")
-    out = f"build/runs/ablation/{name}"
+    """Train by the command and measure; a training that was stopped goes on."""
+    out = run_folder("ablation", study, row, seed, samples)
     train = f"train --out {out} --samples {samples} --seed {seed} {options(study, row)}"
     size = f"--size {BASES[study]['--size']}"
-    test = f"evaluate --checkpoint {out} {size} {TEST}"
+    test = f"--checkpoint {out} {size} {TEST}"
     call(train)
-    if not finished(out, samples):
-        raise SystemExit(f"{out} is not finished: run this again to go on")
-    seconds = training_seconds(checkpoint.read_run(ROOT / out)[0]["history"])
+    require_finished(out, samples)
     rooms = (BASES[study] | STUDIES[study][row])["--rooms"]
     return {
-        "study": study, "row": row, "seed": seed, "samples": samples, "changed": STUDIES[study][row],
-        "test": figures(test), "scenes": figures(f"evaluate --checkpoint {out} {size} {SCENES}"),
+        "changed": STUDIES[study][row], "test": figures(test),
+        "scenes": figures(f"--checkpoint {out} {size} {SCENES}"),
         "training": figures(f"{test} --split train --rooms {rooms} --seed {seed + 1000}"),
-        "commands": [f"python -m maskdepth_utils {command}" for command in (train, test)],
-        "seconds": round(seconds), "commit": commit(), "machine": machine(),
+        "commands": [f"python -m maskdepth_utils {command}" for command in (train, f"evaluate {test}")],
+        "seconds": round(training_seconds(checkpoint.read_run(ROOT / out)[0]["history"])),
+    }  # fmt: skip
+
+
+class Averaging:
+    """A weighting for `fit` that adds up the terms and keeps a moving average of the network meanwhile."""
+
+    def __init__(self, network: torch.nn.Module):
+        self.network = network
+        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(DECAY), use_buffers=True)
+
+    def __call__(self, terms: dict) -> torch.Tensor:
+        if self.network.training:
+            self.average.update_parameters(self.network)
+        return sum(terms.values())
+
+
+def measure(network: torch.nn.Module, dataset, count: int) -> dict:
+    """Evaluate a network in this process."""
+    batches = make_loader(Subset(dataset, range(min(count, len(dataset)))), batch=16)
+    return {name: round(value, 5) for name, value in evaluate(network_predict(network.eval()), batches).items()}
+
+
+def run_by_hand(row: str, seed: int, samples: int, tested: int = 400) -> dict:
+    """Train the base of "recipe" in this process with one change of BY_HAND, and measure."""
+    words = ["train", "--out", "x", "--seed", str(seed), *options("recipe", "base").split()]
+    settings = make_parser().parse_args(words)
+    torch.manual_seed(seed)
+    network = new_network(settings)
+    scale = BY_HAND[row]
+    if scale:
+        network.register_forward_hook(lambda module, inputs, output: MaskDepth(output[0], scale(output[1])))
+    averaging = None if scale else Averaging(network)
+    begun = time.monotonic()
+    fit_as_commanded(network, settings, samples=samples, weighting=averaging)
+    seconds = round(time.monotonic() - begun)
+    network = averaging.average.module if averaging else network
+    known = MaskDepthDataset("train", 80, "tripod", seed + 1000, settings.rooms)
+    return {
+        "changed": {"by hand": row}, "test": measure(network, MaskDepthDataset("test", 80, "tripod"), tested),
+        "scenes": measure(network, SceneDataset(80, "none"), min(100, tested)),
+        "training": measure(network, known, tested),
+        "commands": [f"python notebooks/tools/ablate.py recipe --only {row.split()[-1]}"], "seconds": seconds,
     }  # fmt: skip
 
 
 def stored() -> list[dict]:
-    """What has been run."""
+    """Return the stored runs."""
     return [json.loads(line) for line in STORED.read_text(encoding="utf8").splitlines()] if STORED.is_file() else []
 
 
 def store(row: dict) -> None:
-    """Add a run to the file, and say so."""
+    """Add a run to the file."""
+    row |= {"commit": commit(), "machine": machine()}
     write_file(STORED, "".join(json.dumps(line) + "\n" for line in [*stored(), row]).encode())
     print(row["row"], row["seed"], {name: row["test"][name] for name in ("iou", "rmse")}, flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("--seeds", type=int, default=1, help="how many runs of each row")
     parser.add_argument("--samples", type=int, default=20000, help="training samples of each run")
@@ -173,17 +230,24 @@ def main() -> None:
     )
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // args.jobs)))  # for what runs start
-    wanted = [  # all rows once, then all again: stopped early, it leaves a whole table
+    rows = dict.fromkeys(STUDIES[args.study], functools.partial(run, args.study))
+    if args.study == "recipe":
+        rows |= {row: run_by_hand for row in BY_HAND}
+    # All rows once, then all again: a study that is stopped early leaves a whole table.
+    wanted = [
         {"study": args.study, "row": row, "seed": seed, "samples": args.samples}
-        for seed in range(args.seeds) for row in STUDIES[args.study] if any(word in row for word in args.only)
-    ]  # fmt: skip
+        for seed in range(args.seeds)
+        for row in rows
+        if any(word in row for word in args.only)
+    ]
     missing = [key for key in wanted if not any(key.items() <= one.items() for one in stored())]
     pool = ThreadPoolExecutor(args.jobs)
     try:
-        for done in as_completed([pool.submit(run, **key) for key in missing]):
-            store(done.result())
+        jobs = {pool.submit(rows[key["row"]], key["row"], key["seed"], key["samples"]): key for key in missing}
+        for job in as_completed(jobs):
+            store(jobs[job] | job.result())
     finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C, which the trainings at work get too, none begins
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C, which running trainings receive too, no other one begins
 
 
 if __name__ == "__main__":

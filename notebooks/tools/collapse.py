@@ -13,32 +13,41 @@ layers. Everything goes to data/results/collapse.json, some predictions to colla
 network has twice the width and a stem of full resolution; on a CPU it would take days.
 """
 
-import argparse
 import functools
-import io
-import json
 import time
 
 import numpy as np
 import torch
-from notebook_files import NOTEBOOKS
+from notebook_files import tool_parser
+from results import (
+    RESULTS,
+    ROOT,
+    commit,
+    machine,
+    read_arrays,
+    read_json,
+    run_folder,
+    write_arrays,
+    write_json,
+)  # fmt: skip
 from torch.utils.data import Subset
-from train_network import RESULTS
-from write_results import commit, machine
 
 from maskdepth_utils import losses, metrics
 from maskdepth_utils.data import MaskDepthDataset, make_loader
-from maskdepth_utils.files import write_file
 from maskdepth_utils.models import MaskDepthNet
 from maskdepth_utils.models.weights import load_network
 from maskdepth_utils.training import fit, mask_and_depth_loss
 
-RUNS = NOTEBOOKS.parent / "build" / "runs" / "collapse"
-STORED, FRAMES = RESULTS / "collapse.json", RESULTS / "collapse.npz"
-WIDTH, BATCH, WATCHED, FRAMED = 0.5, 8, 24, 3  # samples: in a step, watched, kept as pictures
+STORED = RESULTS / "collapse.json"
+FRAMES = RESULTS / "collapse.npz"
+WIDTH = 0.5
+BATCH = 8
+WATCHED = 24  # validation samples
+FRAMED = 3  # of them, kept as pictures
 L1 = {"l1": 1.0, "edge": 0.0, "ssim": 0.0}
 EQUAL = {"l1": 1.0, "edge": 1.0, "ssim": 1.0}
-BCE, LOGITS = {"bce": 1.0, "ssim": 0.0}, {"bce": 1.0, "ssim": 1.0, "ssim_on": "logits"}
+BCE = {"bce": 1.0, "ssim": 0.0}
+LOGITS = {"bce": 1.0, "ssim": 1.0, "ssim_on": "logits"}
 WRITTEN = {"depth": L1, "mask": BCE, "optimizer": "sgd", "lr": 0.01}  # as the write-up says
 CONDITIONS = {
     "L1, as written": {},
@@ -54,35 +63,43 @@ CONDITIONS = {
 
 
 def start(skips: bool, samples: int) -> MaskDepthNet:
-    """The network at 80 px as the write-up trained it: SGD at 0.01, BCE and L1."""
+    """Train the network at 80 px as the write-up did: SGD at 0.01, BCE and L1."""
     torch.manual_seed(0)
-    model, out = MaskDepthNet(skips=skips, detail=False, width=WIDTH), RUNS / f"start-{skips}-{samples}"
-    dataset, loss = MaskDepthDataset("train", 80, "tripod"), functools.partial(mask_and_depth_loss, mask=BCE, depth=L1)
+    model = MaskDepthNet(skips=skips, detail=False, width=WIDTH)
+    out = ROOT / run_folder("collapse", "start", skips, samples)
+    loss = functools.partial(mask_and_depth_loss, mask=BCE, depth=L1)
+    dataset = MaskDepthDataset("train", 80, "tripod")
     fit(model, dataset, samples=samples, batch=16, loss=loss, lr=0.01, workers=0, out=out)
     return load_network(out)[0]
 
 
 def watched() -> dict:
-    """The validation samples, as one batch."""
+    """Return the validation samples as one batch."""
     return next(iter(make_loader(Subset(MaskDepthDataset("val", 160, "tripod"), range(WATCHED)), batch=WATCHED)))
+
+
+def frames_of(depth: torch.Tensor) -> np.ndarray:
+    """Return the first depth maps as small pictures, uint8 (n, H, W)."""
+    return np.uint8(255 * depth[:FRAMED, 0, ::2, ::2].numpy() + 0.5)
 
 
 @torch.no_grad()
 def look(model, batch: dict) -> tuple[dict, np.ndarray]:
-    """Figures of the depth, with BatchNorm's running statistics and with the batch's own; frames, uint8 (n, H, W)."""
-    figures, state = {}, {name: value.clone() for name, value in model.state_dict().items()}
+    """Measure the depth with BatchNorm's running statistics and with the batch's own; return the frames, too."""
+    figures = {}
+    state = {name: value.clone() for name, value in model.state_dict().items()}
     for mode in ("train", "eval"):
-        getattr(model, mode)()
+        model.train(mode == "train")
         depth = model(batch["image"], batch["background"]).depth.float()
         figures[f"spread_{mode}"] = metrics.spread(depth, batch["depth"]).mean().item()
         figures[f"rmse_{mode}"] = metrics.rmse(depth, batch["depth"]).mean().item()
         figures[f"mean_{mode}"] = depth.mean().item()
-    model.load_state_dict(state)  # looking in training mode has moved BatchNorm's statistics
-    return figures, np.uint8(255 * depth[:FRAMED, 0, ::2, ::2].numpy() + 0.5)
+    model.load_state_dict(state)  # the forward pass in training mode has moved BatchNorm's statistics
+    return figures, frames_of(depth)
 
 
 def shares(model, batch: dict, condition: dict) -> dict:
-    """Each loss's share of the lengths of the gradients at the depth's last layer and at the encoder's first."""
+    """Compute each loss's share of the lengths of the gradients at two layers."""
     part = {name: values[:BATCH] for name, values in batch.items()}
     state = {name: value.clone() for name, value in model.state_dict().items()}
     output = model.train()(part["image"], part["background"])
@@ -90,10 +107,13 @@ def shares(model, batch: dict, condition: dict) -> dict:
     terms = losses.depth_loss(output.depth, part["depth"], **weights, terms=True)[1]
     terms = {f"depth {name}": weights[name] * value for name, value in terms.items()}
     terms["mask"] = losses.mask_loss(output.mask_logits, part["mask"], **condition["mask"])
-    last, first = model.branches["depth"].head.weight, model.encoder.conv1.weight
-    found, options = {}, {"retain_graph": True, "allow_unused": True}
-    for place, weight in {"depth's last layer": last, "encoder's first layer": first}.items():
-        gradients = [torch.autograd.grad(value, weight, **options)[0] for value in terms.values()]
+    places = {
+        "depth's last layer": model.branches["depth"].head.weight,
+        "encoder's first layer": model.encoder.conv1.weight,
+    }
+    found = {}
+    for place, weight in places.items():
+        gradients = [torch.autograd.grad(x, weight, retain_graph=True, allow_unused=True)[0] for x in terms.values()]
         lengths = [0.0 if gradient is None else gradient.norm().item() for gradient in gradients]
         found[place] = {name: length / max(sum(lengths), 1e-12) for name, length in zip(terms, lengths, strict=True)}
     model.load_state_dict(state)
@@ -101,12 +121,15 @@ def shares(model, batch: dict, condition: dict) -> dict:
 
 
 def run(name: str, samples: int, steps: int, every: int) -> tuple[dict, np.ndarray]:
-    """Go on at 160 px in one condition, looking every so many steps."""
-    condition, started = WRITTEN | CONDITIONS[name], time.monotonic()
-    model, batch = start(condition.get("skips", False), samples), watched()
+    """Go on at 160 px in one condition, and look every so many steps."""
+    started = time.monotonic()
+    condition = WRITTEN | CONDITIONS[name]
+    model = start(condition.get("skips", False), samples)
+    batch = watched()
+    dataset = MaskDepthDataset("train", 160, "tripod")
     loss = functools.partial(mask_and_depth_loss, mask=condition["mask"], depth=condition["depth"])
-    dataset, looks, frames = MaskDepthDataset("train", 160, "tripod"), [], []
-    out = RUNS / "".join(c if c.isalnum() else "-" for c in f"{name}-{samples}-{steps}")
+    out = ROOT / run_folder("collapse", name, samples, steps)
+    looks, frames = [], []
     for step in range(0, steps + 1, every):
         if step:
             fit(
@@ -122,26 +145,24 @@ def run(name: str, samples: int, steps: int, every: int) -> tuple[dict, np.ndarr
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument("--samples", type=int, default=8000, help="at 80 px, before")
     parser.add_argument("--steps", type=int, default=300, help=f"of {BATCH} samples at 160 px, in each condition")
     parser.add_argument("--every", type=int, default=20, help="steps between two looks")
     parser.add_argument("--only", default="", metavar="WORD", help="conditions whose name has this word")
     args = parser.parse_args()
     settings = {"samples": args.samples, "steps": args.steps, "every": args.every}
-    stored = json.loads(STORED.read_text(encoding="utf8")) if STORED.is_file() else {}
-    frames = dict(np.load(FRAMES)) if FRAMES.is_file() else {}
+    stored = read_json(STORED, {})
+    frames = read_arrays(FRAMES)
     if stored.get("settings") != settings:
-        stored, frames = {"settings": settings, "runs": []}, {}
+        stored = {"settings": settings, "runs": []}
+        frames = {"truth": frames_of(watched()["depth"])}
     for name in CONDITIONS:
         if args.only in name and name not in [one["condition"] for one in stored["runs"]]:
             row, frames[name] = run(name, **settings)
             stored["runs"].append(row | {"commit": commit(), "machine": machine()})
-            frames.setdefault("truth", np.uint8(255 * watched()["depth"][:FRAMED, 0, ::2, ::2].numpy() + 0.5))
-            packed = io.BytesIO()
-            np.savez_compressed(packed, **frames)
-            write_file(FRAMES, packed.getvalue())
-            write_file(STORED, (json.dumps(stored, indent=1) + "\n").encode())
+            write_arrays(FRAMES, frames)
+            write_json(STORED, stored)
 
 
 if __name__ == "__main__":

@@ -9,34 +9,31 @@ of recipe.json's last stage of that size, and a quarter of all its samples of th
 same test samples and timed in turns in one run. Everything goes to data/results/compare_unet.json, one report a size.
 """
 
-import argparse
 import functools
-import json
 import time
 
 import onnxruntime
 import segmentation_models_pytorch as smp
 import torch
-from notebook_files import NOTEBOOKS
+from notebook_files import tool_parser
+from results import CHECKPOINTS, RESULTS, ROOT, commit, fit_as_commanded, machine, read_json, write_json
 from torch import nn
 from torch.utils.data import Subset
-from train_network import CHECKPOINTS, RESULTS, stages
-from write_results import commit, machine
+from train_network import stages
 
 from maskdepth_utils.__main__ import make_parser
-from maskdepth_utils.cli import make_loss, new_network, training_samples
+from maskdepth_utils.cli import new_network
 from maskdepth_utils.course.bench import measure, step_function
 from maskdepth_utils.data import MaskDepthDataset, make_loader
 from maskdepth_utils.devices import choose_device, choose_precision
 from maskdepth_utils.evaluation import evaluate, network_predict
-from maskdepth_utils.files import write_file
 from maskdepth_utils.inference.onnx import Deployed
 from maskdepth_utils.models.networks import MaskDepth, count_parameters
 from maskdepth_utils.tables import format_results
-from maskdepth_utils.training import fit
 
-RUNS = NOTEBOOKS.parent / "build" / "runs"
-SIZE, TESTED = 160, 400  # pixels of the timed predictions; test samples
+STORED = RESULTS / "compare_unet.json"
+SIZE = 160  # pixels of the timed predictions
+TESTED = 400  # test samples
 
 
 class Unet(nn.Module):
@@ -51,13 +48,10 @@ class Unet(nn.Module):
         return MaskDepth(both[:, :1], both[:, 1:].sigmoid())
 
 
-def train(name: str, model, options, samples: int) -> dict:
-    """Train (or go on); returns the test figures and the images per second."""
-    history = fit(
-        model, training_samples(options, options.seed), samples=samples, batch=options.batch,
-        loss=make_loss(options),
-        lr=options.lr, weight_decay=options.weight_decay, optimizer=options.optimizer, schedule=options.schedule,
-        workers=options.workers, seed=options.seed, out=RUNS / f"compare-{name}-{options.size}",
+def train(name: str, model: nn.Module, options, samples: int) -> dict:
+    """Train (or go on); return the test figures and the images per second."""
+    history = fit_as_commanded(
+        model, options, samples=samples, out=ROOT / f"build/runs/compare-{name}-{options.size}",
         val=(MaskDepthDataset("val", options.size, "tripod"), 500), val_samples=64,
     )  # fmt: skip
     test = make_loader(Subset(MaskDepthDataset("test", options.size, "tripod"), range(TESTED)), batch=16)
@@ -67,8 +61,9 @@ def train(name: str, model, options, samples: int) -> dict:
 
 
 def inference(models: dict) -> dict:
-    """Milliseconds for one 160 x 160 prediction: torch in float32 and as fast as it can, and onnxruntime."""
-    pair, functions = tuple(torch.rand(1, 3, SIZE, SIZE) for _ in range(2)), {}
+    """Measure one 160 x 160 prediction, in milliseconds: torch in float32 and at its fastest, and onnxruntime."""
+    pair = tuple(torch.rand(1, 3, SIZE, SIZE) for _ in range(2))
+    functions = {}
     fastest = choose_precision("auto", choose_device("cpu"))
     for name, model in models.items():
         model = model.cpu().eval().to(memory_format=torch.channels_last)
@@ -89,19 +84,23 @@ def predict(model, pair, bf16: bool):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument("--size", type=int, choices=(80, 160), default=80, help="of the pictures trained and tested on")
     parser.add_argument("--samples", type=int, help="how many (a quarter of the recipe's, if not given)")
-    args, started, begun_at = parser.parse_args(), time.monotonic(), commit()
-    recipe = json.loads((CHECKPOINTS / "recipe.json").read_text(encoding="utf8"))["maskdepthnet"]
+    args = parser.parse_args()
+    started = time.monotonic()
+    begun_at = commit()
+    recipe = read_json(CHECKPOINTS / "recipe.json")["maskdepthnet"]
     parsed = [make_parser().parse_args(["train", *stage["options"]]) for stage in stages("maskdepthnet", recipe)]
     parsed = [one for one in parsed if one.size == args.size]
-    samples, options = args.samples or sum(one.samples for one in parsed) // 4, parsed[-1]
+    samples = args.samples or sum(one.samples for one in parsed) // 4
+    options = parsed[-1]
     options.detail = None  # the network as it is today, whatever that stage was trained with
     torch.manual_seed(0)
     models = {"MaskDepthNet": new_network(options), "smp Unet-ResNet18": Unet()}
     rows = {name: train(name.split()[0], model, options, samples) for name, model in models.items()}
-    device, precision = choose_device(), choose_precision("auto", choose_device())
+    device = choose_device()
+    precision = choose_precision("auto", device)
     steps = {name: step_function(model, args.size, options.batch, precision, device) for name, model in models.items()}
     for name, seconds in measure(steps, 20.0).items():
         rows[name]["training step alone, images/s"] = options.batch / seconds
@@ -113,10 +112,7 @@ def main() -> None:
         "samples": samples, "gap of the test": "tripod", "results": rows,
     }  # fmt: skip
     print(format_results({"results": rows}))
-    path = RESULTS / "compare_unet.json"
-    reports = json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
-    reports[f"{args.size} px"] = report
-    write_file(path, (json.dumps(reports, indent=1) + "\n").encode())
+    write_json(STORED, read_json(STORED, {}) | {f"{args.size} px": report})
 
 
 if __name__ == "__main__":

@@ -9,30 +9,37 @@ first weights of what two designs have in common only as far as the same seed gi
 to design_lab.npz beside it, for the picture of the checkerboard.
 """
 
-import argparse
 import functools
-import io
-import json
 import time
 
 import numpy as np
 import torch
-from notebook_files import NOTEBOOKS
+from notebook_files import tool_parser
+from results import (
+    RESULTS,
+    ROOT,
+    commit,
+    machine,
+    read_arrays,
+    read_json,
+    run_folder,
+    write_arrays,
+    write_json,
+)  # fmt: skip
 from torch.utils.data import Subset
-from train_network import RESULTS
-from write_results import commit, machine
 
 from maskdepth_utils.course.bench import measure
 from maskdepth_utils.course.design import LabNet, checkerboard, deepest_field, gradient_field, multiply_adds, width_of
 from maskdepth_utils.data import MaskDepthDataset, make_loader
 from maskdepth_utils.evaluation import evaluate, network_predict
-from maskdepth_utils.files import write_file
 from maskdepth_utils.models.networks import count_parameters
 from maskdepth_utils.training import fit
 
-RUNS = NOTEBOOKS.parent / "build" / "runs" / "design"
-STORED, FRAMES = RESULTS / "design_lab.json", RESULTS / "design_lab.npz"
-SIZE, TESTED, FRAMED = 80, 300, 4  # pixels; test samples; kept as pictures
+STORED = RESULTS / "design_lab.json"
+FRAMES = RESULTS / "design_lab.npz"
+SIZE = 80  # pixels
+TESTED = 300  # test samples
+FRAMED = 4  # of them, kept as pictures
 DESIGNS = {
     "added skips (base)": {},
     "no skips": {"skip": None},
@@ -46,17 +53,9 @@ DESIGNS = {
 }
 
 
-def cost(model: LabNet) -> dict:
-    """What the design costs and sees, before any training."""
-    return {
-        "parameters": count_parameters(model), "multiply_adds": multiply_adds(model, SIZE),
-        "field_computed": deepest_field(model.stages),
-    }  # fmt: skip
-
-
 @torch.no_grad()
 def milliseconds() -> dict[str, float]:
-    """What one prediction takes on one core, every design in turns: the machine should have nothing else to do."""
+    """Measure one prediction on one core, the designs in turns; nothing else should run on the machine."""
     torch.set_num_threads(1)
     pair = torch.rand(2, 1, 3, SIZE, SIZE)
     models = {name: LabNet(**changed).eval() for name, changed in DESIGNS.items()}
@@ -69,8 +68,12 @@ def run(name: str, samples: int, seed: int) -> tuple[dict, np.ndarray]:
     started = time.monotonic()
     torch.manual_seed(seed)
     model = LabNet(**DESIGNS[name])
-    row = {"design": name, "changed": DESIGNS[name], "samples": samples, "seed": seed} | cost(model)
-    out = RUNS / "".join(c if c.isalnum() else "-" for c in f"{name}-{samples}-{seed}")
+    row = {
+        "design": name, "changed": DESIGNS[name], "samples": samples, "seed": seed,
+        "parameters": count_parameters(model), "multiply_adds": multiply_adds(model, SIZE),
+        "field_computed": deepest_field(model.stages),
+    }  # fmt: skip
+    out = ROOT / run_folder("design", name, samples, seed)
     fit(
         model, MaskDepthDataset("train", SIZE, "tripod", rooms=400), samples=samples, batch=16, lr=0.002, workers=0,
         optimizer="adamw", weight_decay=0.01, schedule="one-cycle", seed=seed, out=out,
@@ -88,27 +91,25 @@ def run(name: str, samples: int, seed: int) -> tuple[dict, np.ndarray]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument("--samples", type=int, default=12000, help="of each training")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", metavar="WORD", help="designs whose name has this word")
     parser.add_argument("--times", action="store_true", help="measure the milliseconds of all designs, and no more")
     args = parser.parse_args()
-    report = json.loads(STORED.read_text(encoding="utf8")) if STORED.is_file() else {"rows": []}
+    report = read_json(STORED, {"rows": []})
     report |= {"command": "python notebooks/tools/design_lab.py", "size": SIZE, "gap": "tripod"}
-    frames = dict(np.load(FRAMES)) if FRAMES.is_file() else {}
+    frames = read_arrays(FRAMES)
     done = {(row["design"], row["samples"], row["seed"]) for row in report["rows"]}
     for name in [] if args.times else DESIGNS:
         if args.only in name and (name, args.samples, args.seed) not in done:
             row, frames[name] = run(name, args.samples, args.seed)
             report["rows"].append(row)
-            packed = io.BytesIO()
-            np.savez_compressed(packed, **frames)
-            write_file(FRAMES, packed.getvalue())
-            write_file(STORED, (json.dumps(report, indent=1) + "\n").encode())
+            write_arrays(FRAMES, frames)
+            write_json(STORED, report)
     if args.times or "milliseconds" not in report:
         report["milliseconds"] = milliseconds()
-        write_file(STORED, (json.dumps(report, indent=1) + "\n").encode())
+        write_json(STORED, report)
 
 
 if __name__ == "__main__":

@@ -5,23 +5,22 @@
     python notebooks/tools/draw_readme.py --composites  # a composite instead
 """
 
-import argparse
-
 import matplotlib
 import numpy as np
-from notebook_files import NOTEBOOKS
+from notebook_files import tool_parser
+from results import RESULTS
 
 from maskdepth_utils import load_pretrained, metrics, plots
 from maskdepth_utils.data import MaskDepthDataset, SceneDataset, make_loader
 from maskdepth_utils.evaluation import network_predict
 from maskdepth_utils.files import write_file
 
-PICTURE = NOTEBOOKS.parent / "data" / "results" / "readme.png"
+PICTURE = RESULTS / "readme.png"
 SIZES = (0.06, 0.3)  # shares of the picture: an object that can be seen in a small figure
 
 
 def typical(dataset, predictor, count=100):
-    """Index of the sample of median IoU among the first `count` whose object has a good size: not picked by hand."""
+    """Return the index of the sample of median IoU among the first `count` whose object is neither small nor large."""
     means = metrics.Means()
     network = network_predict(predictor.model, predictor.device)
     samples = [dataset[i] for i in range(min(count, len(dataset)))]
@@ -35,7 +34,7 @@ def typical(dataset, predictor, count=100):
 
 
 def draw(shot, prediction):
-    """Photo over background, then predicted over true mask and depth."""
+    """Draw the photo above the background, and each prediction above its truth."""
     limits = plots.depth_limits(shot.depth)
     smooth = {"image.interpolation": "bicubic"}  # each pixel is enlarged
     with plots.panels(2, 3, width=8.0, aspect=0.92, title=0.2) as (figure, axes), matplotlib.rc_context(smooth):
@@ -50,7 +49,7 @@ def draw(shot, prediction):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument("--composites", action="store_true", help="a composite, not a scene")
     parser.add_argument("--index", type=int, help="which sample (a typical one, if not given)")
     args = parser.parse_args()

@@ -3,24 +3,22 @@
     python notebooks/tools/exercises.py --check          # are they? exit 1 if not
     python notebooks/tools/exercises.py --write 02 05    # write them into these notebooks (none named: all)
 
-In a solution notebook the cells tagged `exercise` are what both have: set-up, tasks, code, checks. In their code
+The cells of a solution notebook that are tagged `exercise` belong to both: set-up, tasks, code, checks. In their code,
 
-    # SOLUTION            alone on a line: the rest of its block is for the reader to write
-    kernel = 4  # SOLUTION    at a line's end: what stands after the = is
+    # SOLUTION            alone on a line stands for the rest of its block, which the reader writes
+    kernel = 4  # SOLUTION    at a line's end stands for what follows the =
 
-and the reader finds `...` there. Everything else (why it is so) stays in the solutions. A notebook whose exercises were
+and the reader finds `...` there. All other cells (why it is so) stay in the solutions. A notebook whose exercises were
 written anew has to be executed again, unless only their prose changed.
 """
 
-import argparse
-import re
 import sys
 
 from nbformat.v4 import new_markdown_cell
-from notebook_files import NOTEBOOKS, find_notebooks, read, tagged, write
+from notebook_files import NOTEBOOKS, find_notebooks, read, tagged, tool_parser, write
 
-TAG, MARK = "exercise", "# SOLUTION"
-HEADING, SECTION = (re.compile(pattern, re.MULTILINE) for pattern in ("^## ", "^## Exercises$"))
+TAG = "exercise"
+MARK = "# SOLUTION"
 INTRO = """**These exercises check themselves.** Write your code where the `...` is, run the cell, and then the check
 below it: it says what is wrong, in words, and gives a hint. An exercise left open says so, and the notebook runs on.
 They need nothing from above: you can start at the next cell. The solutions, with the reasons, are in
@@ -28,7 +26,7 @@ They need nothing from above: you can start at the next cell. The solutions, wit
 
 
 def blank(source):
-    """A solution's code as the reader gets it, with `...` for what is to be written."""
+    """Return a solution's code as the reader gets it, with `...` for what is to be written."""
     lines, kept = source.splitlines(), []
     while lines:
         line = lines.pop(0)
@@ -49,7 +47,7 @@ def blank(source):
 
 
 def exercise_cells(solution, name):
-    """The cells that belong into notebook `name`: an introduction, and the solution's exercises with their blanks."""
+    """Return the cells that belong into notebook `name`: an introduction, and the solution's exercises with blanks."""
     cells = [new_markdown_cell(INTRO.format(name=name), metadata={"tags": [TAG]})]
     for cell in tagged(solution, TAG):
         twin = cell.copy()
@@ -61,14 +59,22 @@ def exercise_cells(solution, name):
 
 
 def put(nb, cells):
-    """The exercises of `nb` replaced by `cells`; the first time, at the end of its section `## Exercises`."""
+    """Replace the exercises of a notebook by `cells`; what has not changed keeps its outputs.
+
+    A notebook without exercises gets them at the end, or before its next section after a cell `## Exercises`.
+    """
     old = {(cell.cell_type, cell.source): cell for cell in tagged(nb, TAG)}
-    cells = [old.get((cell.cell_type, cell.source), cell) for cell in cells]  # what has not changed keeps its outputs
-    if old:
-        place = next(number for number, cell in enumerate(nb.cells) if TAG in cell.metadata.get("tags", []))
+    cells = [old.get((cell.cell_type, cell.source), cell) for cell in cells]
+    numbers = [number for number, cell in enumerate(nb.cells) if TAG in cell.metadata.get("tags", [])]
+    if numbers:
+        place = numbers[0]
         nb.cells = [cell for cell in nb.cells if TAG not in cell.metadata.get("tags", [])]
     else:
-        place = end_of_section(nb)
+        headings = [number for number, cell in enumerate(nb.cells) if cell.source.startswith("## ")]
+        own = [number for number in headings if nb.cells[number].source.startswith("## Exercises")]
+        if not own:
+            raise ValueError("it has no cell that begins with `## Exercises`")
+        place = min((number for number in headings if number > own[0]), default=len(nb.cells))
     nb.cells[place:place] = cells
     seen = set()
     for cell in nb.cells:  # ids have to be unique; executing the notebook makes lasting ones
@@ -78,23 +84,8 @@ def put(nb, cells):
     return nb
 
 
-def end_of_section(nb):
-    """The number of the cell before which the section `## Exercises` ends; a cell that holds its end is cut in two."""
-    starts = [number for number, cell in enumerate(nb.cells) if SECTION.search(cell.source)]
-    if not starts:
-        raise ValueError("it has no cell with a line `## Exercises`")
-    cell, number = nb.cells[starts[0]], starts[0] + 1
-    following = HEADING.search(cell.source, SECTION.search(cell.source).end())
-    if following:
-        nb.cells.insert(number, new_markdown_cell(cell.source[following.start() :]))
-        cell.source = cell.source[: following.start()].rstrip()
-    while number < len(nb.cells) and not HEADING.match(nb.cells[number].source):
-        number += 1
-    return number
-
-
 def problems(nb, solution, name):
-    """Where a notebook's exercises differ from its solutions: a list of sentences."""
+    """List, in sentences, where a notebook's exercises differ from its solutions."""
     expected = [(cell.cell_type, cell.source) for cell in exercise_cells(solution, name)]
     found = [(cell.cell_type, cell.source) for cell in tagged(nb, TAG)]
     if not found:
@@ -108,7 +99,7 @@ def problems(nb, solution, name):
 
 
 def pairs(names=()):
-    """(notebook, its solutions) of each notebook that has solutions, as paths."""
+    """Return the paths (notebook, its solutions) of each notebook that has solutions."""
     solutions = {path.name: path for path in (NOTEBOOKS / "solutions").glob("[0-9]*.ipynb")}
     notebooks = find_notebooks(names)
     missing = sorted(set(solutions) - {path.name for path in find_notebooks()})
@@ -118,7 +109,7 @@ def pairs(names=()):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--write", action="store_true", help="make the notebooks' exercises from their solutions")
     what.add_argument("--check", action="store_true", help="say which notebooks' exercises differ from their solutions")

@@ -6,25 +6,25 @@ All that `python -m maskdepth_utils bench` measures: composing, the ways to stor
 stored samples are written to the system's folder for temporary files, which needs 500 MB, and are gone afterwards.
 """
 
-import argparse
-import json
 import time
 
-from train_network import RESULTS
-from write_results import commit, machine
+from notebook_files import tool_parser
+from results import RESULTS, commit, machine, write_json
 
 from maskdepth_utils.course import bench
 from maskdepth_utils.devices import choose_device
-from maskdepth_utils.files import write_file
 from maskdepth_utils.tables import format_results
 
-SAMPLES = 768  # stored: three batches of the largest size for each of two workers, so that no worker is short of one
+SAMPLES = 768  # three batches of the largest size for each of two workers
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each measurement")
-    args, started, begun_at, device = parser.parse_args(), time.monotonic(), commit(), choose_device()
+    args = parser.parse_args()
+    started = time.monotonic()
+    begun_at = commit()
+    device = choose_device()
     results = {
         "data": bench.bench_data(device, args.seconds),
         "formats": bench.bench_formats(device, args.seconds, workers=(1, 2), samples=SAMPLES),
@@ -37,7 +37,7 @@ def main() -> None:
         "samples stored": SAMPLES, "results": results,
     }  # fmt: skip
     print(format_results(results))
-    write_file(RESULTS / "bench.json", (json.dumps(report, indent=1) + "\n").encode())
+    write_json(RESULTS / "bench.json", report)
 
 
 if __name__ == "__main__":

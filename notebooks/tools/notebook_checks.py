@@ -15,11 +15,12 @@ PICTURE_WITHOUT_ALT = re.compile(r"""!\[\s*\]\(|<img(?![^>]*\balt=["'][^"'])""")
 
 
 def problems(nb):
-    """List of sentences, empty when the notebook is ready to be committed."""
-    return _structure(nb) + _freshness(nb) + _outputs(nb)
+    """List, in sentences, what keeps a notebook from being committed."""
+    return structure_problems(nb) + freshness_problems(nb) + output_problems(nb)
 
 
-def _structure(nb):
+def structure_problems(nb):
+    """Check cells, tags and kernel."""
     found = []
     try:
         nbformat.validate(nb)
@@ -28,10 +29,8 @@ def _structure(nb):
     if nb.metadata.get("kernelspec", {}).get("name") != "python3":
         found.append("its kernel is not python3")
     parameters = files.tagged(nb, "parameters")
-    if len(parameters) != 1:
-        found.append(f"{len(parameters)} cells are tagged `parameters`, expected one")
-    elif not re.search(r'^profile = "full"', parameters[0].source, re.MULTILINE):
-        found.append('its `parameters` cell does not say profile = "full"')
+    if len(parameters) != 1 or not re.search(r'^profile = "full"', parameters[0].source, re.MULTILINE):
+        found.append('expected one cell tagged `parameters` that says profile = "full"')
     if files.tagged(nb, "injected-parameters") or "papermill" in json.dumps(nb.metadata):
         found.append("papermill's traces are stored in it")
     for number, cell in enumerate(nb.cells):
@@ -44,7 +43,8 @@ def _structure(nb):
     return found
 
 
-def _freshness(nb):
+def freshness_problems(nb):
+    """Check that the outputs are those of the code, from one run."""
     found = []
     if files.stored_hash(nb) is None:
         found.append("no hash of its code cells: it was never executed by execute_notebooks.py")
@@ -58,13 +58,12 @@ def _freshness(nb):
     return found
 
 
-def _outputs(nb):
-    found = []
-    if "widgets" in nb.metadata:
-        found.append("metadata.widgets is stored: GitHub may not render it")
+def output_problems(nb):
+    """Check for errors, warnings and absolute paths in what is stored."""
+    found = ["metadata.widgets is stored: GitHub may not render it"] if "widgets" in nb.metadata else []
     for number, cell in enumerate(nb.cells):
         for output in cell.get("outputs", []):
-            text = _text(output)
+            text = text_of(output)
             if output.output_type == "error":
                 found.append(f"cell {number} stores an error: {output.ename}")
             if output.get("name") == "stderr" and "warn" in text.lower():
@@ -76,20 +75,14 @@ def _outputs(nb):
     return found
 
 
-def _text(output):
-    """All of an output that is text; pictures are left out."""
+def text_of(output):
+    """Return all of an output that is text; pictures are left out."""
     kinds = [value for kind, value in output.get("data", {}).items() if kind.startswith("text/")]
     return "\n".join([output.get("text", ""), *output.get("traceback", []), *map("".join, kinds)])
 
 
-def main():
-    bad = 0
-    for path in files.find_notebooks(sys.argv[1:], solutions=True):
-        for problem in problems(files.read(path)):
-            bad += 1
-            print(f"{files.label(path)}: {problem}")
-    return int(bad > 0)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    paths = files.find_notebooks(sys.argv[1:], solutions=True)
+    found = [f"{files.label(path)}: {problem}" for path in paths for problem in problems(files.read(path))]
+    print("\n".join(found), end="\n" if found else "")
+    sys.exit(bool(found))

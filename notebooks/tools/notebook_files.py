@@ -1,5 +1,6 @@
 """Find, read, tidy and write the course's notebooks; the hash that tells stale outputs from fresh ones."""
 
+import argparse
 import hashlib
 import os
 import re
@@ -12,20 +13,26 @@ from maskdepth_utils.files import write_file
 # A kernel of another environment, installed for the user, must not take the place of this one.
 os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
 
-# The kernel warns on the terminal that others on this machine could read along; nothing secret runs here.
+# The kernel warns on the terminal that other users of the machine could read along; nothing secret runs here.
 QUIET_KERNEL = ["--log-level=ERROR"]
 
 NOTEBOOKS = Path(__file__).resolve().parents[1]
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 PROGRESS = re.compile(r"^.*\d+%\|.*\|.*$\n?|^\s*\d+\S*it \[.*\]$\n?", re.MULTILINE)
+WIDGET, PLOTLY = "application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json"
+
+
+def tool_parser(description):
+    """Return a parser that shows a tool's docstring as it is."""
+    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def find_notebooks(names=(), solutions=False):
-    """Paths of the course's notebooks in order; `names` picks some by how they begin ("02") or by path."""
+    """Return the paths of the course's notebooks in order; `names` selects by their beginning ("02") or by path."""
     found = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
     if solutions:
         found += sorted((NOTEBOOKS / "solutions").glob("[0-9]*.ipynb"))
-    picked = []
+    selected = []
     for name in names:
         if name.endswith(".ipynb"):
             match = [Path(name).resolve()] if Path(name).is_file() else []
@@ -34,47 +41,51 @@ def find_notebooks(names=(), solutions=False):
         if not match:
             there = ", ".join(path.stem for path in found) or "none"
             raise FileNotFoundError(f"No notebook called {name!r}; there are: {there}.")
-        picked += match
-    return picked if names else found
+        selected += match
+    return selected if names else found
 
 
 def label(path):
-    """A notebook's name in messages; a solution notebook has the same file name as its notebook."""
+    """Return a notebook's name in messages; a solution notebook has the same file name as its notebook."""
     return f"solutions/{path.stem}" if path.parent.name == "solutions" else path.stem
 
 
 def read(path):
+    """Read a notebook."""
     return nbformat.read(path, as_version=4)
 
 
 def write(nb, path):
-    """Write whole or not at all, and always in the same layout, so that diffs are small."""
+    """Write a notebook entirely or not at all, and always in the same layout, so that diffs are small."""
     write_file(path, (nbformat.writes(nb) + "\n").encode())
 
 
 def code_cells(nb):
+    """Return the code cells that are not empty."""
     return [cell for cell in nb.cells if cell.cell_type == "code" and cell.source.strip()]
 
 
 def tagged(nb, tag):
+    """Return the cells that have a tag."""
     return [cell for cell in nb.cells if tag in cell.metadata.get("tags", [])]
 
 
 def source_hash(nb):
-    """Hash of the code cells: it changes when the stored outputs may, and not when prose does."""
+    """Return a hash of the code cells: it changes when the stored outputs may, and not when prose does."""
     code = "\0".join(cell.source.rstrip() for cell in code_cells(nb))
     return hashlib.sha256(code.encode("utf8")).hexdigest()[:16]
 
 
 def stored_hash(nb):
+    """Return the hash of the code that made the stored outputs; None if there is none."""
     return nb.metadata.get("maskdepth", {}).get("source_hash")
 
 
 def headline(nb):
-    """What the cells tagged `headline` printed, on one line."""
-    cells = [cell for cell in tagged(nb, "headline") if cell.cell_type == "code"]
-    printed = [out.text for cell in cells for out in cell.outputs if out.get("name") == "stdout"]
-    return "; ".join(line.strip() for text in printed for line in text.splitlines() if line.strip())
+    """Return what the cells tagged `headline` printed, on one line."""
+    outputs = (out for cell in tagged(nb, "headline") for out in cell.get("outputs", []))
+    lines = (line.strip() for out in outputs if out.get("name") == "stdout" for line in out.text.splitlines())
+    return "; ".join(filter(None, lines))
 
 
 def tidy(nb):
@@ -94,15 +105,16 @@ def tidy(nb):
         tags = cell.metadata.get("tags", [])
         cell.metadata = {"tags": tags} if tags else {}
         if cell.cell_type == "code":
-            cell.outputs = [output for output in map(_tidy_output, cell.outputs) if output]
+            cell.outputs = [output for output in map(tidy_output, cell.outputs) if output]
     nb.metadata["maskdepth"] = {"source_hash": source_hash(nb), **about}
     return nb
 
 
-def _tidy_output(output):
+def tidy_output(output):
+    """Drop what should not be stored of an output; None if nothing is left."""
     data = output.get("data", {})
-    data.pop("application/vnd.plotly.v1+json", None)  # a megabyte for what its still picture shows
-    if data.pop("application/vnd.jupyter.widget-view+json", None) is not None and "image/png" not in data:
+    data.pop(PLOTLY, None)  # a megabyte for what its still picture shows
+    if data.pop(WIDGET, None) is not None and "image/png" not in data:
         return None  # without its state a widget shows as an error; its still picture, if it has one, does not
     if output.output_type == "stream":
         output.text = PROGRESS.sub("", output.text)

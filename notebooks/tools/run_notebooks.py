@@ -3,11 +3,10 @@
     python notebooks/tools/run_notebooks.py                        # all, in the fast profile
     python notebooks/tools/run_notebooks.py --profile full 01 03   # some, as a reader runs them
 
-The executed copies and results.json land in build/notebooks/. A headline figure is what a notebook's cells
-tagged `headline` print. A notebook that fails does not stop the others, but the exit code.
+The executed copies and results.json are written to build/notebooks/. The headline figures are what a notebook's cells
+tagged `headline` print. A notebook that fails does not stop the others, but the exit code is then 1.
 """
 
-import argparse
 import contextlib
 import json
 import os
@@ -19,16 +18,17 @@ from pathlib import Path
 
 import papermill
 import psutil
-from notebook_files import NOTEBOOKS, QUIET_KERNEL, find_notebooks, headline, read
+from notebook_files import NOTEBOOKS, QUIET_KERNEL, find_notebooks, headline, read, tool_parser
 from papermill.exceptions import PapermillExecutionError
 
 from maskdepth_utils.files import write_file
+from maskdepth_utils.tables import format_table
 
 OUT = NOTEBOOKS.parent / "build" / "notebooks"
 
 
 def memory_of_children():
-    """Bytes held by this process's children; on Linux, pages that several share are counted once."""
+    """Return the bytes held by this process's children; on Linux, pages that several share count once."""
     total = 0
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
@@ -40,7 +40,8 @@ def memory_of_children():
 @contextlib.contextmanager
 def peak_memory(every=0.5):
     """Yield a list whose one item is the children's highest memory so far, in bytes."""
-    peak, stop = [0], threading.Event()
+    peak = [0]
+    stop = threading.Event()
 
     def watch():
         while not stop.wait(every):
@@ -56,76 +57,70 @@ def peak_memory(every=0.5):
 
 
 def run(path, profile, out, cwd=None):
-    """Run one notebook by papermill in folder `cwd` (default `out`); its executed copy lands in folder `out`.
+    """Run one notebook by papermill.
 
-    `profile` is "fast", "full" or None: as it stands in the notebook, without an injected cell.
-    Returns a dict: notebook, profile, seconds, peak_mb, headline (one line), error (None or what went wrong).
+    Args:
+        path: The notebook.
+        profile: "fast", "full", or None to run it as it stands, without an injected cell.
+        out: The folder of the executed copy.
+        cwd: The folder in which it runs, `out` by default.
+
+    Returns:
+        A dict: notebook, profile, seconds, peak_mb, headline (one line), error (None or what went wrong).
     """
     out.mkdir(parents=True, exist_ok=True)
     copy = out / path.name
-    copy.unlink(missing_ok=True)  # a failure must not leave an older run's copy looking like this one's
+    copy.unlink(missing_ok=True)  # an older run's copy must not pass for this one's
     error, start = None, time.monotonic()
     with peak_memory() as peak:
         try:
             papermill.execute_notebook(
-                str(path),
-                str(copy),
-                {"profile": profile} if profile else None,
-                kernel_name="python3",
-                language="python",
-                extra_arguments=QUIET_KERNEL,
-                coalesce_streams=True,
-                cwd=str(cwd or out),
+                str(path), str(copy), {"profile": profile} if profile else None, kernel_name="python3",
+                language="python", extra_arguments=QUIET_KERNEL, coalesce_streams=True, cwd=str(cwd or out),
                 progress_bar=False,
-            )
+            )  # fmt: skip
         except PapermillExecutionError as caught:
             error = str(caught).strip()
         except Exception as caught:  # a kernel that died, a full disk
             error = f"{type(caught).__name__}: {caught}"
     return {
-        "notebook": path.stem,
-        "profile": profile,
-        "seconds": round(time.monotonic() - start, 1),
-        "peak_mb": round(peak[0] / 2**20),
-        "headline": headline(read(copy)) if copy.exists() else "",
-        "error": error,
-    }
+        "notebook": path.stem, "profile": profile, "seconds": round(time.monotonic() - start, 1),
+        "peak_mb": round(peak[0] / 2**20), "headline": headline(read(copy)) if copy.exists() else "", "error": error,
+    }  # fmt: skip
 
 
 def table(results):
-    rows = [("notebook", "seconds", "peak memory", "headline figures")]
-    for one in results:
-        words = "FAILED, see above" if one["error"] else one["headline"]
-        rows.append((one["notebook"], f"{one['seconds']:.0f}", f"{one['peak_mb']} MB", words))
+    """Write the results as a table, with the total seconds and the highest memory in its last row."""
+    rows = {
+        one["notebook"]: {
+            "seconds": f"{one['seconds']:.0f}", "peak memory": f"{one['peak_mb']} MB",
+            "headline figures": "FAILED, see above" if one["error"] else one["headline"],
+        }
+        for one in results
+    }  # fmt: skip
     total, peak = sum(one["seconds"] for one in results), max((one["peak_mb"] for one in results), default=0)
-    rows.append(("all", f"{total:.0f}", f"{peak} MB", ""))
-    a, b, c = (max(len(row[i]) for row in rows) for i in range(3))
-    lines = [f"{row[0]:<{a}} | {row[1]:>{b}} | {row[2]:>{c}} | {row[3]}".rstrip(" |") for row in rows]
-    lines.insert(1, "-+-".join("-" * n for n in (a, b, c, len(rows[0][3]))))
-    return "\n".join(lines)
+    rows["all"] = {"seconds": f"{total:.0f}", "peak memory": f"{peak} MB", "headline figures": ""}
+    return format_table("notebook", rows, "presto")
 
 
-def save(results, path):
-    write_file(path, (json.dumps(results, indent=1) + "\n").encode())
-
-
-def leave():
-    """After an interruption: end the kernels that are left, and this process."""
-    children = psutil.Process().children(recursive=True)
-    for child in children:
-        with contextlib.suppress(psutil.Error):
-            child.terminate()
-    for child in psutil.wait_procs(children, timeout=3)[1]:
-        with contextlib.suppress(psutil.Error):
-            child.kill()
-    print("\nInterrupted; run it again to start over.", flush=True)
-    os._exit(130)  # not sys.exit: the half-run notebook's client would print its troubles on the way out
+def interruptible(main):
+    """Call `main` and exit with what it returns. After Ctrl-C or SIGTERM, end the kernels that are left."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        children = psutil.Process().children(recursive=True)
+        for stop in (psutil.Process.terminate, psutil.Process.kill):
+            for child in children:
+                with contextlib.suppress(psutil.Error):
+                    stop(child)
+            children = psutil.wait_procs(children, timeout=3)[1]
+        print("\nInterrupted; run it again to start over.", flush=True)
+        os._exit(130)  # not sys.exit: the client of the notebook at work would print errors on the way out
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__)
     parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="how its name begins, or its path")
     parser.add_argument("--profile", choices=("fast", "full"), default="fast")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the executed copies")
@@ -134,24 +129,15 @@ def main():
         paths = find_notebooks(args.names)
     except FileNotFoundError as error:
         parser.error(str(error))
-
     results = []
     for path in paths:
         print(f"{path.stem} ({args.profile}) ...", end=" ", flush=True)
         results.append(run(path, args.profile, args.out.resolve()))
         error = results[-1]["error"]
         print(f"FAILED\n{error}\n" if error else f"{results[-1]['seconds']:.0f} s", flush=True)
-        save(results, args.out / "results.json")
+        write_file(args.out / "results.json", (json.dumps(results, indent=1) + "\n").encode())
     print("\n" + table(results))
     return int(any(one["error"] for one in results))
-
-
-def interruptible(main):
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `timeout`, too, leaves no kernel behind
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        leave()
 
 
 if __name__ == "__main__":

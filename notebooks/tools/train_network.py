@@ -9,26 +9,32 @@ weights of the one before. The last one writes data/checkpoints/NAME.safetensors
 SHA256SUMS beside it; data/results/training_NAME.json gets the commands, commit, machine, hours and the log's curves.
 """
 
-import argparse
 import hashlib
-import json
 import shlex
 import subprocess
 import sys
 
-from notebook_files import NOTEBOOKS
-from write_results import commit, machine
+from notebook_files import tool_parser
+from results import (
+    CHECKPOINTS,
+    RESULTS,
+    ROOT,
+    commit,
+    machine,
+    read_json,
+    require_finished,
+    training_seconds,
+    write_json,
+)  # fmt: skip
 
 from maskdepth_utils.files import write_file
 from maskdepth_utils.training import checkpoint
 
-ROOT = NOTEBOOKS.parent
-CHECKPOINTS, RESULTS = ROOT / "data" / "checkpoints", ROOT / "data" / "results"
 CURVES = ("samples", "loss", "mask", "depth", "val_loss", "val_iou", "val_rmse")
 
 
 def stages(name: str, recipe: dict) -> list[dict]:
-    """Each stage's run folder and its command's options, relative to the project's folder."""
+    """Return each stage's run folder, relative to the project's folder, and the options of its command."""
     made, before = [], None
     for number, options in enumerate(recipe["stages"], start=1):
         out = f"build/runs/{name}-{number}"
@@ -41,12 +47,12 @@ def stages(name: str, recipe: dict) -> list[dict]:
 
 
 def summarise(out: str) -> dict:
-    """What a finished stage's log says: hours, images per second, and the held-out curves."""
-    state, _, _ = checkpoint.read_run(ROOT / out)
+    """Read from a finished stage's log its hours, images per second and held-out curves."""
+    state = checkpoint.read_run(ROOT / out)[0]
     history = state["history"]
     seconds = training_seconds(history)
     points = [record for record in history if "val_loss" in record]
-    # Training losses are logged at steps of their own: where these are others, the curve is left out.
+    # Training losses are logged at steps of their own; a curve that lacks some of these points is left out.
     whole = [name for name in CURVES if points and all(name in point for point in points)]
     curves = {name: [round(point[name], 5) for point in points] for name in whole}
     return {
@@ -59,44 +65,33 @@ def summarise(out: str) -> dict:
     }
 
 
-def training_seconds(history: list[dict]) -> float:
-    """How long a run has trained, in all its sessions, from its log."""
-    timed = [record for record in history if "step_seconds" in record]
-    steps = [b["step"] - a["step"] for a, b in zip([{"step": 0}, *timed], timed)]
-    return sum(n * (record["data_seconds"] + record["step_seconds"]) for n, record in zip(steps, timed))
-
-
-def finished(out: str, samples: int) -> bool:
-    """Whether a run has seen all its samples: Ctrl-C stops one, too, and is no error."""
-    state, _, _ = checkpoint.read_run(ROOT / out)
-    return state["step"] * state["config"]["batch"] >= samples
-
-
 def write_checksums() -> None:
-    """SHA256SUMS for all shipped networks, as `sha256sum -c` reads it and `load_pretrained` does."""
+    """Write SHA256SUMS for all shipped networks; `sha256sum -c` and `load_pretrained` read it."""
     files = sorted(CHECKPOINTS.glob("*.safetensors"))
     lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files]
     write_file(CHECKPOINTS / "SHA256SUMS", "".join(lines).encode())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    recipes = json.loads((CHECKPOINTS / "recipe.json").read_text(encoding="utf8"))
+    parser = tool_parser(__doc__)
+    recipes = read_json(CHECKPOINTS / "recipe.json")
     parser.add_argument("name", choices=sorted(recipes), help="which network")
-    parser.add_argument("--max-minutes", type=float, help="stop the stage that is at work after so long; run it again")
+    parser.add_argument("--max-minutes", type=float, help="stop after so long; run this again to go on")
     parser.add_argument("--from-stage", type=int, default=1, metavar="N", help="begin with this stage")
     parser.add_argument("--init", metavar="FILE", help="with --from-stage: the weights of the stage before")
     args = parser.parse_args()
-    made, path, earlier = stages(args.name, recipes[args.name]), RESULTS / f"training_{args.name}.json", []
+    made = stages(args.name, recipes[args.name])
+    path = RESULTS / f"training_{args.name}.json"
+    earlier = []
     if not 1 <= args.from_stage <= len(made) or (args.from_stage > 1) != bool(args.init):
         parser.error(f"--from-stage: expected 2 to {len(made)} together with --init, found {args.from_stage}")
     if args.init:
         stage = made[args.from_stage - 1]
         stage["options"][stage["options"].index("--init") + 1] = args.init
-        earlier = json.loads(path.read_text(encoding="utf8"))["stages"][: args.from_stage - 1]
+        earlier = read_json(path)["stages"][: args.from_stage - 1]
     report = {"network": args.name, "machine": machine(), "stages": earlier}
     for stage in made[args.from_stage - 1 :]:
-        begun = ROOT / f"{stage['out']}.commit"  # what trains is the code of the beginning
+        begun = ROOT / f"{stage['out']}.commit"  # the commit at which the training began
         if not begun.exists():
             write_file(begun, commit().encode())
         command = [sys.executable, "-m", "maskdepth_utils", "train", *stage["options"]]
@@ -104,13 +99,11 @@ def main() -> None:
         done = subprocess.run([*command, *limit], cwd=ROOT)
         if done.returncode:
             sys.exit(done.returncode)
-        if not finished(stage["out"], int(stage["options"][stage["options"].index("--samples") + 1])):
-            print(f"{stage['out']} is not finished: run this again to go on")
-            return
+        require_finished(stage["out"], int(stage["options"][stage["options"].index("--samples") + 1]))
         text = "python -m maskdepth_utils train " + shlex.join(stage["options"])
         report["stages"].append({"command": text, "commit": begun.read_text(), **summarise(stage["out"])})
     write_checksums()
-    write_file(path, (json.dumps(report, indent=1) + "\n").encode())
+    write_json(path, report)
     print(f"wrote {path.relative_to(ROOT)}")
 
 

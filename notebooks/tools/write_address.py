@@ -15,45 +15,52 @@ from notebook_files import NOTEBOOKS, find_notebooks, read, source_hash, stored_
 from maskdepth_utils.files import write_file
 
 ROOT = NOTEBOOKS.parent
+GITHUB = "https://github.com/"
 SLUG = r"[\w.-]+/[\w.-]+"
 
 
 def address():
+    """Return the course's address."""
+    return GITHUB + slug()
+
+
+def slug():
+    """Return the address's OWNER/NAME, as pyproject.toml says."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf8")
-    found = re.search(rf'(?m)^Repository = "(https://github\.com/{SLUG})"$', text)
+    found = re.search(rf'(?m)^Repository = "{GITHUB}({SLUG})"$', text)
     if not found:
-        raise ValueError('pyproject.toml has no line Repository = "https://github.com/OWNER/NAME"')
+        raise ValueError(f'pyproject.toml has no line Repository = "{GITHUB}OWNER/NAME"')
     return found[1]
 
 
-def with_address(text, url):
-    slug = url.removeprefix("https://github.com/")
-    text = re.sub(r'(?m)^ADDRESS="[^"]*"', f'ADDRESS="{url}"', text)
-    text = re.sub(rf"(?m)^(  url += \{{)https://github\.com/{SLUG}\}}", rf"\g<1>{url}}}", text)
+def with_address(text, slug):
+    """Return a text with the address in all its places."""
+    text = re.sub(r'(?m)^ADDRESS="[^"]*"', f'ADDRESS="{GITHUB}{slug}"', text)
+    text = re.sub(rf"(?m)^(  url += \{{{GITHUB}){SLUG}", rf"\g<1>{slug}", text)
     text = re.sub(rf"(colab\.research\.google\.com/github/){SLUG}(/blob/)", rf"\g<1>{slug}\2", text)
     return re.sub(rf"(raw\.githubusercontent\.com/){SLUG}(/[\w.-]+/colab_setup\.sh)", rf"\g<1>{slug}\2", text)
 
 
 def main(check=False):
     """Return the files whose address differs from pyproject.toml's; rewrite them unless `check`."""
-    url, changed = address(), []
+    new, changed = slug(), []
     for path in (ROOT / "colab_setup.sh", ROOT / "README.md"):
         text = path.read_text(encoding="utf8")
-        if with_address(text, url) != text:
+        if with_address(text, new) != text:
             changed.append(path)
             if not check:
-                write_file(path, with_address(text, url).encode())
+                write_file(path, with_address(text, new).encode())
     for path in find_notebooks(solutions=True):
         nb = read(path)
         fresh = stored_hash(nb) == source_hash(nb)
         before = [cell.source for cell in nb.cells]
         for cell in nb.cells:
-            cell.source = with_address(cell.source, url)
+            cell.source = with_address(cell.source, new)
         if before != [cell.source for cell in nb.cells]:
             changed.append(path)
+            if fresh:  # the address changes no output
+                nb.metadata.maskdepth.source_hash = source_hash(nb)
             if not check:
-                if fresh:  # the address changes no output
-                    nb.metadata.maskdepth.source_hash = source_hash(nb)
                 write(nb, path)
     return changed
 

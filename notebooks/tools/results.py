@@ -1,0 +1,107 @@
+"""What the tools that measure have in common: where results lie, how they are stored, and what made them."""
+
+import argparse
+import io
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from notebook_files import NOTEBOOKS
+
+from maskdepth_utils.cli import make_loss, training_samples
+from maskdepth_utils.files import write_file
+from maskdepth_utils.training import checkpoint, fit
+
+ROOT = NOTEBOOKS.parent
+CHECKPOINTS = ROOT / "data" / "checkpoints"
+RESULTS = ROOT / "data" / "results"
+
+
+def commit() -> str:
+    """Return the current commit, with "+changes" if files other than the stored results differ from it."""
+    git = ["git", "-C", str(ROOT)]
+    head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
+    if head.returncode:
+        return "none"
+    others = [":!README.md", ":!data/results", ":!data/checkpoints/README.md"]
+    changes = subprocess.run([*git, "status", "--porcelain", "--", ".", *others], capture_output=True, text=True)
+    return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
+
+
+def machine() -> dict[str, str]:
+    """Return the processor, its cores or the GPU, and the versions that decide speed and last digits."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = cpuinfo.read_text(encoding="utf8").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
+    return {"processor": name, "device": device, "python": platform.python_version(), "torch": torch.__version__}
+
+
+def run_folder(study: str, *parts) -> str:
+    """Return the folder of a run, relative to the project's folder."""
+    name = "-".join(map(str, parts))
+    return f"build/runs/{study}/" + "".join(letter if letter.isalnum() else "-" for letter in name)
+
+
+def call(command: str, **options) -> subprocess.CompletedProcess:
+    """Run `python -m maskdepth_utils COMMAND` in the project's folder."""
+    words = [sys.executable, "-m", "maskdepth_utils", *shlex.split(command)]
+    return subprocess.run(words, cwd=ROOT, check=True, text=True, **options)
+
+
+def evaluate_by_command(options: str) -> dict:
+    """Run `evaluate` and return its results."""
+    return json.loads(call(f"evaluate {options} --json", stdout=subprocess.PIPE).stdout)
+
+
+def require_finished(out: str, samples: int) -> None:
+    """Exit if a run has not seen all its samples: Ctrl-C stops a training without an error."""
+    state = checkpoint.read_run(ROOT / out)[0]
+    if state["step"] * state["config"]["batch"] < samples:
+        raise SystemExit(f"{out} is not finished: run this again to go on")
+
+
+def training_seconds(history: list[dict]) -> float:
+    """Add up how long a run has trained, in all its sessions, from its log."""
+    timed = [record for record in history if "step_seconds" in record]
+    steps = [b["step"] - a["step"] for a, b in zip([{"step": 0}, *timed], timed)]
+    return sum(n * (record["data_seconds"] + record["step_seconds"]) for n, record in zip(steps, timed))
+
+
+def fit_as_commanded(network: torch.nn.Module, options: argparse.Namespace, **more) -> list[dict]:
+    """Train a network in this process with the options of the command `train`; `more` goes to `fit`."""
+    return fit(
+        network, training_samples(options, options.seed), batch=options.batch, loss=make_loss(options), lr=options.lr,
+        weight_decay=options.weight_decay, optimizer=options.optimizer, schedule=options.schedule,
+        workers=options.workers, seed=options.seed, **more,
+    )  # fmt: skip
+
+
+def read_json(path: Path, default=None):
+    """Read a stored result; `default` if there is none."""
+    return json.loads(path.read_text(encoding="utf8")) if default is None or path.is_file() else default
+
+
+def write_json(path: Path, content) -> None:
+    """Store a result."""
+    write_file(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read stored arrays; none if there is no file."""
+    return dict(np.load(path)) if path.is_file() else {}
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Store arrays in a compressed file."""
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    write_file(path, packed.getvalue())
