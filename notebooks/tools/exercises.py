@@ -59,22 +59,14 @@ def exercise_cells(solution, name):
 
 
 def put(nb, cells):
-    """Replace the exercises of a notebook by `cells`; what has not changed keeps its outputs.
-
-    A notebook without exercises gets them at the end, or before its next section after a cell `## Exercises`.
-    """
+    """Replace the cells of a notebook that are tagged `exercise`; what has not changed keeps its outputs."""
+    numbers = [number for number, cell in enumerate(nb.cells) if TAG in cell.metadata.get("tags", [])]
+    if not numbers:
+        raise ValueError(f"expected a cell tagged `{TAG}` where the exercises belong, found none")
     old = {(cell.cell_type, cell.source): cell for cell in tagged(nb, TAG)}
     cells = [old.get((cell.cell_type, cell.source), cell) for cell in cells]
-    numbers = [number for number, cell in enumerate(nb.cells) if TAG in cell.metadata.get("tags", [])]
-    if numbers:
-        place = numbers[0]
-        nb.cells = [cell for cell in nb.cells if TAG not in cell.metadata.get("tags", [])]
-    else:
-        headings = [number for number, cell in enumerate(nb.cells) if cell.source.startswith("## ")]
-        own = [number for number in headings if nb.cells[number].source.startswith("## Exercises")]
-        if not own:
-            raise ValueError("it has no cell that begins with `## Exercises`")
-        place = min((number for number in headings if number > own[0]), default=len(nb.cells))
+    nb.cells = [cell for cell in nb.cells if TAG not in cell.metadata.get("tags", [])]
+    place = numbers[0]
     nb.cells[place:place] = cells
     seen = set()
     for cell in nb.cells:  # ids have to be unique; executing the notebook makes lasting ones
@@ -88,8 +80,6 @@ def problems(nb, solution, name):
     """List, in sentences, where a notebook's exercises differ from its solutions."""
     expected = [(cell.cell_type, cell.source) for cell in exercise_cells(solution, name)]
     found = [(cell.cell_type, cell.source) for cell in tagged(nb, TAG)]
-    if not found:
-        return ["its exercises are not written yet"]
     for number, (a, b) in enumerate(zip(expected, found)):
         if a != b:
             return [f"exercise cell {number} differs from its solution: {b[1].splitlines()[:1]}"]

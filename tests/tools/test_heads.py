@@ -1,4 +1,4 @@
-"""Every notebook opens alike, and no picture is without words: what heads.py makes, and that the notebooks have it."""
+"""Every notebook has the same kind of head, and every picture an alt text: what heads.py makes, and the notebooks."""
 
 import base64
 import io
@@ -11,11 +11,10 @@ from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from notebook_files import NOTEBOOKS, find_notebooks, label, read, source_hash, tidy
 from PIL import Image
-from write_address import address, with_address
+from write_address import slug
 
 HERE = NOTEBOOKS / "09_x.ipynb"  # it need not exist
 SOLUTION = NOTEBOOKS / "solutions" / "09_x.ipynb"
-OLD_LINK = "[Open this notebook in Colab](https://colab.research.google.com/github/A/b/blob/main/notebooks/09_x.ipynb)"
 WORDS = ["Two lines\nof an *introduction*.", "**You will learn**\n- this;\n- that.", "**Time**: a minute."]
 RUN = {"date": "2026-11-03", "seconds": 171.3, "peak_mb": 1343, "cores": 2}
 RUN |= {"processor": "AMD EPYC 7B13 64-Core Processor", "python": "3.11.7", "torch": "2.14.1+cu130"}
@@ -26,7 +25,7 @@ LINE = (
 
 
 def figure(shade=0, size=(1000, 400), noise=0):
-    """A PNG, as base64: transparent but for a square, and noise if wished."""
+    """A PNG, as base64: transparent but for a square, or noise."""
     pixels = np.zeros((size[1], size[0], 4), np.uint8)
     pixels[100:200, 100:200] = (shade, 90, 180, 255)
     if noise:
@@ -40,7 +39,7 @@ def figure(shade=0, size=(1000, 400), noise=0):
 def notebook(caption="*Figure: a blue square on white, [left].* More.", picture=None, tag="goal"):
     drawing = new_code_cell("draw()", metadata={"tags": [tag]})
     drawing.outputs = [new_output("display_data", {"image/png": picture or figure(), "text/plain": "x"})]
-    first = new_markdown_cell("\n\n".join(["# 9 · X", OLD_LINK, *WORDS]))
+    first = new_markdown_cell("\n\n".join(["# 9 · X", *WORDS]))
     return tidy(new_notebook(cells=[first, new_code_cell("1"), drawing, new_markdown_cell(caption)]))
 
 
@@ -52,16 +51,13 @@ def test_a_head_is_title_badge_picture_the_authors_words_and_the_run():
     nb = notebook()
     nb.metadata.maskdepth.executed = RUN
     before = source_hash(nb)
-    parts = heads.finish(nb, HERE).cells[0].source.split("\n\n")
-    slug = address().removeprefix("https://github.com/")
-    assert parts[0] == "# 9 · X" and parts[3:6] == WORDS and parts[6] == LINE
-    assert parts[1].startswith("[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](")
-    assert parts[1].endswith(f"(https://colab.research.google.com/github/{slug}/blob/main/notebooks/09_x.ipynb)")
-    assert parts[2] == "![A blue square on white, (left).][goal]" and parts[7].startswith("[goal]: data:image/jpeg;")
-    assert len(parts) == 8 and source_hash(nb) == before
+    title, badge, picture, *words, run, data = heads.finish(nb, HERE).cells[0].source.split("\n\n")
+    assert (title, words, run) == ("# 9 · X", WORDS, LINE)
+    assert badge.startswith("[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](")
+    assert badge.endswith(f"(https://colab.research.google.com/github/{slug()}/blob/main/notebooks/09_x.ipynb)")
+    assert picture == "![A blue square on white, (left).][goal]" and data.startswith("[goal]: data:image/jpeg;")
+    assert source_hash(nb) == before
     nbformat.validate(nb)
-    assert len({cell.id for cell in nb.cells}) == len(nb.cells)
-    assert "me/mine" in with_address(parts[1], "https://github.com/me/mine")
 
 
 def test_another_run_changes_one_line_and_no_id():
@@ -91,7 +87,7 @@ def test_the_picture_follows_the_figure_and_not_the_jpeg_library():
     other = base64.b64encode(file.getvalue()).decode()
     nb.cells[0].source = nb.cells[0].source.replace(first, other)
     assert heads.problems(nb, HERE) == [] and heads.stored_picture(heads.finish(nb, HERE)) == other
-    nb.cells[2].outputs[0].data["image/png"] = figure(shade=9)  # a small difference is one
+    nb.cells[2].outputs[0].data["image/png"] = figure(shade=9)  # even a small difference counts
     assert heads.problems(nb, HERE) == ["its head is not as heads.py --write makes it"]
     assert heads.problems(heads.finish(tidy(nb), HERE), HERE) == []
 
@@ -112,22 +108,23 @@ def test_the_picture_follows_the_figure_and_not_the_jpeg_library():
 )
 def test_the_alt_text_is_the_caption(below, alt):
     nb = notebook(below)
+    head = nb.cells[0].source
     heads.finish(nb, SOLUTION)
     assert heads.alt_texts(nb.cells[2]) == {alt}
-    assert nb.cells[0].source.startswith(f"# 9 · X\n\n{OLD_LINK}")  # a solution keeps its head
+    assert nb.cells[0].source == head  # a solution keeps its own
     assert len(heads.problems(nb, SOLUTION)) == (len(alt.split()) < 3)
 
 
-def test_what_is_missing_is_said():
+def test_problems_name_what_is_missing():
     nb = heads.finish(notebook(tag="other"), HERE)
-    assert [problem[:28] for problem in heads.problems(nb, HERE)] == ["no cell tagged `goal` has a "]
+    assert heads.problems(nb, HERE) == ["no cell tagged `goal` has a picture for its head"]
     nb = heads.finish(notebook(), HERE)
     nb.cells[2].outputs[0].metadata = {}  # as after a run
     assert "alt text is not its caption" in "".join(heads.problems(nb, HERE))
     nb.cells.pop()
     assert "does not describe" in "".join(heads.problems(nb, HERE))
     nb.cells[0].source = "No title"
-    with pytest.raises(ValueError, match="has to begin with a title.*'No title'"):
+    with pytest.raises(ValueError, match="expected a title.*'No title'"):
         heads.finish(nb, HERE)
 
 
@@ -153,17 +150,13 @@ def test_a_page_made_by_nbconvert_shows_badge_picture_and_alt_texts():
 @pytest.mark.parametrize("path", find_notebooks(solutions=True), ids=label)
 def test_every_notebook_has_its_head_and_every_picture_its_words(path):
     nb = read(path)
-    if path.parent == NOTEBOOKS and "[Open this notebook in Colab]" in nb.cells[0].source:
-        pytest.skip("its head is not written yet: python notebooks/tools/heads.py --write")
     assert heads.problems(nb, path) == []
-    alts = [alt for number in heads.with_pictures(nb) for alt in heads.alt_texts(nb.cells[number])]
-    assert all(len(alt.split()) >= 3 for alt in alts) and len(alts) >= (3 if path.parent == NOTEBOOKS else 0)
+    assert path.parent != NOTEBOOKS or sum(bool(heads.pictures(cell)) for cell in nb.cells) >= 3
 
 
 def test_the_readme_says_how_long_each_notebook_takes():
     readme = heads.README.read_text(encoding="utf8")
     assert len(heads.ROW.findall(readme)) == len(find_notebooks())
     assert heads.with_times(readme) == readme
-    name = next(path.name for path in find_notebooks() if "executed" in read(path).metadata.maskdepth)
-    row = f"| [A](notebooks/{name}) | what | ... | [Colab](x) |"
+    row = f"| [A](notebooks/{find_notebooks()[0].name}) | what | ... | [Colab](x) |"
     assert "..." not in heads.with_times(row) and heads.with_times("| a | b |") == "| a | b |"

@@ -1,11 +1,10 @@
 """README.md's table of results is what was measured, with the network that is shipped."""
 
-import json
 import shlex
 
 import ablate
-import ablate_by_hand
 import pytest
+import results
 import torch
 import train_network
 import write_results
@@ -32,13 +31,15 @@ STORED = {
 
 
 def readme(text):
-    return write_results.between(text, "results", write_results.table(STORED))
+    return write_results.between(text, "results", write_results.results(STORED))
 
 
-def test_the_table_lands_between_its_marks_and_nothing_else_changes():
+def test_the_table_is_written_between_its_marks_and_nothing_else_changes():
     once = readme("# Title\n\n<!-- results -->\nstale figures\n<!-- /results -->\n\nafter\n")
     assert once.startswith("# Title\n\n") and once.endswith("\n\nafter\n") and "stale figures" not in once
-    assert "| composites | **0.900** | 0.700 | **0.050** | 0.200 | 0.100 | 0.100 | 0.950 |" in once
+    row = next(line for line in once.splitlines() if line.startswith("| composites"))
+    cells = [text.strip() for text in row.strip("|").split("|")]
+    assert cells == ["composites", "**0.900**", "0.700", "**0.050**", "0.200", "0.100", "0.100", "0.950"]
     assert readme(once) == once
 
 
@@ -48,7 +49,7 @@ def test_a_readme_without_marks_is_refused():
 
 
 def test_recipes_are_commands_that_the_program_takes():
-    recipes = json.loads((train_network.CHECKPOINTS / "recipe.json").read_text(encoding="utf8"))
+    recipes = results.read_json(results.CHECKPOINTS / "recipe.json")
     for name, recipe in recipes.items():
         made = train_network.stages(name, recipe)
         parsed = [make_parser().parse_args(["train", *stage["options"]]) for stage in made]
@@ -65,45 +66,48 @@ def test_every_row_of_the_ablations_is_one_the_program_knows(study):
     assert len(set(commands.values())) == len(commands)  # and no two rows are the same run
 
 
-def test_changes_by_hand_are_made_to_the_base_and_measured(monkeypatch):
-    read_as = []
-    for name, head in ablate_by_hand.HEADS.items():
-        watched = head and (lambda s, head=head: read_as.append(head) or head(s))
-        monkeypatch.setitem(ablate_by_hand.HEADS, name, watched)
-        line = ablate_by_hand.run(name, seed=0, samples=32, tested=16)
-        assert line["study"] == "recipe" and line["row"] == name and line["samples"] == 32
-        assert all(0 < line[part]["rmse"] < 1 for part in ("test", "scenes", "training"))
-    assert set(read_as) == {ablate_by_hand.log_scale, ablate_by_hand.inverse_scale}
-    ends = torch.tensor([0.0, 1.0])
-    for head in (ablate_by_hand.log_scale, ablate_by_hand.inverse_scale):
-        assert torch.allclose(head(ends), torch.tensor([ablate_by_hand.SMALLEST, 1.0]))
+@pytest.mark.parametrize("row", ["depth head: log", "averaged weights"])
+def test_changes_by_hand_are_made_to_the_base_and_measured(row, monkeypatch):
+    calls = []
+    scale = ablate.BY_HAND[row]
+    if scale:
+        monkeypatch.setitem(ablate.BY_HAND, row, lambda values: calls.append(row) or scale(values))
+    line = ablate.run_by_hand(row, seed=0, samples=16, tested=8)
+    assert all(0 < line[part]["rmse"] < 1 for part in ("test", "scenes", "training"))
+    assert bool(calls) == bool(scale)
+
+
+@pytest.mark.parametrize("scale", filter(None, ablate.BY_HAND.values()))
+def test_scales_of_depth_end_at_30_cm_and_10_m(scale):
+    assert torch.allclose(scale(torch.tensor([0.0, 1.0])), torch.tensor([ablate.SMALLEST, 1.0]))
+
+
+def test_averaging_adds_the_terms_and_keeps_a_moving_average():
     network = torch.nn.Linear(1, 1)
-    averaging = ablate_by_hand.Averaging(network)
+    averaging = ablate.Averaging(network)
     first = network.weight.item()
-    averaging({"loss": torch.tensor(0.0)})  # the first time it copies
+    averaging({"loss": torch.tensor(0.0)})  # the first call copies
     with torch.no_grad():
         network.weight += 1
     assert averaging({"a": torch.tensor(1.0), "b": torch.tensor(2.0)}) == 3
-    assert averaging.average.module.weight.item() == pytest.approx(first + 1 - ablate_by_hand.DECAY, abs=1e-4)
+    assert averaging.average.module.weight.item() == pytest.approx(first + 1 - ablate.DECAY, abs=1e-4)
 
 
-def test_an_interrupted_training_is_not_measured(monkeypatch, tmp_path):
-    called = []
-    monkeypatch.setattr(ablate, "call", lambda command, **kwargs: called.append(command))
-    monkeypatch.setattr(train_network, "ROOT", tmp_path)
-    out = tmp_path / "build/runs/ablation/losses-L1-0-64"
-    state = {"step": 3, "config": {"batch": 16}}  # with a constant learning rate it has no end of its own
-    monkeypatch.setattr(train_network.checkpoint, "read_run", lambda folder: (state, {}, {}) if folder == out else None)
+def test_an_interrupted_training_is_not_measured(monkeypatch):
+    commands = []
+    monkeypatch.setattr(ablate, "call", commands.append)
+    state = {"step": 3, "config": {"batch": 16}}
+    monkeypatch.setattr(results.checkpoint, "read_run", lambda folder: (state, {}, {}))
     with pytest.raises(SystemExit, match="losses-L1-0-64 is not finished: run this again"):
         ablate.run("losses", "L1", 0, 64)
-    assert [command.split()[0] for command in called] == ["train"]
+    assert [command.split()[0] for command in commands] == ["train"]
     state["step"] = 4
-    assert train_network.finished(out.relative_to(tmp_path), 64)
+    results.require_finished("losses-L1-0-64", 64)
 
 
-def test_shipped_networks_are_described_where_they_are():
-    listed = (train_network.CHECKPOINTS / "SHA256SUMS").read_text(encoding="utf8")
-    for path in train_network.CHECKPOINTS.glob("*.safetensors"):
+def test_shipped_networks_are_listed_and_load():
+    listed = (results.CHECKPOINTS / "SHA256SUMS").read_text(encoding="utf8")
+    for path in results.CHECKPOINTS.glob("*.safetensors"):
         assert path.name in listed and path.stat().st_size < 35e6
         load_pretrained(path.stem, device="cpu")
 

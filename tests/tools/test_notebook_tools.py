@@ -1,5 +1,7 @@
 """What an author relies on: the runner reports, the checks find, and storing twice changes nothing."""
 
+import base64
+import io
 import json
 import sys
 
@@ -11,6 +13,7 @@ import run_notebooks
 import write_address
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from notebook_checks import problems
+from PIL import Image
 
 
 def cell(source, *tags):
@@ -40,12 +43,28 @@ def save(tmp_path):
     return write
 
 
+@pytest.fixture
+def execute(tmp_path, monkeypatch):
+    """execute_notebooks.py with arguments."""
+
+    def call(*arguments):
+        monkeypatch.setattr(execute_notebooks, "OUT", tmp_path / "out")
+        monkeypatch.setattr(sys, "argv", ["execute_notebooks", *arguments])
+        return execute_notebooks.main()
+
+    return call
+
+
 def test_hash_follows_code_and_not_prose():
     nb = stored(new_markdown_cell("Some prose."), cell("x = 1"))
     nb.cells[1].source = "Other prose."
     assert problems(nb) == []
     nb.cells[2].source = "x = 2"
     assert "code changed" in "".join(problems(nb))
+
+
+def add_output(nb, kind, **content):
+    nb.cells[1].outputs.append(new_output(kind, **content))
 
 
 @pytest.mark.parametrize(
@@ -61,15 +80,9 @@ def test_hash_follows_code_and_not_prose():
         (lambda nb: nb.metadata.kernelspec.update(name="other"), "kernel"),
         (lambda nb: nb.cells.append(new_markdown_cell("![](room.png)")), "alt text"),
         (lambda nb: nb.cells.append(new_markdown_cell('<img src="room.png">')), "alt text"),
-        (lambda nb: nb.cells[1].outputs.append(new_output("error", ename="KeyError")), "KeyError"),
-        (
-            lambda nb: nb.cells[1].outputs.append(new_output("stream", name="stderr", text="UserWarning: x")),
-            "warning",
-        ),
-        (
-            lambda nb: nb.cells[1].outputs.append(new_output("stream", text="saved to /" + "home/me/x")),
-            "absolute path",
-        ),
+        (lambda nb: add_output(nb, "error", ename="KeyError"), "KeyError"),
+        (lambda nb: add_output(nb, "stream", name="stderr", text="UserWarning: x"), "warning"),
+        (lambda nb: add_output(nb, "stream", text="saved to /" + "home/me/x"), "absolute path"),
     ],
 )
 def test_checks_find(spoil, word):
@@ -85,7 +98,8 @@ def test_pictures_with_alt_text_are_fine():
 
 def test_a_failing_notebook_is_reported_and_the_others_run(save, tmp_path, monkeypatch, capsys):
     bad = save("bad", notebook(cell('raise ValueError("no such room")')))
-    good = save("good", notebook(cell('print("IoU 0.9,", profile)', "headline")))
+    code = "import time\nblock = bytearray(b'x') * 300_000_000\ntime.sleep(1.5)\nprint('IoU 0.9,', profile)"
+    good = save("good", notebook(cell(code, "headline")))
     monkeypatch.setattr(sys, "argv", ["run_notebooks", "--out", str(tmp_path / "out"), bad, good])
     assert run_notebooks.main() == 1
     printed = capsys.readouterr().out
@@ -93,14 +107,7 @@ def test_a_failing_notebook_is_reported_and_the_others_run(save, tmp_path, monke
     assert "IoU 0.9, fast" in printed
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [bool(one["error"]) for one in results] == [True, False]
-    assert results[1]["seconds"] > 0
-
-
-def test_peak_memory_is_the_notebooks_own(save, tmp_path):
-    code = "import time\nblock = bytearray(b'x') * 300_000_000\ntime.sleep(1.5)"
-    result = run_notebooks.run(files.Path(save("large", notebook(cell(code)))), "fast", tmp_path / "out")
-    assert result["error"] is None
-    assert 300 < result["peak_mb"] < 900
+    assert results[1]["seconds"] > 0 and 300 < results[1]["peak_mb"] < 900
 
 
 @pytest.mark.parametrize("arguments", [["--profile", "slow"], ["no_such_notebook"]])
@@ -111,31 +118,65 @@ def test_unknown_profile_or_notebook(arguments, monkeypatch, capsys):
     assert arguments[-1] in capsys.readouterr().err
 
 
-def test_storing_is_clean_and_repeatable(save, tmp_path, monkeypatch):
+def test_storing_is_clean_and_repeatable(save, execute):
     bars = "for file in (sys.stdout, sys.stderr):\n    for _ in tqdm(range(2), file=file): pass\n"
-    # A second, so that its memory, which is looked at every half second, is seen in full.
     code = f"import sys, time\nfrom tqdm import tqdm\n{bars}time.sleep(1)\nprint(profile)"
-    path = save("one", notebook(new_markdown_cell("Prose."), cell(code, "headline")))
-    monkeypatch.setattr(execute_notebooks, "OUT", tmp_path / "out")
-    monkeypatch.setattr(sys, "argv", ["execute_notebooks", path])
-    assert execute_notebooks.main() == 0
-    first = files.Path(path).read_text()
+    path = files.Path(save("one", notebook(new_markdown_cell("Prose."), cell(code, "headline"))))
+    assert execute(str(path)) == 0
+    first = path.read_text()
     assert "papermill" not in first and "100%" not in first
     assert files.headline(files.read(path)) == "full"
-    assert execute_notebooks.main() == 0
-    runs = [nbformat.reads(text, 4) for text in (first, files.Path(path).read_text())]
+    assert execute(str(path)) == 0
+    runs = [nbformat.reads(text, 4) for text in (first, path.read_text())]
     facts = [nb.metadata.maskdepth.pop("executed") for nb in runs]  # only these differ between two runs
     assert nbformat.writes(runs[0]) == nbformat.writes(runs[1])
     assert list(facts[0]) == ["cores", "date", "peak_mb", "processor", "python", "seconds", "torch"]
     assert facts[0].seconds > 0 and facts[0].peak_mb > 20 and facts[0].cores >= 1
 
 
-def test_a_notebook_that_fails_stays_as_it_was(save, tmp_path, monkeypatch):
+def test_confirmed_outputs_stay_and_others_are_stored_anew(save, execute, capsys):
+    nb = stored(cell("x = 2"))
+    nb.cells[1].source = "x = 1 + 1"
+    nb.cells[2].outputs[0].text = "1.001\n"  # within the tolerance
+    path = files.Path(save("one", nb))
+    assert execute("--confirm", str(path)) == 0
+    assert "the same outputs" in capsys.readouterr().out
+    kept = files.read(path)
+    assert files.headline(kept) == "1.001" and problems(kept) == []
+    kept.cells[2].outputs[0].text = "2\n"
+    save("one", kept)
+    assert execute("--confirm", str(path)) == 0
+    assert "stored anew: code cells [3]" in capsys.readouterr().out
+    assert files.headline(files.read(path)) == "1" and "executed" in files.read(path).metadata.maskdepth
+
+
+def picture(shade):
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), (shade, shade, shade)).save(file, "PNG")
+    return {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": "<Figure>"}
+
+
+@pytest.mark.parametrize(
+    "old, new, same",
+    [
+        ({"text/plain": "IoU 0.900 of 12"}, {"text/plain": "IoU  0.901 of 12"}, True),
+        ({"text/plain": "IoU 0.90"}, {"text/plain": "IoU 0.95"}, False),
+        ({"text/plain": "IoU 0.90"}, {"text/plain": "Dice 0.90"}, False),
+        ({"text/plain": "it took 3 s"}, {"text/plain": "it took 7 s"}, True),
+        (picture(100), picture(101), True),
+        (picture(100), picture(110), False),
+        ({"text/plain": "<HTML>", "text/html": "<b>better</b>"}, {"text/plain": "<HTML>", "text/html": "worse"}, False),
+        ({"text/plain": "a quiz", "text/html": "<b>a</b>"}, {"text/plain": "a quiz", "text/html": "b"}, True),
+    ],
+)
+def test_the_same_output(old, new, same):
+    assert execute_notebooks.same_output(*(new_output("display_data", data) for data in (old, new))) == same
+
+
+def test_a_notebook_that_fails_stays_as_it_was(save, execute):
     path = save("bad", notebook(cell("1 / 0")))
     before = files.Path(path).read_bytes()
-    monkeypatch.setattr(execute_notebooks, "OUT", tmp_path / "out")
-    monkeypatch.setattr(sys, "argv", ["execute_notebooks", path])
-    assert execute_notebooks.main() == 1
+    assert execute(path) == 1
     assert files.Path(path).read_bytes() == before
 
 
@@ -147,17 +188,14 @@ def test_new_address_reaches_every_kind_of_place():
         "  url    = {https://github.com/OWNER/maskdepth}\n"
         "https://raw.githubusercontent.com/someone/else/master/data/bg/bg001.jpg\n"
     )
-    new = write_address.with_address(text, "https://github.com/me/my-course")
+    new = write_address.with_address(text, "me/my-course")
     assert new.count("me/my-course") == 4 and "OWNER" not in new and "someone/else" in new
 
 
-def test_of_a_widget_its_still_picture_is_stored_and_nothing_else():
-    view, plotly = "application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json"
+def test_of_a_widget_only_its_still_picture_is_stored():
     one = cell("box = composer()")
-    picture, bare, room = {"image/png": "iVBO", "text/plain": "x"}, {"text/plain": "x"}, {"image/jpeg": "/9j/"}
-    shown = {view: {}} | picture, {view: {}} | bare, {plotly: {}} | room
-    for data in shown:
+    still, bare, room = {"image/png": "iVBO", "text/plain": "x"}, {"text/plain": "x"}, {"image/jpeg": "/9j/"}
+    for data in ({files.WIDGET: {}} | still, {files.WIDGET: {}} | bare, {files.PLOTLY: {}} | room):
         one.outputs.append(new_output("display_data", data))
-    nb = files.tidy(notebook(one))
-    kept = [set(output.data) for output in nb.cells[-1].outputs]
+    kept = [set(output.data) for output in files.tidy(notebook(one)).cells[-1].outputs]
     assert kept == [{"image/png", "text/plain"}, {"image/jpeg"}]
