@@ -1,15 +1,15 @@
 """Sphinx's settings for the course's site; docs/build_site.py gathers the sources and runs it."""
 
+import re
 import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
 sys.path[:0] = [str(DOCS), str(DOCS.parent / "notebooks" / "tools")]
 
-import docstrings  # noqa: E402  (after the path to it)
-import formulas  # noqa: E402
-import verified  # noqa: E402
+import verified  # noqa: E402  (after the path to it)
 from docutils import nodes  # noqa: E402
+from latex2mathml.converter import convert  # noqa: E402
 from write_address import address  # noqa: E402
 
 import maskdepth_utils  # noqa: E402
@@ -19,7 +19,10 @@ author = "maskdepth course authors"
 release = maskdepth_utils.__version__
 language = "en"
 smartquotes = False  # a quotation mark may belong to code
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.viewcode"]
+extensions = [
+    "myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"
+]  # fmt: skip
+default_role = "code"  # `name` in a docstring
 templates_path = [str(DOCS / "_templates")]
 
 # Notebooks come executed; their widgets are stored as pictures, so no page needs a loader for widgets.
@@ -28,7 +31,9 @@ nb_ipywidgets_js = {}
 nb_merge_streams = True
 myst_enable_extensions = ["dollarmath", "html_image"]
 myst_heading_anchors = 4
-html_math_renderer = "mathml"  # formulas.py: the browser draws them, without a script
+# Browsers draw MathML by themselves. The stock renderers need LaTeX, node, or 24 MB of scripts beside the pages.
+html_math_renderer = "mathml"
+FUNCTIONS = re.compile("<mi>(arctan|cos|exp|ln|log|sin|tan)</mi>")
 
 autosummary_generate = True
 # Each name once, in the module that defines it.
@@ -66,17 +71,34 @@ html_theme_options = {
 }
 
 
-def read_docstring(app, what, name, thing, options, lines):
-    lines[:] = docstrings.as_rst(lines)
+def mathml(latex, display):
+    """Return a formula as MathML; latex2mathml sets no space between the name of a function and its argument."""
+    found = FUNCTIONS.sub(r'<mo lspace="0.167em" rspace="0.167em">\1</mo>', convert(latex, display=display))
+    unknown = re.search(r">(\\\w+)<", found)
+    if unknown:
+        raise ValueError(f"the formula {latex!r} has the command {unknown[1]}, which latex2mathml does not know")
+    return found
+
+
+def write_inline(writer, node):
+    """Write a formula within a line."""
+    writer.body.append(mathml(node.astext(), "inline"))
+    raise nodes.SkipNode
+
+
+def write_block(writer, node):
+    """Write a formula on a line of its own, which scrolls where it is wider than the page."""
+    writer.body.append(f'<div class="formula">{mathml(node.astext(), "block")}</div>\n')
+    raise nodes.SkipNode
 
 
 def skip_member(app, what, name, thing, skip, options):
-    """A named tuple's fields say of themselves only that they are fields; its docstring tells what is in them."""
+    """Skip the fields of a named tuple: they have no docstrings of their own, the tuple's describes them."""
     return True if (thing.__doc__ or "").startswith("Alias for field number") else None
 
 
 def describe_pictures(app, doctree):
-    """Pictures that a cell drew have no words of their own, and would be read out by their files' names."""
+    """Give pictures without an alt text one: screen readers would read out the names of their files."""
     for image in doctree.findall(nodes.image):
         image.setdefault("alt", "Picture drawn by the code above")
 
@@ -86,8 +108,7 @@ def add_foot(app, page, template, context, doctree):
 
 
 def setup(app):
-    app.add_html_math_renderer("mathml", (formulas.write_inline, None), (formulas.write_block, None))
-    app.connect("autodoc-process-docstring", read_docstring)
+    app.add_html_math_renderer("mathml", (write_inline, None), (write_block, None))
     app.connect("autodoc-skip-member", skip_member)
     app.connect("doctree-read", describe_pictures)
     app.connect("html-page-context", add_foot)

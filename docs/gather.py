@@ -121,14 +121,6 @@ def toctrees() -> str:
     return "\n\n".join(blocks)
 
 
-def further_modules(text: str) -> str:
-    """Those of the package's modules that `text` does not name, as a section of their own: none is ever missing."""
-    names = [f"maskdepth_utils.{path.stem}" for path in sorted((ROOT / "maskdepth_utils").glob("[!_]*.py"))]
-    missing = [f"   {name}" for name in names if not re.search(rf"\b{re.escape(name)}\b", text)]
-    head = ["## Further modules", "", "```{eval-rst}", ".. autosummary::", "   :toctree: api", ""]
-    return "\n".join([*head, *missing, "```"]) if missing else ""
-
-
 def fill(text: str) -> str:
     """A page of docs/ with its places, such as {{ address }}, filled in."""
     guide = "- [Teacher's guide](notebooks/TEACHING.md): how to teach from these notebooks."
@@ -138,7 +130,6 @@ def fill(text: str) -> str:
         "notebook_table": notebook_table(),
         "teaching": guide if TEACHING.exists() else "",
         "toctrees": toctrees(),
-        "further_modules": further_modules(text),
     }
     return re.sub(r"\{\{ (\w+) \}\}", lambda match: places[match[1]], text)
 

@@ -55,7 +55,7 @@ def reachable(x: Tensor, size) -> list[int]:
 
 
 class LabNet(nn.Module):
-    """A ResNet18 encoder, or its first stages, and one decoder of `LabBlock`s for mask and depth together.
+    """A ResNet18 encoder, or its first stages, and one decoder made of `LabBlock` for mask and depth.
 
     ``LabNet()(image, background)`` returns ``MaskDepth(mask_logits, depth)``, as `MaskDepthNet` does.
 
