@@ -55,8 +55,8 @@ def copies(tmp_path, monkeypatch):
     (tmp_path / "solutions").mkdir()
     monkeypatch.setattr(files, "NOTEBOOKS", tmp_path)
     monkeypatch.setattr(exercises, "NOTEBOOKS", tmp_path)
-    section = "Last words.\n\n## Exercises\n\n**1.** By hand.\n\n## In one line\n\nHere it is."
-    cells = [new_markdown_cell("# One"), new_markdown_cell(section), new_code_cell("print(1)")]
+    place = new_markdown_cell("", metadata={"tags": ["exercise"]})
+    cells = [new_markdown_cell("# One"), new_markdown_cell("## Exercises"), place, new_code_cell("print(1)")]
     files.write(files.tidy(new_notebook(cells=cells)), tmp_path / "01_one.ipynb")
     task = new_markdown_cell("**A** Double.", metadata={"tags": ["exercise"]})
     solution = new_notebook(cells=[task, code(SOLVED), new_markdown_cell("Because.")])
@@ -75,15 +75,15 @@ def call(monkeypatch):
     return main
 
 
-def test_written_into_their_section_and_nowhere_else(copies, call, capsys):
+def test_written_where_a_cell_is_tagged_and_nowhere_else(copies, call, capsys):
     assert call("--check") == 1
-    assert "not written yet" in capsys.readouterr().out
+    assert "exercise cell 0 differs" in capsys.readouterr().out
     assert call("--write") == 0
     assert call("--check") == 0
     sources = [cell.source for cell in files.read(copies / "01_one.ipynb").cells]
-    assert sources[1].endswith("**1.** By hand.")
+    assert sources[1] == "## Exercises"
     assert "solutions/01_one.ipynb" in sources[2]
-    assert sources[3:6] == ["**A** Double.", OPEN, "## In one line\n\nHere it is."]
+    assert sources[3:] == ["**A** Double.", OPEN, "print(1)"]
     assert "Because." not in sources
 
 
@@ -106,7 +106,7 @@ def test_written_again_only_what_changed(copies, call):
 
 def test_a_notebook_without_the_section_or_solutions_without_a_notebook(copies, call):
     nb = files.read(copies / "01_one.ipynb")
-    with pytest.raises(ValueError, match="## Exercises"):
+    with pytest.raises(ValueError, match="tagged `exercise`"):
         exercises.put(new_notebook(cells=nb.cells[:1]), [])
     shutil.move(copies / "01_one.ipynb", copies / "02_two.ipynb")
     with pytest.raises(FileNotFoundError, match="01_one.ipynb"):
