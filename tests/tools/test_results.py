@@ -77,7 +77,7 @@ def test_changes_by_hand_are_made_to_the_base_and_measured(row, monkeypatch):
     assert bool(calls) == bool(scale)
 
 
-@pytest.mark.parametrize("scale", filter(None, ablate.BY_HAND.values()))
+@pytest.mark.parametrize("scale", [scale for scale in ablate.BY_HAND.values() if scale])
 def test_scales_of_depth_end_at_30_cm_and_10_m(scale):
     assert torch.allclose(scale(torch.tensor([0.0, 1.0])), torch.tensor([ablate.SMALLEST, 1.0]))
 
