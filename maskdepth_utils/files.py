@@ -5,7 +5,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -106,7 +106,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def replacing(*paths: Path) -> Iterator[list[Path]]:
+def replacing(*paths: Path, overwrite: bool = True) -> Iterator[list[Path]]:
     """Replace files safely: yield temporary paths beside them, and rename these when the block ends.
 
     The temporary files ("NAME.part") must be closed when the block ends. They are forced to the disk before they are
@@ -114,15 +114,21 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
     they are removed, and the earlier files stay.
 
     Raises:
+        FileExistsError: One of the files exists, and `overwrite` is False.
         WriteError: A file cannot be written.
     """
+    found = [path.name for path in paths if path.exists()]
+    if found and not overwrite:
+        place = f"{paths[0].parent} already has {', '.join(found)}"
+        raise FileExistsError(f"{place}: choose another folder, or pass overwrite=True")
     parts = [path.with_name(path.name + ".part") for path in paths]
     try:
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
         yield parts
         for part in parts:
-            sync_file(part)
+            with open(part, "rb+") as file:
+                os.fsync(file.fileno())
         for part, path in zip(parts, paths):
             os.replace(part, path)
         for folder in {path.parent for path in paths}:
@@ -138,42 +144,24 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
 
 
 def check_space(folder: Path, needed: float) -> None:
-    """Raise WriteError unless `needed` bytes are free on the disk of a folder, which need not exist yet."""
-    free = free_space(folder)
+    """Raise WriteError unless `needed` bytes are free on the folder's disk."""
+    free = shutil.disk_usage(folder).free
     if needed > free:
         message = f"{folder}: not enough disk space: {needed / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} MB are free"
         raise WriteError(errno.ENOSPC, message)
 
 
-def free_space(path: Path) -> int:
-    """Free bytes on the disk where `path` is or will be."""
-    path = Path(path).absolute()
-    return shutil.disk_usage(next(folder for folder in (path, *path.parents) if folder.exists())).free
-
-
-def refuse_existing(folder: Path, names: Iterable[str]) -> None:
-    """Raise FileExistsError if the folder has one of these files."""
-    found = [name for name in names if (folder / name).exists()]
-    if found:
-        raise FileExistsError(f"{folder} already has {', '.join(found)}: choose another folder, or pass overwrite=True")
-
-
 def explain_write_error(error: OSError, path: Path) -> str:
     """The message for a failed write to `path`."""
-    if is_disk_full(error):
-        return f"{path}: the disk is full ({free_space(path) / 1e6:.1f} MB free)"
-    return f"{path}: cannot be written ({error.strerror or error})"
+    if not is_disk_full(error):
+        return f"{path}: cannot be written ({error.strerror or error})"
+    existing = next(folder for folder in path.absolute().parents if folder.exists())
+    return f"{path}: the disk is full ({shutil.disk_usage(existing).free / 1e6:.1f} MB free)"
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error says that there is no space left on the disk, or in the user's share of it."""
+    """Whether an error says that no space is left on the disk, or of the user's share of it."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def sync_file(path: Path) -> None:
-    """Force a file's content to the disk."""
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

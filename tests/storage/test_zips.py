@@ -56,16 +56,12 @@ def test_the_label_table_describes_the_samples(dataset, exported):
     assert row["image"] == "0000003.jpg" and row["mask"] == row["depth"] == "0000003.png"
     assert (row["room"], row["object"], row["flip"]) == (about["room"], about["object"], str(int(about["flip"])))
     assert float(row["distance"]) == about["distance"] and float(row["azimuth"]) == about["azimuth"]
-    with zipfile.ZipFile(exported / "depth.zip") as archive:
-        depth = cv2.imdecode(np.frombuffer(archive.read("0000003.png"), np.uint8), cv2.IMREAD_UNCHANGED)
-    assert depth.dtype == np.uint16 and depth.shape == (160, 160)
 
 
 def test_without_a_gap_each_background_is_stored_once(data, tmp_path):
     dataset = MaskDepthDataset(gap="none", rooms=1)
     write_zips(dataset, tmp_path, progress=False)
-    with zipfile.ZipFile(tmp_path / "bg.zip") as archive:
-        assert len(archive.namelist()) == 10  # five views, plain and mirrored, for 120 samples
+    assert len(zipfile.ZipFile(tmp_path / "bg.zip").namelist()) == 10  # five views, plain and mirrored
     back = ZipDataset(tmp_path)
     for index in (0, 50, 119):
         assert (back[index]["background"] - dataset[index]["background"]).abs().mean() < 0.02

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from ...files import AssetError, check_space, refuse_existing, replacing
+from ...files import AssetError, check_space, replacing
 from ..tensors import checked_index, to_sample
 from .codec import ENDINGS, to_arrays, to_shot
 
@@ -30,11 +30,9 @@ def write_arrays(
     folder = Path(folder)
     size = dataset.size
     paths = [folder / name for name in NAMES]
-    if not overwrite:
-        refuse_existing(folder, NAMES)
-    # Checked first: writing to a mapped file for which there is no room kills the process without a message.
-    check_space(folder, 9 * size**2 * len(indices))
-    with replacing(*paths) as parts:
+    with replacing(*paths, overwrite=overwrite) as parts:
+        # Checked first: writing to a mapped file for which there is no room kills the process without a message.
+        check_space(folder, 9 * size**2 * len(indices))
         arrays = {}
         for field, part in zip(ENDINGS, parts):
             shape = (len(indices), size, size) + ((3,) if ENDINGS[field] == ".jpg" else ())

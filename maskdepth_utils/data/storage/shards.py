@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from filelock import FileLock, Timeout
 from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset, get_worker_info
+from torch.utils.data import Dataset, IterableDataset
 from tqdm import tqdm
 
 from ...files import AssetError, WriteError, replacing, write_file
@@ -48,7 +48,7 @@ def write_shards(
     if not indices or per_shard < 1:
         raise ValueError(f"expected samples and at least one in a shard, found {len(indices)} and {per_shard}")
     starts = range(0, len(indices), per_shard)
-    shards = {folder / shard_name(n): indices[start : start + per_shard] for n, start in enumerate(starts)}
+    shards = {folder / f"shard-{n:06d}.tar": indices[i : i + per_shard] for n, i in enumerate(starts)}
     checksum = hashlib.sha256(np.asarray(indices, "<i8").tobytes()).hexdigest()
     export = {"dataset": dataset.settings, "indices": checksum, "per_shard": per_shard, "quality": quality}
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,11 +66,6 @@ def write_shards(
         raise WriteError(error.errno, f"{error}. {complete}; to go on, make room and export again") from error
     size = sum(path.stat().st_size for path in shards)
     return {"folder": str(folder), "samples": len(indices), "shards": len(shards), "bytes": size}
-
-
-def shard_name(number: int) -> str:
-    """The file name of shard `number`, counted from 0."""
-    return f"shard-{number:06d}.tar"
 
 
 def prepare_folder(folder: Path, export: dict, overwrite: bool) -> None:
@@ -146,8 +141,7 @@ class ShardDataset(IterableDataset):
             raise AssetError(f"{folder}: no shards (shard-000000.tar ...) in this folder")
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        worker = get_worker_info()
-        for path in self.paths if worker is None else self.paths[worker.id :: worker.num_workers]:
+        for path in import_webdataset().split_by_worker(self.paths):
             yield from self.read(path)
 
     def read(self, path: Path) -> Iterator[dict[str, Tensor]]:

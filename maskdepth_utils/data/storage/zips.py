@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from ...files import AssetError, check_space, refuse_existing, replacing
+from ...files import AssetError, check_space, replacing
 from ..shots import LEVELS
 from ..tensors import Shot, checked_index, to_sample
 from .codec import ENDINGS, decode, encode, to_arrays, to_shot
@@ -58,11 +58,8 @@ def write_zips(
     indices = range(len(dataset)) if indices is None else indices
     if not indices:
         raise ValueError("nothing to export: indices is empty")
-    names = (*ZIPS.values(), LABELS)
-    paths = [folder / name for name in names]
-    if not overwrite:
-        refuse_existing(folder, names)
-    with replacing(*paths) as parts:
+    paths = [folder / name for name in (*ZIPS.values(), LABELS)]
+    with replacing(*paths, overwrite=overwrite) as parts:
         rows = []
         with contextlib.ExitStack() as stack:
             archives = {field: stack.enter_context(zipfile.ZipFile(part, "w")) for field, part in zip(ZIPS, parts)}
@@ -116,6 +113,7 @@ class ZipDataset(Dataset):
         self.archives: dict[tuple[Path, int], zipfile.ZipFile] = {}
         sources = {"image": image, "background": background, "mask": mask, "depth": depth}
         self.sources = {field: self.folder / name for field, name in sources.items()}
+        self.folders = {source for source in (self.folder, *self.sources.values()) if source.is_dir()}
         members = {source: self.list_members(source) for source in set(self.sources.values())}
         table = self.read_table(labels, LABEL_COLUMNS, members)
         if depth_labels:
@@ -153,7 +151,7 @@ class ZipDataset(Dataset):
 
     def read(self, source: Path, name: str) -> bytes:
         """The bytes of one member of a zip file or folder."""
-        return (source / name).read_bytes() if source.is_dir() else self.open(source).read(name)
+        return (source / name).read_bytes() if source in self.folders else self.open(source).read(name)
 
     def open(self, path: Path) -> zipfile.ZipFile:
         """A zip file, opened once by each process: processes that share an open file share its position, too."""
@@ -164,7 +162,7 @@ class ZipDataset(Dataset):
 
     def list_members(self, source: Path) -> list[str]:
         """The names of the files in a zip file or folder."""
-        if source.is_dir():
+        if source in self.folders:
             return sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
         try:
             return [member.filename for member in self.open(source).infolist() if not member.is_dir()]
