@@ -35,13 +35,11 @@ WRONG = {
     "check_threshold": [
         (8, "8: mean IoU 0."),
         (100, "Too much of the objects differs by less"),
-        (20, "Noise and shadows pass it, too"),
         (0.18, "expected a gray value from 1 to 255, found 0.18"),
         ("50", "expected one number, found str '50'"),
     ],
     "check_z_depth": [
         (lambda ray, focal: z_depth(ray, focal)[0], "expected shape (6, 6), found (6,)"),
-        (lambda ray, focal: z_depth(ray, focal).mean(), "expected shape (6, 6), found ()"),
         (lambda ray, focal: 100 * z_depth(ray, focal), "all values are 100 times what is expected"),
         (lambda ray, focal: z_depth(ray, focal) + 1e-3, "at index (0, 0) expected 4, found 4.001"),
         (change_in_place, "changes its input in place"),
@@ -55,11 +53,9 @@ WRONG = {
     "check_split": [
         (random_split, "20 rooms are in training and in test"),
         (lambda rooms, objects: split(rooms, objects, by_objects=False), "20 objects are in training and in test"),
-        (lambda rooms, objects: split(rooms, objects, by_rooms=False), "20 rooms are in training and in test"),
         (lambda rooms, objects: split(rooms, objects, mixed=True), "14 rooms are in training and in test"),
         (lambda rooms, objects: split(rooms, objects, share=0.05), "are in test, expected at least 5%"),
         (lambda rooms, objects: split(rooms, objects, share=0.5), "are in train, expected at least 40%"),
-        (lambda rooms, objects: (np.arange(800), np.arange(400, 1200)), "400 samples are in training and in test"),
         (lambda rooms, objects: (np.arange(1200), np.arange(0)), "test: no sample is in it"),
         (lambda rooms, objects: (rooms[:800], rooms[800:]), "expected indices of samples, found an array of shape"),
         (lambda rooms, objects: (np.arange(1, 1201), np.arange(2)), "expected indices from 0 to 1199, found 1 to 1200"),

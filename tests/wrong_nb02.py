@@ -35,7 +35,6 @@ WRONG = {
         ((3, 1), "checkerboard"),
         ((2, 0), "painted 1, 1, 1, 1 times, expected 2"),
         ((4, 0), "8 cells become 18 pixels, expected 16"),
-        ((4, 20), "leave nothing"),
         ((4.5, 1), "my_kernel: expected a whole number"),
     ],
     "check_size": [
@@ -45,9 +44,7 @@ WRONG = {
     ],
     "check_iou": [
         (iou_of_batch, "The same beside other images: expected [1, 1, 0], found [nan, 1, 0]"),
-        (lambda p, y: iou(p, y).mean(), "expected shape (3,), found ()"),
         (lambda p, y: iou(p, y).mean().item(), "expected a tensor of shape (3,), found the number"),
-        (lambda p, y: iou(p, y)[:, None], "expected shape (3,), found (3, 1)"),
         (lambda p, y: iou(p, y) > 0.5, "expected float values, found a tensor of shape (3,), bool"),
         (lambda p, y: 1 - iou(p, y), "this is 1 minus what is expected"),
         (lambda p, y: (p > 0.5) & y, 'NotImplementedError: "bitwise_and_cpu"'),
@@ -56,7 +53,6 @@ WRONG = {
     ],
     "check_bce": [
         (bce_of_probabilities, "expected 1000, found inf"),
-        (lambda x, y: bce_of_probabilities(x.double(), y.double(), 1e-9), "expected 1000, found 20.72"),
         (lambda x, y: -F.binary_cross_entropy_with_logits(x, y), "the sign is wrong"),
         (lambda x, y: F.binary_cross_entropy_with_logits(x, y, reduction="none"), "A loss is one number"),
         (lambda x, y: F.binary_cross_entropy(x, y), "RuntimeError"),
@@ -69,9 +65,7 @@ WRONG = {
     ],
     "check_block": [
         (lambda i, o: layers((i, o, 5, 2, 2)), "expected fewer than the 2,400"),
-        (lambda i, o: layers((i, o, 3, 1, 1), (o, o, 3, 2, 1)), "3,264 parameters, expected fewer"),
         (lambda i, o: layers((i, i, 3, 2, 1), (i, o, 3, 1, 1)), "sees 7 x 7 pixels, expected 5 x 5"),
-        (lambda i, o: layers((i, o, 3, 2, 1)), "sees 3 x 3 pixels"),
         (lambda i, o: layers((i, i, 3, 1, 1), (i, o, 3, 1, 1)), "expected shape (2, 16, 8, 8), found (2, 16, 16, 16)"),
         (lambda i, o: right_layers(i, o, bend=nn.Identity), "it is linear"),
         (lambda i, o: right_layers(i, o, norm=nn.Identity), "no BatchNorm"),

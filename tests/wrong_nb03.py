@@ -45,13 +45,11 @@ WRONG = {
         (6, "6 layers: a feature sees 127 pixels, expected at least 160"),
         (80, "halve 160 pixels 80 times"),
         (8, "511 pixels, more than it takes"),
-        (6.5, "expected a whole number"),
         (0, "expected a whole number of at least 1"),
     ],
     "check_receptive_field": [
         (lambda layers: [receptive_field(layers)], "expected one number, found a list of 1"),
         (lambda layers: max(kernel for kernel, *_ in layers), "ValueError"),
-        (lambda layers: receptive_field(layers) ** 2, "expected 5, found 25"),
         (lambda layers: layers.clear() or 1, "Two 3 x 3 convolutions: it changes its input in place"),
     ],
     "check_parameters": [
@@ -61,7 +59,6 @@ WRONG = {
     ],
     "check_inflation": [
         (lambda f: torch.cat([f, f]) / 2, "expected shape (64, 6, 7, 7), found (128, 3, 7, 7)"),
-        (lambda f: torch.cat([f, torch.rand_like(f)], 1), "Filters of shape (64, 3, 7, 7): at index"),
         (lambda f: torch.cat([f.div_(2), f], 1), "changes its input in place"),
         (lambda f: torch.cat([f, f], 1).numpy() / 2, "expected a tensor of shape (64, 6, 7, 7), found an array"),
     ],
@@ -75,6 +72,5 @@ WRONG = {
         (up(listed=True), "it has no parameters"),
         (up(spare=True), "no gradient reaches spare.weight, spare.bias"),
         (lambda i, o, skip: Up(i, i, skip), "expected shape (2, 4, 5, 5), found (2, 8, 5, 5)"),
-        (lambda i, o, skip: Up(i, o, 0), "RuntimeError: Given groups=1"),
     ],
 }

@@ -38,16 +38,13 @@ WRONG = {
     ],
     "check_steepness": [
         (neighbours, "Three maps: at index"),
-        (lambda d: steepness(d) ** 2, "the root is missing"),
         (lambda d: F.pad(steepness(d), [1] * 4), "expected shape (1, 1, 5, 7), found (1, 1, 7, 9)"),
-        (lambda d: losses.sobel(d), "expected a tensor of shape (1, 1, 5, 7), found a tuple of 2"),
         (lambda d: steepness(d[0, 0]), "expected shape (1, 1, 5, 7), found (5, 7)"),
     ],
     "check_balanced_bce": [
         (without_empty_sides, "An image without an object: expected 1.077, found nan"),
         (without_nan, "An image without an object: the gradient is not finite"),
         (lambda x, y: balanced_bce(x.detach(), y), "no gradient reaches the prediction"),
-        (lambda x, y: balanced_bce(x, y)[None], "expected shape (), found (1,)"),
         (lambda x, y: balanced_bce(x, (y > 0.5).float()), "Soft masks: expected"),
     ],
     "check_depth_loss": [
@@ -61,7 +58,6 @@ WRONG = {
         (lambda a, b: (a - b).mean().abs(), "Half too far, half too near: expected a loss above 0"),
         (lambda a, b: (a - b)[0].abs().mean(), "The last image 1 m too far: expected a loss above 0"),
         (lambda a, b: ((a - b).abs() > 0.05).float().mean(), "no gradient reaches the prediction"),
-        (lambda a, b: (a - b).abs(), "expected shape (), found (4, 1, 40, 48)"),
         (lambda a, b: losses.ssim(a, b), "The truth itself: expected a loss of 0, found 1"),
         (falling, "expected a rising loss"),
     ],

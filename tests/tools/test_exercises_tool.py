@@ -7,20 +7,13 @@ import notebook_files as files
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-SOLVED = """def my_double(x):
-    \"\"\"Twice x.\"\"\"
-    # SOLUTION
-    if x:
-
-        return 2 * x
-    return 0
-
-
-class My:
+SOLVED = """class My:
     def __init__(self):
         self.a = 1
         # SOLUTION
-        self.b = 2
+        if self.a:
+
+            self.b = 2
 
     def forward(self, x):
         # SOLUTION
@@ -28,12 +21,7 @@ class My:
 
 
 my_number = 4  # SOLUTION"""
-OPEN = """def my_double(x):
-    \"\"\"Twice x.\"\"\"
-    ...  # your code
-
-
-class My:
+OPEN = """class My:
     def __init__(self):
         self.a = 1
         ...  # your code

@@ -20,13 +20,9 @@ USUAL_FAULTS = {  # as functions of what is expected
 def compare_on_cases(answer, right, cases, faults, hint, names=(), gradients=False) -> str:
     """Compare a reader's function with the right one on all cases, and return a sentence on what was tried.
 
-    Args:
-        answer, right: Functions of the same inputs.
-        cases: {what the case is: its inputs}.
-        faults: {what is wrong: the function with that fault}.
-        hint: A hint for any difference.
-        names: What the values are, for functions that return several.
-        gradients: Whether to compare the gradients by the first input, too.
+    `cases` are {what the case is: inputs}, `faults` {what is wrong: a function with that fault}; `hint` is for any
+    difference. `names` are those of the values of functions that return several. With `gradients`, the gradients by
+    the first input have to be equal, too.
     """
     for where, inputs in cases.items():
         found, expected = call_answer(answer, *inputs, where=where), right(*inputs)

@@ -88,20 +88,12 @@ def check_report(my_report):
     """my_report(thresholds, val, test): (T,) and IoUs (T, N) twice -> (chosen threshold, the mean IoU to report)."""
     thresholds = np.array([0.15, 0.25, 0.35, 0.5, 0.6])
     cases = {}
-    for seed, (best_val, best_test) in enumerate(((1, 3), (4, 0), (2, 2))):
+    for seed in (20, 33):  # every fault chooses another threshold
         generator = np.random.default_rng(seed)
-        curves = curve(generator, best_val, 0.8, count=30), curve(generator, best_test, 0.75, count=50)
-        cases[f"30 validation and 50 test images, case {seed + 1}"] = (thresholds, *curves)
+        curves = generator.uniform(0.3, 0.9, (5, 30)), generator.uniform(0.3, 0.9, (5, 50))
+        cases[f"30 validation and 50 test images, seed {seed}"] = (thresholds, *curves)
     hint = "Choose where choosing is allowed, by the mean over images; then report the test images at that threshold."
     return compare_on_cases(my_report, report, cases, REPORT_FAULTS, hint, names=("threshold", "IoU"))
-
-
-def curve(generator, best: int, highest: float, count: int) -> np.ndarray:
-    """IoUs of five thresholds, (5, count), whose mean is `highest` at `best`; single images disagree."""
-    level = highest - 0.02 * np.abs(np.arange(5) - best)[:, None]
-    noise = generator.normal(0, 0.05, (5, count))
-    noise[best - 1, 0] += 0.3
-    return level + noise - noise.mean(1, keepdims=True)
 
 
 @report_verdict
