@@ -28,7 +28,7 @@ from .inference.photos import cut_out, read_picture, resize_array
 from .inference.predictor import Prediction, load_pretrained
 from .losses import DEPTH_TERMS, MASK_TERMS, UncertaintyWeighting
 from .models.networks import FULL_SIZE, MaskDepthNet, MaskNet
-from .models.weights import load_network, load_weights, read_network, save_pretrained
+from .models.weights import load_network, load_weights, newest_step, read_network, save_pretrained
 from .options import (
     BenchOptions,
     EvaluateOptions,
@@ -40,7 +40,7 @@ from .options import (
     SplitSamples,
     TrainSamples,
 )  # fmt: skip
-from .training import checkpoint, parallel
+from .training import parallel
 from .training.loop import fit, mask_and_depth_loss
 from .training.settings import Settings
 
@@ -65,11 +65,11 @@ def train(
         settings = replace(settings, lr_factors={FULL_SIZE: network.full_size_lr})
     validation = MaskDepthDataset("val", samples.size, samples.val_gap, settings.seed)
     history = fit(
-        model, training_samples(samples, settings.seed), **vars(settings), loss=criterion,
+        model, training_samples(samples, settings.seed), settings, loss=criterion,
         weighting=UncertaintyWeighting() if loss.uncertainty else None,
         out=run.out, resume=not run.restart, val=(validation, samples.val_every),
     )  # fmt: skip
-    step = checkpoint.newest_step(run.out)
+    step = newest_step(run.out)
     result = {"out": run.out, "step": step, "steps": settings.total_steps, "finished": step >= settings.total_steps}
     if result["finished"] and run.save_to and parallel.rank_and_world()[0] == 0:
         _, metadata = load_network(run.out)

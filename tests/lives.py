@@ -15,8 +15,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from maskdepth_utils.models.weights import list_run
-from maskdepth_utils.training import checkpoint
+from maskdepth_utils.models.weights import list_checkpoints
 
 HERE = Path(__file__).parent
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")  # where one may mount without asking
@@ -64,17 +63,11 @@ def die_before(number: int, matches, cut: bool = False) -> None:
     sys.addaudithook(watch)
 
 
-def within(folder):
-    """For `die_before`: what belongs to a run's checkpoints. rmtree names files without their folder."""
-    return lambda event, path: event in ("os.remove", "os.rmdir") or str(folder) in path and "tensorboard" not in path
-
-
 @functools.cache
 def nursery(prefix=()) -> subprocess.Popen:
     """An interpreter that has loaded all it needs and waits for calls, each of which it forks a process for."""
-    package = Path(checkpoint.__file__).parents[1]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{HERE}{os.pathsep}{package}"}
-    preloaded = "torch.utils.tensorboard, webdataset, maskdepth_utils.training, maskdepth_utils.data"
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}"}
+    preloaded = "pytest, small_training, torch._dynamo, torch.utils.tensorboard, webdataset"
     command = [*prefix, sys.executable, "-c", f"import lives, {preloaded}; lives.serve()"]
     return subprocess.Popen(command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
@@ -145,4 +138,5 @@ def message_of(work, *arguments) -> str | None:
 
 
 def steps_of(folder) -> list[int]:
-    return [int(path.name.removeprefix("step-")) for path in list_run(folder)]
+    """The steps of a run's checkpoints, newest first."""
+    return [int(path.stem.removeprefix("checkpoint-")) for path in list_checkpoints(folder)]

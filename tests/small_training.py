@@ -13,10 +13,16 @@ TIMES = {"data_seconds", "step_seconds", "images_per_second", "memory_mb", "cpu_
 
 
 class Squares:
-    """A tiny data set: a bright square on noise, its mask, and a slope for depth. Sample i is the same every time."""
+    """A tiny data set: a bright square on noise, its mask, and a slope for depth. Sample i is the same every time.
+
+    With `interrupt_at`, making that sample sends Ctrl-C to the process that makes it.
+    """
 
     def __init__(self, length=40, size=32, interrupt_at=None):
-        self.length, self.size, self._interrupt_at = length, size, interrupt_at
+        self.length = length
+        self.size = size
+        self.interrupt_at = interrupt_at
+        self.settings = {"size": size}
 
     def __len__(self):
         return self.length
@@ -24,7 +30,7 @@ class Squares:
     def __getitem__(self, index):
         if index >= self.length:
             raise IndexError(index)
-        if index == self._interrupt_at:
+        if index == self.interrupt_at:
             os.kill(os.getpid(), signal.SIGINT)
         generator = torch.Generator().manual_seed(index)
         background = torch.rand(3, self.size, self.size, generator=generator)
@@ -44,21 +50,14 @@ class Dropping(MaskNet):
 
 
 def new_net(kind=MaskNet, **arguments):
+    """A network with the same first weights every time."""
     torch.manual_seed(0)
     return kind(**arguments)
 
 
-def small_fit(model, out=None, **options):
-    options = {
-        "batch": 4,
-        "steps": 12,
-        "lr": 0.05,
-        "progress": False,
-        "log_every": 1,
-        "device": "cpu",
-        **options,
-    }
-    return fit(model, options.pop("dataset", Squares()), out=out, **options)
+def small_fit(model, out=None, dataset=None, **options):
+    options = {"batch": 4, "steps": 12, "lr": 0.05, "progress": False, "log_every": 1, "device": "cpu"} | options
+    return fit(model, dataset or Squares(), out=out, **options)
 
 
 def figures(history):
@@ -67,5 +66,14 @@ def figures(history):
 
 
 def same_tensors(a, b):
-    a, b = a.state_dict(), b.state_dict()
+    """Whether two networks, or dicts of tensors, are equal bit for bit."""
+    a, b = (one.state_dict() if isinstance(one, nn.Module) else one for one in (a, b))
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def damage(path):
+    """Overwrite some bytes in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 200] = bytes(200)
+    path.write_bytes(content)

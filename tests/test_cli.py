@@ -23,8 +23,7 @@ from maskdepth_utils.data.storage.arrays import ArrayDataset
 from maskdepth_utils.data.storage.shards import ShardDataset
 from maskdepth_utils.files import data_dir
 from maskdepth_utils.models import MaskDepthNet
-from maskdepth_utils.models.weights import list_run, read_weights, save_pretrained
-from maskdepth_utils.training import checkpoint
+from maskdepth_utils.models.weights import list_checkpoints, newest_step, read_run, read_weights, save_pretrained
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "--size 80 --rooms 3 --batch 2 --width 0.125 --val-samples 2 --workers 0 --threads 1"
@@ -169,10 +168,10 @@ def test_train_saves_goes_on_and_writes_a_network(data, tmp_path, run, result):
     out, net = tmp_path / "run", tmp_path / "net.safetensors"
     text, _ = run(f"train --out {out} --steps 4 --val-every 2 {TINY}")
     assert "finished: True" in text
-    assert [path.name for path in list_run(out)] == ["step-00000004"]
+    assert [path.name for path in list_checkpoints(out)] == ["checkpoint-00000004.pt"]
     found = result(f"train --out {out} --steps 6 --save-minutes 0 --save-to {net} {TINY}")
     assert (found["step"], found["finished"], found["saved_to"]) == (6, True, str(net)) and found["last"]["loss"] > 0
-    assert [path.name for path in list_run(out)] == ["step-00000006", "step-00000005"]
+    assert [path.name for path in list_checkpoints(out)] == ["checkpoint-00000006.pt", "checkpoint-00000005.pt"]
     _, metadata = read_weights(net)
     assert metadata["arguments"]["width"] == 0.125 and metadata["training"]["step"] == 6
     next_stage = f"train --out {tmp_path / 'two'} --init {net} --steps 1 {TINY.replace('80', '160')}"
@@ -185,19 +184,19 @@ def test_train_takes_its_options(data, tmp_path, run):
         "--mask-ssim-on logits --optimizer adamw --schedule one-cycle --lr 0.001 --full-size-lr 5 --gap none "
         f"--no-skips --detail on --precision float32 {TINY}",
     )
-    config = json.loads((list_run(tmp_path)[0] / "state.json").read_text())["config"]
+    config = read_run(tmp_path)["config"]
     assert config["steps"] == 2 and config["weighting"] == "UncertaintyWeighting" and config["dataset"]["gap"] == "none"
     assert "adamw" in config["optimizer"].lower()
     arguments = config["network"]["arguments"]
     assert arguments["skips"] is False and arguments["detail"] is True
-    assert config["loss"]["mask"] == "{'bce': 1.0, 'ssim': 0.0, 'ssim_on': 'logits'}"
-    assert config["loss"]["depth"] == "{'l1': 2.0}"
+    assert config["loss"]["mask"] == {"bce": 1.0, "ssim": 0.0, "ssim_on": "logits"}
+    assert config["loss"]["depth"] == {"l1": 2.0}
     assert config["lr"] == 0.001 and list(config["lr_factors"].values()) == [5.0]
 
 
 def test_full_size_layers_can_be_kept_as_they_are(data, network, tmp_path, run):
     run(f"train --out {tmp_path / 'run'} --init {network} --steps 2 --full-size-lr 0 {TINY}")
-    trained, _ = read_weights(list_run(tmp_path / "run")[0] / "model.safetensors")
+    trained = read_run(tmp_path / "run")["model"]
     before, _ = read_weights(network)
     kept = {name for name, tensor in before.items() if torch.equal(tensor.float(), trained[name])}
     assert "detail.0.0.weight" in kept and "encoder.conv1.weight" not in kept
@@ -213,16 +212,16 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(data, tmp_path):
         start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 200
-    while not list_run(tmp_path) and process.poll() is None and time.monotonic() < deadline:
+    while not list_checkpoints(tmp_path) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
     text, _ = process.communicate(timeout=200)
     assert process.returncode == 0, text
     assert "Stopped by Ctrl-C at step" in text and "To go on" in text and "Traceback" not in text
-    step = checkpoint.newest_step(tmp_path)
+    step = newest_step(tmp_path)
     assert step > 0
     assert main([*command[3:], "--max-minutes", "0"]) == 0
-    assert checkpoint.newest_step(tmp_path) == step + 1
+    assert newest_step(tmp_path) == step + 1
 
 
 # ---------------------------------------------------------------------------------- evaluate

@@ -1,58 +1,48 @@
-"""A network's weights in a file: safetensors, with how to rebuild the network in the metadata.
+"""Networks on disk: the small files that ship, and the checkpoints of a training run.
 
-safetensors hold numbers and text only. A pickled file can run any code when it is opened.
+A shipped network is a safetensors file of numbers with a text header. A run's checkpoint is written by `torch.save`
+and read with `weights_only=True`. Neither way of reading runs any code that a file may hold.
 """
 
-import hashlib
 import json
 import re
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
 
 from ..files import write_file
 from . import networks
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that is missing, damaged, of another network, or cannot be written: which file, why, what to do."""
+    """A checkpoint is missing, damaged, of another network, or cannot be written. The message names the file."""
 
 
-def network_facts(model) -> dict:
-    """Which network this is: {"network": class name, "arguments": how it was built, "parameters": their
-    number}.
-
-    `arguments` comes from the network's own attribute of that name; a network of your own need not have one.
-    """
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+def network_facts(model: nn.Module) -> dict[str, Any]:
+    """Describe a network: its class, its arguments (if it has an attribute `arguments`), its number of parameters."""
     return {
         "network": type(model).__name__,
         "arguments": dict(getattr(model, "arguments", {})),
-        "parameters": parameters,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }
 
 
-def plain(facts):
-    """Settings as JSON gives them back (a tuple as a list), to be compared with saved ones."""
-    return json.loads(json.dumps(facts))
+# ---------------------------------------------------------------- safetensors files
 
 
-def name_network(facts: dict) -> str:
-    """One line for messages: MaskDepthNet(skips=False) with 16,181,090 parameters."""
-    arguments = ", ".join(f"{name}={value!r}" for name, value in facts.get("arguments", {}).items())
-    return f"{facts.get('network')}({arguments}) with {facts.get('parameters', 0):,} parameters"
+def tensors_to_bytes(tensors: dict[str, Tensor], metadata: dict[str, Any] | None = None) -> bytes:
+    """Encode named tensors as safetensors; the format has no channels-last order, so such tensors are copied."""
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return safetensors.torch.save(contiguous, {"maskdepth": json.dumps(metadata or {})})
 
 
-def tensors_to_bytes(tensors: dict, metadata: dict | None = None) -> bytes:
-    """safetensors bytes of {name: tensor}; channels-last tensors are copied, as the format has no such order."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return safetensors.torch.save(plain, {"maskdepth": json.dumps(metadata or {})})
-
-
-def read_weights(path) -> tuple[dict, dict]:
-    """Read a .safetensors file: ({name: tensor}, its metadata). Raises CheckpointError if it is missing or damaged."""
+def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read the tensors and the metadata of a safetensors file; CheckpointError if it is missing or damaged."""
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
@@ -63,79 +53,45 @@ def read_weights(path) -> tuple[dict, dict]:
         if not isinstance(metadata, dict):
             raise ValueError(f"its metadata are {type(metadata).__name__}, expected a dict")
     except (SafetensorError, ValueError, OSError) as error:
-        size = path.stat().st_size
-        raise CheckpointError(
-            f"{path}: damaged, or no safetensors file ({size:,} bytes; {error}). Get it again"
-        ) from error
+        found = f"{path.stat().st_size:,} bytes; {error}"
+        raise CheckpointError(f"{path}: damaged, or no safetensors file ({found}). Get it again") from error
     return tensors, metadata
 
 
-def load_weights(model, tensors: dict, source, grow: str | None = None) -> None:
-    """Copy tensors into a network. Raises CheckpointError if names or shapes are not its own.
-
-    grow: a regular expression for names (they begin like this) of layers that may be others than the file's. A
-    convolution with more inputs keeps the file's weights for the first ones and starts with 0 for the others, so that
-    it computes what it did before; what does not fit at all keeps its fresh weights.
-    """
-    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    if grow:
-        tensors = grown(tensors, model.state_dict(), grow)
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if own != found:
-        differing = sorted(name for name in own.keys() | found.keys() if own.get(name) != found.get(name))
-        name = differing[0]
-        raise CheckpointError(
-            f"{source}: holds another network than {name_network(network_facts(model))}: "
-            f"{len(differing)} tensors differ, the first is {name} "
-            f"(expected {own.get(name, 'none')}, found {found.get(name, 'none')})"
-        )
-    model.load_state_dict(tensors)
-
-
-def grown(tensors: dict, own: dict, pattern: str) -> dict:
-    """A file's tensors, those with names like `pattern` made to fit the network's `own`: widened, or replaced."""
-    made = {name: tensor for name, tensor in tensors.items() if not re.match(pattern, name)}
-    for name, fresh in own.items():
-        if re.match(pattern, name):
-            tensor = widened(tensors.get(name, fresh), tuple(fresh.shape))
-            made[name] = tensor if tensor.shape == fresh.shape else fresh
-    return made
-
-
-def widened(tensor, shape: tuple):
-    """A convolution's weights (O, I, k, k) with zeros for the further inputs in `shape`; any other tensor as it is."""
-    old = tuple(tensor.shape)
-    if len(old) != 4 or old[:1] + old[2:] != shape[:1] + shape[2:] or old[1] >= shape[1]:
-        return tensor
-    return torch.cat([tensor, tensor.new_zeros(old[0], shape[1] - old[1], *old[2:])], dim=1)
-
-
-def save_pretrained(model, path, *, size: int = 160, arguments: dict | None = None, **facts) -> None:
+def save_pretrained(
+    model: nn.Module, path: str | Path, *, size: int = 160, arguments: dict[str, Any] | None = None, **facts: Any
+) -> None:
     """Write a network for `load_pretrained`: fp16 weights, and in the metadata how to rebuild it.
 
-    size: the picture width in pixels that it was trained at; arguments: how it was built, if the network does
-    not say so itself (`model.arguments`); facts: anything worth knowing about the training, as JSON can hold
-    it. fp16 halves the file, and its rounding (0.05 %) is small beside a network's own errors;
-    BatchNorm's statistics stay float32.
+    fp16 halves the file, and its rounding (0.05 %) is small beside a network's own errors.
+
+    Args:
+        size: The picture width in pixels that the network was trained at.
+        arguments: How the network was built, if it has no attribute `arguments`.
+        facts: Anything worth knowing about the training that JSON can hold.
+
+    Raises:
+        CheckpointError: The file could not be loaded again: other arguments, or values that fp16 cannot hold.
     """
     metadata = network_facts(model) | {"size": size} | facts
     if arguments is not None:
         metadata["arguments"] = arguments
     tensors = model.state_dict()
-    load_weights(build(metadata, path), tensors, f"{path} (arguments {metadata['arguments']})")
-    # BatchNorm's variances are squares and may lie beyond fp16; they are few.
-    weights = {name for name, _ in model.named_parameters()}
-    half = {name: tensor.half() if name in weights else tensor for name, tensor in tensors.items()}
+    load_weights(build_network(metadata, path), tensors, f"{path} (arguments {metadata['arguments']})")
+    # BatchNorm's buffers stay float32: its variances are squares and may lie beyond fp16; they are few.
+    parameters = {name for name, _ in model.named_parameters()}
+    half = {name: tensor.half() if name in parameters else tensor for name, tensor in tensors.items()}
     for name, tensor in half.items():
         if not torch.isfinite(tensor).all():
-            raise CheckpointError(
-                f"{path}: not written, as {name} holds values that fp16 cannot (beyond 65504), or nan"
-            )
+            raise CheckpointError(f"{path}: not written, as {name} holds nan or values that fp16 cannot (above 65504)")
     write_file(Path(path), tensors_to_bytes(half, metadata))
 
 
-def build(metadata: dict, source):
-    """The network that a checkpoint's metadata names, freshly made. Raises CheckpointError if it is none of ours."""
+# ---------------------------------------------------------------- from tensors to networks
+
+
+def build_network(metadata: dict[str, Any], source: str | Path) -> nn.Module:
+    """Build the network that the metadata of `source` describe, with fresh weights; CheckpointError if not possible."""
     name, arguments = metadata.get("network"), metadata.get("arguments", {})
     if name not in ("MaskNet", "MaskDepthNet"):
         raise CheckpointError(
@@ -147,49 +103,111 @@ def build(metadata: dict, source):
         raise CheckpointError(f"{source}: {name} of this version cannot be built with {arguments} ({error})") from error
 
 
-def load_network(path) -> tuple:
-    """(network, metadata) from a file of `save_pretrained`, or the newest checkpoint in a run's folder."""
-    tensors, metadata, path = read_network(path)
-    model = build(metadata, path)
-    load_weights(model, tensors, path)  # copies into float32 parameters, so fp16 is only the file's affair
+def load_weights(model: nn.Module, tensors: dict[str, Tensor], source: str | Path, grow: str | None = None) -> None:
+    """Copy tensors into a network.
+
+    Args:
+        source: Where the tensors come from, for messages.
+        grow: A regular expression for the beginning of names of layers that may differ from the file's. A convolution
+            with more inputs keeps the file's weights for the first inputs and 0 for the others, so that it computes
+            what it did before. A tensor that does not fit at all keeps its fresh values.
+
+    Raises:
+        CheckpointError: Names or shapes are not those of the network.
+    """
+    own = model.state_dict()
+    if grow:
+        tensors = grow_tensors(tensors, own, grow)
+    expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if expected != found:
+        names = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        facts = network_facts(model)
+        arguments = ", ".join(f"{name}={value!r}" for name, value in facts["arguments"].items())
+        raise CheckpointError(
+            f"{source}: holds another network than {facts['network']}({arguments}) with {facts['parameters']:,} "
+            f"parameters: {len(names)} tensors differ, the first is {names[0]} "
+            f"(expected {expected.get(names[0], 'none')}, found {found.get(names[0], 'none')})"
+        )
+    model.load_state_dict(tensors)
+
+
+def grow_tensors(tensors: dict[str, Tensor], own: dict[str, Tensor], pattern: str) -> dict[str, Tensor]:
+    """Make a file's tensors whose names match `pattern` fit the network's `own`: widened, or replaced by them."""
+    grown = {name: tensor for name, tensor in tensors.items() if not re.match(pattern, name)}
+    for name, fresh in own.items():
+        if re.match(pattern, name):
+            tensor = widen_convolution(tensors.get(name, fresh), fresh.shape)
+            grown[name] = tensor if tensor.shape == fresh.shape else fresh
+    return grown
+
+
+def widen_convolution(weight: Tensor, shape: torch.Size) -> Tensor:
+    """Add zeros for the further inputs in `shape` to weights (O, I, k, k); return any other tensor as it is."""
+    old = weight.shape
+    if len(old) != 4 or old[:1] + old[2:] != shape[:1] + shape[2:] or old[1] >= shape[1]:
+        return weight
+    return torch.cat([weight, weight.new_zeros(old[0], shape[1] - old[1], *old[2:])], dim=1)
+
+
+def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Load a network and its metadata from a safetensors file, or from a run's folder (its newest checkpoint)."""
+    tensors, metadata = read_network(path)
+    model = build_network(metadata, path)
+    load_weights(model, tensors, path)  # copies fp16 values into float32 parameters
     return model.eval(), metadata
 
 
-def read_network(path) -> tuple:
-    """(a network's tensors, metadata, their file) from a file or the newest whole checkpoint in a run's folder."""
-    path = Path(path)
-    if path.is_dir():
-        newest = newest_whole(path)
-        if newest is None:
-            raise CheckpointError(f"{path}: no checkpoint of a run in this folder")
-        path = newest / "model.safetensors"
-    tensors, metadata = read_weights(path)
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith("loss.")}, metadata, path
+def read_network(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a network's tensors and metadata, from the same places."""
+    if not Path(path).is_dir():
+        return read_weights(path)
+    checkpoint = read_run(path)
+    if checkpoint is None:
+        raise CheckpointError(f"{path}: no checkpoint of a run in this folder")
+    training = {"step": checkpoint["step"], **checkpoint["config"]}
+    return checkpoint["model"], training["network"] | {"size": checkpoint["size"], "training": training}
 
 
-def list_run(folder) -> list[Path]:
+# ---------------------------------------------------------------- the checkpoints in a run's folder
+
+
+def list_checkpoints(folder: str | Path) -> list[Path]:
     """A run's checkpoints, newest first."""
-    return sorted(Path(folder).glob("step-" + "[0-9]" * 8), reverse=True)
+    return sorted(Path(folder).glob("checkpoint-" + "[0-9]" * 8 + ".pt"), reverse=True)
 
 
-def newest_whole(folder) -> Path | None:
-    """A run's newest checkpoint whose files are what was written; None if there is none at all.
+def newest_step(folder: str | Path) -> int:
+    """The step of a run's newest checkpoint, 0 if there is none."""
+    return max((int(path.stem.removeprefix("checkpoint-")) for path in list_checkpoints(folder)), default=0)
 
-    A damaged one is passed over, with a printed note, for the one before it. Raises CheckpointError if all
-    are damaged.
+
+def read_run(folder: str | Path) -> dict[str, Any] | None:
+    """Read a run's newest whole checkpoint (see `training.checkpoint`); None if there is none.
+
+    A damaged checkpoint is passed over, with a printed note, for the one before it.
+
+    Raises:
+        CheckpointError: All checkpoints are damaged, or they are of an earlier version of this package.
     """
     problems = []
-    for checkpoint in list_run(folder):
+    for path in list_checkpoints(folder):
         try:
-            for name, expected in json.loads((checkpoint / "state.json").read_text())["sha256"].items():
-                if hashlib.sha256((checkpoint / name).read_bytes()).hexdigest() != expected:
-                    raise ValueError(f"{name} is not what was written")
-        except (OSError, ValueError, KeyError) as error:
-            problems.append(f"{checkpoint} is damaged ({error})")
+            with zipfile.ZipFile(path) as parts:
+                if damaged := parts.testzip():  # torch.load does not look at the checksums
+                    raise ValueError(f"{damaged} is not what was written")
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # zipfile and torch raise a dozen types for damaged files
+            problems.append(f"{path} is damaged ({error})")
             continue
         for problem in problems:
-            print(f"{problem}; going on from {checkpoint.name}")
+            print(f"{problem}; going on from {path.name}")
         return checkpoint
     if problems:
         raise CheckpointError("; ".join(problems) + ". Start over with resume=False, or in another folder")
+    for old in sorted(Path(folder).glob("step-" + "[0-9]" * 8), reverse=True):
+        raise CheckpointError(
+            f"{folder}: holds checkpoints of an earlier version of this package. Finish the run with that version, "
+            f"or start a new run in another folder from the weights in {old / 'model.safetensors'} (option --init)"
+        )
     return None

@@ -1,108 +1,70 @@
-"""Checkpoints: a network's weights, or a run's whole state, on disk so that no crash spoils them.
+"""Writing a run's checkpoints so that no crash spoils them, one run per folder.
 
 A run's folder holds
 
-    step-00001200/  model.safetensors      the network's parameters and buffers ("loss.": a loss's own)
-                    optimizer.safetensors  momentum and the like
-                    state.json             step, settings, history, checksums of the other two
-    tensorboard/    lock
+    checkpoint-00001200.pt    everything that the next step depends on, and the history
+    tensorboard/  lock
 
-safetensors and JSON hold numbers and text only. A pickled checkpoint (`torch.save`) can run any code when it
-is opened.
+A checkpoint is a dict: the state_dict of the model, a loss that learns, the optimizer and the gradient scaler; step,
+history and the sums since its last record; config, what must not change; machine, what decides the last bits; size,
+the picture width. `models.weights` reads it.
 """
 
-import hashlib
-import json
-import os
+import io
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
-from ..files import sync_folder, write_file
-from ..models.weights import CheckpointError, list_run, newest_whole, read_weights, tensors_to_bytes
+from ..files import write_file
+from ..models.weights import CheckpointError, list_checkpoints
 
-# checkpoints of a run that stay on disk: should the newest be damaged, the one before it still is there
-KEEP = 2
 
-def write_run(
-    folder, model_tensors: dict, optimizer_tensors: dict, state: dict, metadata: dict, good: int = 0
-) -> Path:
-    """Add the checkpoint folder/step-NNNNNNNN and drop all but the last two whole ones. state["step"] names it.
+class TrainingError(RuntimeError):
+    """Training cannot start or go on. The message says why, and what to do."""
 
-    good: the step of the newest whole checkpoint; those of later steps were found damaged, and go too.
 
-    All is written into a folder under another name, forced to disk, and that folder renamed at last; so what
-    is called step-... is whole. Raises CheckpointError (full disk); earlier checkpoints stay as they were.
-    """
-    folder = Path(folder)
-    final, beside = folder / f"step-{state['step']:08d}", folder / "writing"
-    files = {
-        "model.safetensors": tensors_to_bytes(model_tensors, metadata),
-        "optimizer.safetensors": tensors_to_bytes(optimizer_tensors),
-    }
-    state = state | {"sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
-    files["state.json"] = json.dumps(state, indent=1).encode()
+def lock(folder: Path) -> AbstractContextManager:
+    """Keep other runs out of a folder, until the block ends or the process does: the system itself lifts the lock."""
     try:
-        shutil.rmtree(beside, ignore_errors=True)  # left by a run that was killed in writing
-        for name, content in files.items():
-            write_file(beside / name, content)
-        sync_folder(beside)
-        shutil.rmtree(final, ignore_errors=True)  # there only if it was found damaged, or is the same step again
-        os.replace(beside, final)
-        sync_folder(folder)
-    except OSError as error:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise CheckpointError(f"{error}. {describe_last(folder)}") from error
-    others = [old for old in list_run(folder) if old != final]
-    damaged = [old for old in others if int(old.name.removeprefix("step-")) > good]
-    for old in damaged + others[len(damaged) + KEEP - 1 :]:
-        shutil.rmtree(old, ignore_errors=True)
-    return final
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / "lock", timeout=0).acquire()
+    except Timeout:
+        raise TrainingError(f"{folder}: another run is training in this folder; choose another one with out=") from None
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise TrainingError(f"{folder}: not a folder one can write to ({error.strerror})") from error
 
 
-def describe_last(folder) -> str:
-    """For messages: what one can go on from."""
-    found = list_run(folder)
-    return f"The last good checkpoint is {found[0]}" if found else "There is no earlier checkpoint in this folder"
+def write_checkpoint(folder: Path, checkpoint: dict[str, Any], before: int) -> None:
+    """Write a checkpoint, and keep only it and the one of the step `before`, the newest that is known to be whole.
 
-
-def newest_step(folder) -> int:
-    """The step of a run's newest checkpoint, 0 if there is none."""
-    found = list_run(folder)
-    return int(found[0].name.removeprefix("step-")) if found else 0
-
-
-def read_run(folder) -> tuple[dict, dict, dict] | None:
-    """A run's newest whole checkpoint: (state, model tensors, optimizer tensors); None if there is none.
-
-    Damaged ones: as `newest_whole`.
+    Raises:
+        CheckpointError: It cannot be written, say because the disk is full. Earlier checkpoints stay as they were.
     """
-    checkpoint = newest_whole(folder)
-    if checkpoint is None:
-        return None
-    model_tensors, _ = read_weights(checkpoint / "model.safetensors")
-    optimizer_tensors, _ = read_weights(checkpoint / "optimizer.safetensors")
-    return json.loads((checkpoint / "state.json").read_text()), model_tensors, optimizer_tensors
+    new, old = (f"checkpoint-{step:08d}.pt" for step in (checkpoint["step"], before))
+    content = io.BytesIO()  # torch.save itself hides the reason why it cannot write a file
+    torch.save(checkpoint, content)
+    try:
+        write_file(folder / new, content.getvalue())
+    except OSError as error:
+        raise CheckpointError(f"{error}. {name_newest(folder)}") from error
+    for path in folder.glob("checkpoint-*"):
+        if path.name not in (new, old):  # older, damaged, or cut off when a run was killed
+            path.unlink()
 
 
-def optimizer_to_tensors(optimizer) -> tuple[dict, dict]:
-    """Split an optimizer's memory into ({"7.momentum_buffer": tensor}, {"7.name": what is no tensor})."""
-    tensors, others = {}, {}
-    for number, memory in optimizer.state_dict()["state"].items():
-        for name, value in memory.items():
-            (tensors if isinstance(value, torch.Tensor) else others)[f"{number}.{name}"] = value
-    return tensors, others
+def name_newest(folder: Path) -> str:
+    """The part of a message that names what one can go on from."""
+    found = list_checkpoints(folder)
+    return f"The newest checkpoint is {found[0]}" if found else "There is no earlier checkpoint in this folder"
 
 
-def tensors_to_optimizer(optimizer, tensors: dict, others: dict) -> None:
-    """Undo `optimizer_to_tensors`. Tensors get their parameter's memory layout: rounding depends on it."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    memory = {}
-    for key, value in (tensors | others).items():
-        number, name = key.split(".", 1)
-        parameter = parameters[int(number)]
-        if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
-            value = torch.empty_like(parameter, requires_grad=False).copy_(value)
-        memory.setdefault(int(number), {})[name] = value
-    optimizer.load_state_dict({"state": memory, "param_groups": optimizer.state_dict()["param_groups"]})
+def delete_run(folder: Path) -> None:
+    """Delete a run's checkpoints, also those of earlier versions (folders), and its TensorBoard files."""
+    for path in folder.glob("checkpoint-*"):
+        path.unlink()
+    for path in [*folder.glob("step-*"), folder / "tensorboard"]:
+        shutil.rmtree(path, ignore_errors=True)

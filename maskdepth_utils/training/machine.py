@@ -9,61 +9,66 @@ import psutil
 import torch
 
 
+def machine_facts(device: torch.device, precision: str) -> dict[str, str | int]:
+    """What decides the last bits of a result beside the settings."""
+    return {
+        "device": device.type, "precision": precision, "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__), "numpy": np.__version__, "python": platform.python_version(),
+    }  # fmt: skip
+
+
 class Usage:
-    """Call it for what this process and its workers have used since the last call (or since it was made):
+    """Measures what this process and its workers use."""
 
-    memory_mb       main memory now; what processes share counts once where the system tells (Linux)
-    cpu_cores       CPU seconds per second: 2.0 is two cores at work all the time
-    gpu_memory_mb   on a GPU: the largest amount that PyTorch has held
-    gpu_percent     on a GPU, if the package nvidia-ml-py is there: how much of the last second it was at work
-    """
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds = cpu_seconds()
+        self.moment = time.monotonic()
 
-    def __init__(self, device: torch.device):
-        self.device, self.seconds, self.moment = device, cpu_seconds(), time.monotonic()
+    def measure(self) -> dict[str, float]:
+        """Measure the use since the last call.
 
-    def __call__(self) -> dict[str, float]:
-        before, moment, self.seconds, self.moment = self.seconds, self.moment, cpu_seconds(), time.monotonic()
-        # A process started since then had used nothing; one that has ended took its seconds along.
-        used = sum(seconds - before.get(process, 0.0) for process, seconds in self.seconds.items())
-        found = {"memory_mb": memory_mb(), "cpu_cores": used / max(self.moment - moment, 1e-9)}
+        Returns:
+            `memory_mb`, the main memory now; `cpu_cores`, CPU seconds per second (2.0 is two cores always at work); on
+            a GPU `gpu_memory_mb`, the largest amount that PyTorch has held, and `gpu_percent`, its share of the last
+            second at work, if the package nvidia-ml-py is installed.
+        """
+        seconds = cpu_seconds()
+        moment = time.monotonic()
+        # A process that has started since then had used nothing; one that has ended no longer counts.
+        used = sum(now - self.seconds.get(process, 0.0) for process, now in seconds.items())
+        figures = {"memory_mb": memory_mb(), "cpu_cores": used / max(moment - self.moment, 1e-9)}
+        self.seconds = seconds
+        self.moment = moment
         if self.device.type == "cuda":
-            found["gpu_memory_mb"] = torch.cuda.max_memory_allocated(self.device) / 1e6
-            # Some GPUs (virtual, partitioned, Jetson) do not tell, and NVIDIA's library has an error of its own
-            # for that: no figure is worth a training.
+            figures["gpu_memory_mb"] = torch.cuda.max_memory_allocated(self.device) / 1e6
+            # Virtual, partitioned and Jetson GPUs do not tell, each with its own type of error.
             with contextlib.suppress(Exception):
-                found["gpu_percent"] = float(torch.cuda.utilization(self.device))
-        return found
+                figures["gpu_percent"] = float(torch.cuda.utilization(self.device))
+        return figures
 
 
-def processes() -> list[psutil.Process]:
+def list_processes() -> list[psutil.Process]:
     """This process and all that it has started."""
     own = psutil.Process()
     return [own, *own.children(recursive=True)]
 
 
 def cpu_seconds() -> dict[psutil.Process, float]:
-    """{process: seconds of processor time that it has used}."""
-    found = {}
-    for process in processes():
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since
+    """Seconds of processor time that each process has used."""
+    seconds = {}
+    for process in list_processes():
+        with contextlib.suppress(psutil.Error):  # it may have ended since
             times = process.cpu_times()
-            found[process] = times.user + times.system
-    return found
+            seconds[process] = times.user + times.system
+    return seconds
 
 
 def memory_mb() -> float:
-    """Main memory of this process and its workers, MB."""
+    """Main memory of all processes together, in MB; on Linux, memory that they share counts once."""
     total = 0
-    for process in processes():
+    for process in list_processes():
         with contextlib.suppress(psutil.Error):
-            facts = process.memory_full_info()
-            total += getattr(facts, "pss", facts.rss)  # pss: a page that n processes share counts 1/n in each
+            memory = process.memory_full_info()
+            total += getattr(memory, "pss", memory.rss)  # pss: a page that n processes share counts 1/n in each
     return total / 1e6
-
-
-def machine_facts(device: torch.device, precision: str) -> dict:
-    """What else than the settings decides the last bits of a result."""
-    return {
-        "device": device.type, "precision": precision, "threads": torch.get_num_threads(),
-        "torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version(),
-    }  # fmt: skip

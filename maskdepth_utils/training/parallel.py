@@ -8,6 +8,7 @@ process, nothing here does anything. Notebook 06 shows what it gains.
 
 import atexit
 import os
+from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
@@ -15,35 +16,31 @@ from torch import nn
 
 
 def rank_and_world() -> tuple[int, int]:
-    """This process's number, and how many there are: (0, 1) unless a launcher said otherwise."""
+    """This process's number, and how many processes there are: (0, 1) without a launcher."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
-def own_device(device: torch.device) -> torch.device:
-    """On a machine with several GPUs, each process has its own."""
-    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    return device
+def share(items: list) -> list:
+    """This process's share of a list."""
+    rank, world = rank_and_world()
+    return items[rank::world]
 
 
 def join(device: torch.device) -> None:
-    """Meet the other processes: gloo on CPUs, nccl on GPUs.
+    """Meet the other processes: gloo on CPUs, nccl on GPUs, of which each process takes its own.
 
-    They stay together until this process ends: a second meeting, for another `fit`, is often refused.
+    They stay together until this process ends, because a second meeting, for another `fit`, is often refused.
     """
-    if rank_and_world()[1] > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        atexit.register(leave)
+    if rank_and_world()[1] == 1 or dist.is_initialized():
+        return
+    if device.type == "cuda" and device.index is None:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    atexit.register(dist.destroy_process_group)  # the library would print a warning otherwise
 
 
-def leave() -> None:
-    """Tell the library, which would warn otherwise."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
-
-
-def wrap(model: nn.Module):
-    """The model whose backward pass averages the gradients of all processes; itself if there is but one."""
+def wrap(model: nn.Module) -> nn.Module:
+    """The model whose backward pass averages the gradients of all processes; with one process, the model itself."""
     return nn.parallel.DistributedDataParallel(model, static_graph=True) if rank_and_world()[1] > 1 else model
 
 
@@ -54,40 +51,27 @@ def share_buffers(model: nn.Module) -> None:
             dist.broadcast(buffer, 0)
 
 
-def average_gradients(parameters) -> None:
-    """For the few parameters that are not in the wrapped model: a loss that learns."""
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Average the gradients of parameters outside the wrapped model: a loss that learns."""
     if rank_and_world()[1] > 1:
         for parameter in parameters:
             dist.all_reduce(parameter.grad)
             parameter.grad /= rank_and_world()[1]
 
 
-def mean(values: dict, device: torch.device) -> dict:
-    """{name: number} averaged over all processes, which must have the same names."""
-    if rank_and_world()[1] == 1:
-        return values
-    numbers = torch.tensor([float(value) for value in values.values()], dtype=torch.float64, device=device)
-    dist.all_reduce(numbers)
-    return dict(zip(values, (numbers / rank_and_world()[1]).tolist(), strict=True))
-
-
-def another_is_gone(error) -> bool:
-    """Whether an error is that of a process whose partner was killed or has failed: its connection is closed."""
-    if rank_and_world()[1] == 1 or not isinstance(error, RuntimeError):
-        return False
-    return isinstance(error, dist.DistError) or "gloo" in str(error) or "NCCL" in str(error)
-
-
-def any_of(flag: bool, device: torch.device) -> bool:
-    """Whether the flag is set in any process: they must stop after the same step."""
-    if rank_and_world()[1] == 1:
-        return flag
-    number = torch.tensor([float(flag)], device=device)
-    dist.all_reduce(number)
-    return number.item() > 0
+def mean(values: dict[str, float]) -> dict[str, float]:
+    """Average named numbers over all processes, which must have the same names."""
+    _, world = rank_and_world()
+    numbers = [float(value) for value in values.values()]
+    if world > 1:
+        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+        summed = torch.tensor(numbers, dtype=torch.float64, device=device)
+        dist.all_reduce(summed)
+        numbers = (summed / world).tolist()
+    return dict(zip(values, numbers))
 
 
 def wait_for_all() -> None:
-    """Go on when every process has come here."""
+    """Wait until every process has come here."""
     if rank_and_world()[1] > 1:
         dist.barrier()

@@ -1,39 +1,211 @@
-"""What surrounds a training run: its folder, settings, Ctrl-C, progress. `training.fit` is the loop inside."""
+"""What surrounds the training loop: a run's history and log, its checkpoints, and the signals that stop it."""
 
 import contextlib
-import functools
-import shutil
+import json
+import math
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from filelock import FileLock, Timeout
-from torch.utils.data import Subset
+from torch import Tensor
 from tqdm import tqdm
 
 from ..files import explain_write_error, is_disk_full
-from ..models.weights import CheckpointError, load_weights, plain
-from . import checkpoint, parallel
+from ..models.weights import CheckpointError, read_run
+from . import parallel
+from .checkpoint import TrainingError, delete_run, lock, name_newest, write_checkpoint
+from .settings import Settings
 
-PLAIN = (bool, int, float, str)
-USED = ("memory_mb", "cpu_cores", "gpu_memory_mb", "gpu_percent")  # see usage.py
-SMALLER = "a smaller lr may help, or float32 precision. What was saved before is as it was"
+ADVICE = "a smaller lr may help, or float32 precision. What was saved before is as it was"
 
 
-class TrainingError(RuntimeError):
-    """Training that cannot start or go on: why, and what to do."""
+class Run:
+    """One run of `fit`: what it has done so far, in memory and, if it has a folder, on disk.
+
+    Of several processes only the first one (rank 0) writes into the folder; the others read where to go on.
+
+    Args:
+        folder: Where checkpoints and TensorBoard's files go; None keeps the run in memory.
+        parts: The objects whose `state_dict` is saved: model, loss, optimizer, scaler.
+        config: What must be the same when the run goes on.
+        machine: What should be the same for a result that is equal to the last bit.
+        progress: Whether to show a progress bar and messages.
+    """
+
+    def __init__(
+        self, folder: Path | str | None, parts: dict[str, Any], config: dict[str, Any], machine: dict[str, Any],
+        settings: Settings, progress: bool,
+    ) -> None:  # fmt: skip
+        self.is_first = parallel.rank_and_world()[0] == 0
+        self.folder = None if folder is None else Path(folder)
+        self.parts = parts
+        self.config = json.loads(json.dumps(config, default=str))  # plain values, as a checkpoint holds them
+        self.machine = machine
+        self.settings = settings
+        self.progress = progress and self.is_first
+        self.step = 0
+        self.history: list[dict[str, float]] = []
+        self.sums: dict[str, Tensor | float] = {}  # of each figure, over the steps since the last record
+        self.saved_step = 0  # of the newest whole checkpoint
+        self.board = None
+        self.stop_reason: str | None = None
+        self.started = time.monotonic()
+        self.saved_at = self.started
+
+    @contextlib.contextmanager
+    def session(self, resume: bool) -> Iterator[None]:
+        """Keep the folder for this run, go on from its checkpoint, and obey signals until the block ends."""
+        folder_lock = lock(self.folder) if self.folder and self.is_first else contextlib.nullcontext()
+        with explain_errors(self.folder), stop_signals(self), folder_lock:
+            if self.folder:
+                self.restore(resume)
+            if parallel.mean({"step": self.step})["step"] != self.step:
+                raise TrainingError(
+                    f"{self.folder}: the processes found different checkpoints in it; all must see the same folder"
+                )
+            self.bar = make_progress_bar(self.progress, self.settings.total_steps, self.step)
+            try:
+                yield
+            finally:
+                self.bar.close()
+                if self.board:
+                    with contextlib.suppress(OSError):
+                        self.board.close()
+            self.say(self.describe_end())
+
+    def restore(self, resume: bool) -> None:
+        """Go on from the folder's newest checkpoint, if there is one; if not to `resume`, delete the run there.
+
+        Raises:
+            TrainingError: The checkpoint is of a run with other settings.
+        """
+        if self.is_first and not resume:
+            delete_run(self.folder)
+        parallel.wait_for_all()  # nobody reads the folder before the first process has locked it
+        checkpoint = read_run(self.folder)
+        if checkpoint:
+            if differences := list_differences(checkpoint["config"], self.config):
+                raise TrainingError(
+                    f"{self.folder}: holds a run with other settings: {'; '.join(differences)}. "
+                    "Use its settings, another folder (out=), or start over with resume=False, which deletes it"
+                )
+            for difference in list_differences(checkpoint["machine"], self.machine):
+                self.say(f"Going on, but not bit for bit as on the same machine: {difference}")
+            for name, part in self.parts.items():
+                if checkpoint[name]:  # a scaler that was switched off has no state
+                    part.load_state_dict(checkpoint[name])
+            self.step = checkpoint["step"]
+            self.history = checkpoint["history"]
+            self.sums = checkpoint["sums"]
+            self.saved_step = self.step
+            self.say(f"{self.folder}: going on from step {self.step:,} of {self.settings.total_steps:,}")
+        if self.is_first:
+            from torch.utils.tensorboard import SummaryWriter  # here, because importing it takes a second or two
+
+            # purge_step hides what a killed session wrote after its last checkpoint: it will come again.
+            self.board = SummaryWriter(self.folder / "tensorboard", purge_step=self.step + 1, flush_secs=20)
+
+    def must_stop(self) -> bool:
+        """Whether this was the last step, the time is over, or a signal has come, here or in another process."""
+        if self.step >= self.settings.total_steps:
+            return True
+        limit = self.settings.max_minutes
+        if limit is not None and time.monotonic() - self.started > limit * 60:
+            self.stop_reason = self.stop_reason or f"Stopped after {limit:g} minutes"
+        if parallel.mean({"stopping": self.stop_reason is not None})["stopping"] == 0:
+            return False
+        self.stop_reason = self.stop_reason or "Stopped by another process"
+        return True
+
+    def describe_end(self) -> str:
+        """The last message: how far the run came, and how to go on."""
+        saved = f", saved in {self.folder}" if self.folder else ""
+        if self.step >= self.settings.total_steps:
+            return f"Finished: {self.step:,} steps{saved}"
+        advice = "call fit (or the command) again with the same settings" if saved else "a run needs a folder (out=)"
+        where = f"{self.stop_reason} at step {self.step:,} of {self.settings.total_steps:,}{saved}"
+        return f"{where}. To go on, {advice}"
+
+    def say(self, text: str) -> None:
+        """Print a message beside the progress bar, if there is one."""
+        if self.progress:
+            tqdm.write(text)
+
+    def count_step(self, figures: dict[str, Tensor], data_seconds: float, step_seconds: float) -> None:
+        """Add one step's figures to the sums.
+
+        The sums stay on the device, because reading one (`.item()`) would make the CPU wait for the GPU in every step.
+        On a GPU step_seconds are therefore right only over many steps: the waiting is done when a record is written.
+        """
+        counted = {"steps": 1, "data_seconds": data_seconds, "step_seconds": step_seconds}
+        for name, value in ({name: figure.detach() for name, figure in figures.items()} | counted).items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.step += 1
+        self.bar.update()
+
+    def is_due(self, every: int) -> bool:
+        """Whether something that is done every so many steps, and after the last one, is due now."""
+        return self.step % every == 0 or self.step == self.settings.total_steps
+
+    def means(self) -> dict[str, float]:
+        """The mean figures of the steps since the last record, over all processes."""
+        sums = parallel.mean(self.sums)
+        self.check_finite(sums)
+        self.sums = {}
+        steps = sums.pop("steps")
+        means = {name: value / steps for name, value in sums.items()}
+        seconds = means["data_seconds"] + means["step_seconds"]
+        return means | {"images_per_second": self.settings.batch / seconds}
+
+    def log(self, figures: dict[str, float], picture: Tensor | None = None) -> None:
+        """Add figures to this step's record in the history, and to TensorBoard, with a picture (3, H, W)."""
+        self.check_finite(self.sums)
+        if not self.history or self.history[-1]["step"] != self.step:
+            self.history.append({"step": self.step, "samples": self.step * self.settings.batch})
+        self.history[-1] |= figures
+        self.bar.set_postfix(loss=f"{self.history[-1].get('loss', math.nan):.4f}")
+        if self.board is None:
+            return
+        for name, value in figures.items():
+            self.board.add_scalar(board_name(name), value, self.step)
+        if picture is not None:
+            self.board.add_image("val/image_background_mask_predicted_depth_predicted", picture, self.step)
+
+    def save(self, size: int, now: bool) -> None:
+        """Write a checkpoint, with the picture width in pixels, `now` or if `save_minutes` have passed."""
+        if self.folder is None or not (now or time.monotonic() - self.saved_at > self.settings.save_minutes * 60):
+            return
+        self.check_finite(self.sums)
+        if self.is_first:
+            checkpoint = {name: part.state_dict() for name, part in self.parts.items()}
+            for name, tensor in (checkpoint["model"] | checkpoint["loss"]).items():
+                if not tensor.isfinite().all():  # the loss may still be finite: it was computed before the step
+                    raise TrainingError(f"{name} became inf or nan by step {self.step}: {ADVICE}")
+            checkpoint |= {"step": self.step, "history": self.history, "config": self.config, "machine": self.machine}
+            checkpoint |= {"sums": {name: float(value) for name, value in self.sums.items()}, "size": size}
+            self.board.flush()  # so that it holds all that comes before the checkpoint
+            write_checkpoint(self.folder, checkpoint, self.saved_step)
+            self.saved_step = self.step
+        self.saved_at = time.monotonic()
+
+    def check_finite(self, sums: dict[str, Tensor | float]) -> None:
+        """Raise TrainingError if a loss since the last record was inf or nan: such weights must not be saved."""
+        loss = float(sums.get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise TrainingError(f"the loss became {loss} by step {self.step}: {ADVICE}")
 
 
 @contextlib.contextmanager
-def stop_signals():
-    """Ctrl-C (SIGINT) and SIGTERM only set stop["reason"], to be read between two steps. A second one interrupts."""
-    stop = {"reason": None}
+def stop_signals(run: Run) -> Iterator[None]:
+    """Let Ctrl-C (SIGINT) and SIGTERM set `run.stop_reason`, to be read between two steps; a second one interrupts."""
 
     def remember(number, frame):
-        if stop["reason"]:
+        if run.stop_reason:
             raise KeyboardInterrupt
-        stop["reason"] = "Stopped by Ctrl-C" if number == signal.SIGINT else "Stopped by the system (SIGTERM)"
+        run.stop_reason = "Stopped by Ctrl-C" if number == signal.SIGINT else "Stopped by the system (SIGTERM)"
         print("\nFinishing this step and saving (Ctrl-C again: at once, without saving)", file=sys.stderr)
 
     before = {}
@@ -41,188 +213,57 @@ def stop_signals():
         for number in (signal.SIGINT, signal.SIGTERM):
             before[number] = signal.signal(number, remember)
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 @contextlib.contextmanager
-def lock(folder: Path):
-    """One run per folder. The system itself lifts the lock when the process ends, however it ends."""
+def explain_errors(folder: Path | None) -> Iterator[None]:
+    """Say how to go on when TensorBoard finds the disk full, or when one of several processes fails."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "lock", timeout=0):
-            yield
-    except Timeout:
-        raise TrainingError(f"{folder}: another run is training in this folder; choose another one with out=") from None
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise TrainingError(f"{folder}: not a folder one can write to ({error.strerror})") from error
+        yield
+    except (OSError, RuntimeError) as error:
+        newest = name_newest(folder) if folder else "There is no checkpoint without out="
+        if folder and is_disk_full(error):
+            raise CheckpointError(f"{explain_write_error(error, folder / 'tensorboard')}. {newest}") from error
+        rank, world = parallel.rank_and_world()
+        if world == 1 or isinstance(error, (OSError, TrainingError, CheckpointError)):
+            raise
+        # A partner that is gone is a RuntimeError like any other, in words that change from version to version.
+        raise TrainingError(
+            f"process {rank} of {world} (counted from 0) cannot go on: {error}. If another process was killed or "
+            f"failed, its own message, or the launcher's, says why. {newest}. To go on, start the same command again"
+        ) from error
 
 
-def describe(thing):
-    """A dataset, loss or schedule in words and numbers, so that a run can be compared with its checkpoint."""
-    if isinstance(thing, functools.partial):
-        return {"function": describe(thing.func)} | {name: str(value) for name, value in thing.keywords.items()}
-    if hasattr(thing, "__getitem__") and not isinstance(thing, str):
-        facts = {"class": type(thing).__name__, "length": len(thing)}
-        for name, value in getattr(thing, "__dict__", {}).items():
-            is_path = isinstance(value, str) and ("/" in value or "\\" in value)  # where data lies is no setting
-            if isinstance(value, PLAIN) and not name.startswith("_") and not is_path:
-                facts[name] = value
-        return facts | ({"dataset": describe(thing.dataset)} if isinstance(thing, Subset) else {})
-    return thing if isinstance(thing, str) else getattr(thing, "__qualname__", type(thing).__name__)
-
-
-def compare(saved: dict, asked: dict, path="") -> list[str]:
-    """The differences of two settings, in words."""
+def list_differences(saved: dict, own: dict, path: str = "") -> list[str]:
+    """The differences between a checkpoint's settings and this run's, in words."""
     differences = []
-    for name in sorted(saved.keys() | asked.keys()):
-        there, here = saved.get(name), asked.get(name)
+    for name in sorted(saved.keys() | own.keys()):
+        there, here = saved.get(name), own.get(name)
         if isinstance(there, dict) and isinstance(here, dict):
-            differences += compare(there, here, f"{path}{name}.")
+            differences += list_differences(there, here, f"{path}{name}.")
         elif there != here:
             differences.append(f"{path}{name} is {there!r} there and {here!r} here")
     return differences
 
 
-class Run:
-    """A run's state, and the folder it lives in (None: it lives in memory only).
-
-    Of several processes only the first one (rank 0) writes into the folder; the others read where to go on.
-
-    state    what `fit` keeps up to date: step, history, and the sums since the last record ("window")
-    modules  {prefix: module}, whose tensors are saved: the network, and a loss that learns
-    """
-
-    def __init__(self, out, resume: bool, config: dict, machine: dict, modules: dict, optimizer, scaler, say):
-        self.folder = None if out is None else Path(out)
-        self.modules, self.optimizer, self.scaler, self.say = modules, optimizer, scaler, say
-        # As JSON would give it back, so that it can be compared with what a checkpoint says.
-        self.state = {"step": 0, "history": [], "window": {}, "config": plain(config), "machine": machine}
-        self.resume, self.board, self.saved = resume, None, time.monotonic()
-        self.good = 0  # the step of the newest whole checkpoint
-        self.first = parallel.rank_and_world()[0] == 0
-
-    def __enter__(self):
-        self.stack = contextlib.ExitStack()
-        if self.folder is not None:
-            if self.first:
-                self.stack.enter_context(lock(self.folder))
-            try:
-                if self.first and not self.resume:
-                    for old in [*checkpoint.list_run(self.folder), self.folder / "tensorboard"]:
-                        shutil.rmtree(old, ignore_errors=True)
-                parallel.wait_for_all()  # before the first one has the folder, nobody looks into it
-                self.restore()
-                self.open_board()
-            except BaseException as error:
-                self.__exit__(type(error), error, error.__traceback__)
-                raise
-        return self
-
-    def __exit__(self, kind, error, trace):
-        with contextlib.suppress(OSError):
-            if self.board is not None:
-                self.board.close()
-        self.stack.close()
-        if is_disk_full(error):  # from TensorBoard's files
-            message = explain_write_error(error, self.folder / "tensorboard")
-            raise CheckpointError(f"{message}. {checkpoint.describe_last(self.folder)}") from error
-        if parallel.another_is_gone(error):
-            rank, world = parallel.rank_and_world()
-            last = "" if self.folder is None else f" {checkpoint.describe_last(self.folder)}."
-            raise TrainingError(
-                f"process {rank} of {world} (counted from 0) cannot go on: another one was killed or failed; its own "
-                f"message, or the launcher's, says which and why.{last} To go on, start the same command again"
-            ) from error
-
-    def restore(self) -> None:
-        """Take everything from the folder's checkpoint if there is one. TrainingError if it is of other settings."""
-        found = checkpoint.read_run(self.folder)
-        if found is None:
-            return
-        state, model_tensors, optimizer_tensors = found
-        differences = compare(state["config"], self.state["config"])
-        if differences:
-            raise TrainingError(
-                f"{self.folder}: holds a run with other settings: {'; '.join(differences)}. "
-                "Use its settings, another folder (out=), or start over with resume=False, which deletes it"
-            )
-        for prefix, module in self.modules.items():
-            own = {name.removeprefix(prefix): t for name, t in model_tensors.items() if own_name(name, prefix)}
-            load_weights(module, own, self.folder)
-        checkpoint.tensors_to_optimizer(self.optimizer, optimizer_tensors, state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        for difference in compare(state["machine"], self.state["machine"]):
-            self.say(f"Going on, but not bit for bit as on the same machine: {difference}")
-        self.state |= {name: state[name] for name in ("step", "history", "window")}
-        self.good = state["step"]
-
-    def save(self, **facts) -> None:
-        """Write a checkpoint; `facts` go into the weights' metadata."""
-        self.saved = time.monotonic()
-        if not self.first:
-            return
-        tensors = {prefix + name: t for prefix, m in self.modules.items() for name, t in m.state_dict().items()}
-        optimizer_tensors, self.state["optimizer"] = checkpoint.optimizer_to_tensors(self.optimizer)
-        self.state["scaler"] = self.scaler.state_dict()
-        self.state["window"] = {name: float(value) for name, value in self.state["window"].items()}
-        config = self.state["config"]
-        metadata = config["network"] | facts | {"training": {"step": self.state["step"], **config}}
-        broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
-        if broken:  # the loss may still be finite: it was computed before the step
-            raise TrainingError(f"{broken[0]} became inf or nan by step {self.state['step']}: {SMALLER}")
-        self.board.flush()  # so that it holds all that comes before the checkpoint
-        checkpoint.write_run(self.folder, tensors, optimizer_tensors, self.state, metadata, self.good)
-        self.good, self.saved = self.state["step"], time.monotonic()
-
-    def open_board(self) -> None:
-        """TensorBoard. What a killed session wrote after its checkpoint is hidden: it will come again."""
-        from torch.utils.tensorboard import SummaryWriter  # here, because importing it takes a second or two
-
-        if not self.first:
-            return
-        self.board = SummaryWriter(self.folder / "tensorboard", purge_step=self.state["step"] + 1, flush_secs=20)
-
-    def log(self, record: dict, picture=None) -> None:
-        """Add a record to the history, and it and a picture (3, H, W) to TensorBoard."""
-        self.state["history"].append(record)
-        if self.board is None:
-            return
-        for name, value in record.items():
-            group = "val" if name.startswith("val_") else "speed" if "second" in name else "train"
-            group = "usage" if name in USED else group
-            if name not in ("step", "samples"):
-                self.board.add_scalar(f"{group}/{name.removeprefix('val_')}", value, record["step"])
-        if picture is not None:
-            self.board.add_image("val/image_background_mask_predicted_depth_predicted", picture, record["step"])
+def board_name(figure: str) -> str:
+    """A figure's name in TensorBoard, with its group."""
+    if figure.startswith("val_"):
+        return figure.replace("val_", "val/", 1)
+    if "second" in figure:
+        return f"speed/{figure}"
+    in_use = figure in ("memory_mb", "cpu_cores", "gpu_memory_mb", "gpu_percent")
+    return f"usage/{figure}" if in_use else f"train/{figure}"
 
 
-def own_name(name: str, prefix: str) -> bool:
-    """Whether a saved tensor is of the module under this prefix: "" is the network, "loss." a loss that learns."""
-    return name.startswith("loss.") == (prefix == "loss.")
-
-
-def progress_bar(progress: bool, steps: int, start: int) -> tqdm:
-    """A bar in a terminal or notebook; in a log file, where each update would be a line, one line every half minute."""
+def make_progress_bar(progress: bool, steps: int, start: int) -> tqdm:
+    """A bar in a terminal or notebook; in a log file, where each update is a line, one line every half minute."""
     live = sys.stdout.isatty() or "ipykernel" in sys.modules
     return tqdm(
         total=steps, initial=start, unit="step", file=sys.stdout, disable=not progress,
         mininterval=0.5 if live else 30, dynamic_ncols=live,
     )  # fmt: skip
-
-
-def farewell(reason, step: int, steps: int, out) -> str:
-    """What `fit` says at its end."""
-    if step >= steps:
-        return f"Finished: {step:,} steps" + (f", saved in {out}" if out is not None else "")
-    if out is None:
-        return (
-            f"{reason} at step {step:,} of {steps:,}. The network keeps what it has learned; "
-            "to be able to go on, give out="
-        )
-    return (
-        f"{reason} at step {step:,} of {steps:,}, saved in {out}. To go on, call fit (or the command) again "
-        "with the same settings"
-    )

@@ -1,4 +1,4 @@
-"""What one step of training does: which samples it takes, and at which learning rate.
+"""What one step of training does: which samples it takes, with which random numbers and at which learning rate.
 
 All of it follows from the step's number, so that a resumed run needs no memory of what went before.
 """
@@ -6,70 +6,81 @@ All of it follows from the step's number, so that a resumed run needs no memory 
 import functools
 import math
 import re
+from collections.abc import Callable
 
 import torch
+from torch import nn
+
+from .settings import Settings
+
+
+def combine_seed(seed: int, number: int) -> int:
+    """A seed of its own for each epoch or step."""
+    return (seed * 1_000_003 + number) % 2**63
 
 
 @functools.lru_cache(maxsize=2)
 def permutation(length: int, seed: int, epoch: int) -> torch.Tensor:
     """The order of all samples in one epoch."""
-    return torch.randperm(length, generator=torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63))
+    return torch.randperm(length, generator=torch.Generator().manual_seed(combine_seed(seed, epoch)))
 
 
 def batch_indices(step: int, batch: int, length: int, seed: int) -> list[int]:
     """The samples of one step: a function of the step's number, not of what was drawn before.
 
-    Positions count on through the epochs, so every batch is full; one may hold an epoch's last samples and
-    the next's first.
+    Positions count on through the epochs, so every batch is full; a batch may hold an epoch's last samples and the
+    next epoch's first.
     """
     positions = range(step * batch, (step + 1) * batch)
     return [int(permutation(length, seed, position // length)[position % length]) for position in positions]
 
 
-def batch_list(length: int, count: int, batch: int) -> list:
-    """Batches of the indices of `count` held-out samples, drawn once and for all."""
-    return [indices.tolist() for indices in permutation(length, 0, 0)[:count].split(batch)]
+def schedule_factor(schedule: str | Callable[[float], float], progress: float) -> float:
+    """The factor on the learning rate at `progress`, which is 0 at the first step and 1 at the end.
 
-
-def schedule_factor(schedule, progress: float) -> float:
-    """What the learning rate is multiplied by at `progress` (0 at the first step, 1 at the end).
-
-    "constant": 1. "one-cycle" (Smith 2018): up from 1/25 over the first 15 %, then down a cosine to 0. Or your own.
+    "constant" is 1. "one-cycle" is a linear warm-up from 0.04 to 1 over the first 15 %, then a cosine decay to 0 (the
+    shape of Smith's 1cycle policy, 2018, with constant momentum). A function is called with `progress`.
     """
     if callable(schedule):
         return schedule(progress)
     if schedule == "constant":
         return 1.0
-    if schedule == "one-cycle":
-        if progress < 0.15:
-            return 0.04 + 0.96 * progress / 0.15
-        return 0.5 + 0.5 * math.cos(math.pi * (progress - 0.15) / 0.85)
-    raise ValueError(f"schedule: expected constant, one-cycle or a function; found {schedule!r}")
+    if progress < 0.15:
+        return 0.04 + 0.96 * progress / 0.15
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - 0.15) / 0.85)
 
 
-def make_optimizer(name: str, parameters: list, lr: float, momentum: float, weight_decay: float):
-    """ "sgd": the write-up's, which names no momentum. "adamw": steps scaled by each parameter's own gradients.
+def make_optimizer(settings: Settings, parameters: dict[str, nn.Parameter]) -> torch.optim.Optimizer:
+    """Make the optimizer of named parameters, in groups by `settings.lr_factors`."""
+    groups = group_parameters(parameters, settings.lr_factors)
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
+    return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
 
-    parameters: a list of them, or the groups of `lr_groups`.
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, settings: Settings, step: int) -> float:
+    """Set the learning rate of this step in all groups; return it for a factor of 1."""
+    rate = settings.lr * float(schedule_factor(settings.schedule, step / settings.total_steps))
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
+    return rate
+
+
+def group_parameters(parameters: dict[str, nn.Parameter], factors: dict[str, float] | None) -> list[dict]:
+    """Group parameters by the factor on their learning rate: [{"params": [...], "factor": 1.0}, ...].
+
+    Args:
+        parameters: The parameters by name.
+        factors: {regular expression for the beginning of names: factor}; all other parameters have 1.
+
+    Raises:
+        ValueError: No parameter's name matches an expression.
     """
-    if name == "sgd":
-        return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
-    if name == "adamw":
-        return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay)
-    raise ValueError(f"optimizer: expected sgd or adamw; found {name!r}")
-
-
-def lr_groups(parameters: dict, factors: dict | None) -> list[dict]:
-    """Parameters by what their learning rate is multiplied by: [{"params": [...], "factor": 1.0}, ...].
-
-    parameters: {name: parameter}; factors: {regular expression: factor}, for names that begin like this; the others
-    have 1. ValueError for an expression that no name fits.
-    """
-    groups, fitted = {1.0: []}, set()
+    groups, matched = {1.0: []}, set()
     for name, parameter in parameters.items():
-        fits = [pattern for pattern in factors or {} if re.match(pattern, name)]
-        groups.setdefault(factors[fits[0]] if fits else 1.0, []).append(parameter)
-        fitted |= set(fits)
-    for pattern in (factors or {}).keys() - fitted:
+        matches = [pattern for pattern in factors or {} if re.match(pattern, name)]
+        groups.setdefault(factors[matches[0]] if matches else 1.0, []).append(parameter)
+        matched.update(matches)
+    for pattern in (factors or {}).keys() - matched:
         raise ValueError(f"lr_factors: no parameter of this network has a name like {pattern!r}")
-    return [{"params": members, "factor": factor} for factor, members in groups.items() if members]
+    return [{"params": members, "factor": float(factor)} for factor, members in groups.items() if members]

@@ -3,21 +3,13 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from numbers import Integral
 from typing import Any
 
 from ..devices import DTYPES
 
 
 def setting(default: Any, help: str, *, compare: bool = True, **metadata: Any) -> Any:
-    """A dataclass field with the metadata that the command line and the checks below read.
-
-    Args:
-        default: The field's default value.
-        help: One phrase for `--help`.
-        compare: Whether a run must keep this value when it goes on from a checkpoint.
-        metadata: `choices`, the names allowed; `least`, the smallest number allowed.
-    """
+    """A field with its help text and, in `metadata`, the `choices` or the `least` number that is allowed."""
     return field(default=default, compare=compare, metadata={"help": help, **metadata})
 
 
@@ -43,7 +35,7 @@ class Settings:
     lr_factors: dict[str, float] | None = setting(
         None, "{regular expression: factor} for parameters that learn faster or slower than the others"
     )
-    seed: int = setting(0, "decides the order of the samples and the network's random numbers")
+    seed: int = setting(0, "decides the order of the samples and the network's random numbers", least=0)
     log_every: int = setting(20, "steps between two records of the history", least=1)
 
     steps: int | None = setting(None, "steps to train for, each of `batch` samples", compare=False, least=1)
@@ -64,15 +56,13 @@ class Settings:
             value = getattr(self, one.name)
             choices, least = one.metadata.get("choices"), one.metadata.get("least")
             if choices and value not in choices and not (one.name == "schedule" and callable(value)):
-                own = " or a function" if one.name == "schedule" else ""
-                raise ValueError(f"{one.name}: expected {', '.join(choices)}{own}; found {value!r}")
-            if value is None or least is None:
-                continue
-            whole = one.type in (int, int | None)
-            if not value >= least or (whole and not isinstance(value, Integral)):
-                raise ValueError(
-                    f"{one.name}: expected a {'whole ' if whole else ''}number of at least {least}, found {value}"
-                )
+                raise ValueError(f"{one.name}: expected {', '.join(choices)}; found {value!r}")
+            if least is not None and value is not None:
+                kind = int if one.type in (int, int | None) else float
+                if not value >= least or value != kind(value):
+                    number = "whole number" if kind is int else "number"
+                    raise ValueError(f"{one.name}: expected a {number} of at least {least}, found {value}")
+                object.__setattr__(self, one.name, kind(value))  # checkpoints hold no numbers of NumPy's types
 
     @property
     def total_steps(self) -> int:

@@ -42,7 +42,7 @@ from maskdepth_utils.data import MaskDepthDataset, SceneDataset, make_loader
 from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.files import write_file
 from maskdepth_utils.models.networks import MaskDepth
-from maskdepth_utils.training import checkpoint
+from maskdepth_utils.models.weights import read_run
 
 STORED = RESULTS / "ablation.jsonl"
 SMALLEST = 0.03  # 30 cm in units of 10 m: where the two scales of depth below begin
@@ -161,7 +161,7 @@ def run(study: str, row: str, seed: int, samples: int) -> dict:
         "scenes": figures(f"--checkpoint {out} {size} {SCENES}"),
         "training": figures(f"{test} --split train --rooms {rooms} --seed {seed + 1000}"),
         "commands": [f"python -m maskdepth_utils {command}" for command in (train, f"evaluate {test}")],
-        "seconds": round(training_seconds(checkpoint.read_run(ROOT / out)[0]["history"])),
+        "seconds": round(training_seconds(read_run(ROOT / out)["history"])),
     }  # fmt: skip
 
 

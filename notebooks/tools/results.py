@@ -16,7 +16,8 @@ from notebook_files import NOTEBOOKS
 
 from maskdepth_utils.cli import make_loss, training_samples
 from maskdepth_utils.files import write_file
-from maskdepth_utils.training import checkpoint, fit
+from maskdepth_utils.models.weights import read_run
+from maskdepth_utils.training import fit
 
 ROOT = NOTEBOOKS.parent
 CHECKPOINTS = ROOT / "data" / "checkpoints"
@@ -64,7 +65,7 @@ def evaluate_by_command(options: str) -> dict:
 
 def require_finished(out: str, samples: int) -> None:
     """Exit if a run has not seen all its samples: Ctrl-C stops a training without an error."""
-    state = checkpoint.read_run(ROOT / out)[0]
+    state = read_run(ROOT / out)
     if state["step"] * state["config"]["batch"] < samples:
         raise SystemExit(f"{out} is not finished: run this again to go on")
 

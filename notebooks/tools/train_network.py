@@ -28,7 +28,7 @@ from results import (
 )  # fmt: skip
 
 from maskdepth_utils.files import write_file
-from maskdepth_utils.training import checkpoint
+from maskdepth_utils.models.weights import read_run
 
 CURVES = ("samples", "loss", "mask", "depth", "val_loss", "val_iou", "val_rmse")
 
@@ -48,7 +48,7 @@ def stages(name: str, recipe: dict) -> list[dict]:
 
 def summarise(out: str) -> dict:
     """Read from a finished stage's log its hours, images per second and held-out curves."""
-    state = checkpoint.read_run(ROOT / out)[0]
+    state = read_run(ROOT / out)
     history = state["history"]
     seconds = training_seconds(history)
     points = [record for record in history if "val_loss" in record]

@@ -1,0 +1,87 @@
+"""Held-out figures on the way: the same validation samples every time, and a picture of the first four."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from ..data.loading import make_loader
+from ..metrics import iou, rmse
+from ..models.networks import to_mask_depth
+from . import parallel
+from .schedule import permutation
+from .settings import Settings
+
+
+def add_up(terms: dict[str, Tensor]) -> Tensor:
+    """The usual weighting of a loss's terms: their sum."""
+    return sum(terms.values())
+
+
+def compute_loss(output: Any, batch: dict[str, Tensor], loss: Callable, weighting: Callable) -> dict[str, Tensor]:
+    """Compute "loss" and, if the loss function returns them, its terms by name."""
+    terms = loss(output, batch)
+    return {"loss": terms} if isinstance(terms, Tensor) else {"loss": weighting(terms), **terms}
+
+
+def to_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Move a batch; the copy to a GPU goes on while Python does."""
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+
+
+def held_out_loader(dataset: Dataset, settings: Settings) -> DataLoader:
+    """This process's share of the validation samples, in batches."""
+    _, world = parallel.rank_and_world()
+    count = min(max(settings.val_samples, world), len(dataset))
+    batches = permutation(len(dataset), 0, 0)[:count].split(max(1, min(settings.batch, count // world)))
+    return make_loader(dataset, batches=parallel.share([one.tolist() for one in batches]), workers=settings.workers)
+
+
+@torch.no_grad()
+def validate(
+    model: nn.Module, loader: DataLoader, loss: Callable, weighting: Callable, autocast: torch.autocast,
+    device: torch.device,
+) -> tuple[dict[str, float], Tensor]:  # fmt: skip
+    """Measure the loss, its terms, IoU and depth RMSE (on the scale of 0 to 1) on held-out samples.
+
+    With several processes each measures its share of the batches, with the first one's BatchNorm statistics.
+
+    Returns:
+        The means over all samples, as {"val_loss": ...}; and a picture of the first four samples.
+    """
+    sums = {"samples": 0.0}
+    picture = None
+    parallel.share_buffers(model)
+    model.eval()
+    for batch in loader:
+        batch = to_device(batch, device)
+        with autocast:
+            output = model(batch["image"], batch["background"])
+        figures = compute_loss(output, batch, loss, weighting)
+        logits, depth = to_mask_depth(output)
+        if logits is not None:
+            figures["iou"] = iou(logits.float().sigmoid(), batch["mask"]).mean()
+        if depth is not None:
+            figures["rmse"] = rmse(depth.float(), batch["depth"]).mean()
+        if picture is None:
+            picture = draw_samples(batch, logits, depth)
+        sums["samples"] += len(batch["image"])
+        for name, value in figures.items():
+            sums[name] = sums.get(name, 0.0) + value.item() * len(batch["image"])
+    model.train()
+    sums = parallel.mean(sums)
+    samples = sums.pop("samples")
+    return {f"val_{name}": value / samples for name, value in sums.items()}, picture
+
+
+def draw_samples(batch: dict[str, Tensor], logits: Tensor | None, depth: Tensor | None, count: int = 4) -> Tensor:
+    """Draw (3, count x H, columns x W): image, background, mask, its prediction, depth, its prediction."""
+    columns = [batch["image"], batch["background"]]
+    if logits is not None:
+        columns += [batch["mask"], logits.sigmoid()]
+    if depth is not None:
+        columns += [batch["depth"], depth]
+    rows = torch.cat([column[:count].float().cpu().expand(-1, 3, -1, -1) for column in columns], dim=3)
+    return torch.cat(list(rows), dim=1).clamp(0, 1)

@@ -1,0 +1,237 @@
+"""A run that is stopped goes on exactly, or says what to do. (Runs that are killed: test_survival.py.)"""
+
+import errno
+import functools
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from small_training import Dropping, Squares, damage, figures, new_net, same_tensors, small_fit
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from maskdepth_utils.losses import UncertaintyWeighting
+from maskdepth_utils.models import MaskDepthNet
+from maskdepth_utils.models.weights import CheckpointError, list_checkpoints, load_network, newest_step, read_run
+from maskdepth_utils.training import mask_and_depth_loss
+from maskdepth_utils.training.checkpoint import TrainingError, lock
+from maskdepth_utils.training.schedule import permutation
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# --- going on
+
+
+CASES = {
+    "default": {},
+    "momentum, one-cycle": {"momentum": 0.9, "schedule": "one-cycle", "log_every": 2, "lr": np.float64(0.05)},
+    "adamw, bf16": {"optimizer": "adamw", "lr": 1e-3, "precision": "bf16", "weight_decay": 0.01},
+    "fp16": {"precision": "fp16", "momentum": 0.9, "width": 2},
+    "dropout": {"kind": Dropping, "precision": "float32"},
+    "a loss that learns": {"kind": MaskDepthNet, "width": 0.125, "weighting": UncertaintyWeighting, "momentum": 0.9},
+    "layers that learn faster": {"lr_factors": {"down.0": 3.0}, "momentum": 0.9},
+    "workers": {"workers": 1},
+    "validation": {"val": (Squares(8), 2), "val_samples": 4, "log_every": 3},
+}
+
+
+@pytest.mark.parametrize("options", CASES.values(), ids=CASES)
+def test_stopped_after_every_step_it_equals_an_uninterrupted_run(tmp_path, options):
+    """Losses and weights, bit for bit."""
+    options = {"kind": None, "width": 8, "workers": 0, "weighting": None} | options
+    arguments = {"width": options.pop("width")} | ({"kind": kind} if (kind := options.pop("kind")) else {})
+    make_weighting = options.pop("weighting") or (lambda: None)
+    whole = new_net(**arguments)
+    expected = small_fit(whole, steps=5, weighting=make_weighting(), **options | {"workers": 0})
+    for step in range(1, 6):
+        model = new_net(**arguments)
+        if step > 1:  # everything must come from the checkpoint, nothing from what the model was
+            torch.nn.init.zeros_(next(model.parameters()))
+        history = small_fit(model, tmp_path, steps=5, weighting=make_weighting(), max_minutes=0, **options)
+        assert newest_step(tmp_path) == step
+    assert figures(history) == figures(expected)
+    assert same_tensors(model, whole)
+
+
+def test_a_run_can_be_prolonged_and_a_finished_one_is_not_repeated(tmp_path, capsys):
+    whole, model, again = new_net(), new_net(), new_net()
+    history = small_fit(whole, steps=6)
+    small_fit(new_net(), tmp_path, steps=4)
+    assert figures(small_fit(model, tmp_path, steps=6, progress=True)) == figures(history)
+    assert same_tensors(model, whole) and "going on from step 4 of 6" in capsys.readouterr().out
+    small_fit(again, tmp_path, steps=6, progress=True)
+    assert same_tensors(again, model) and "Finished: 6 steps" in capsys.readouterr().out
+
+
+def test_another_precision_is_said_and_goes_on(tmp_path, capsys):
+    small_fit(new_net(width=2), tmp_path, steps=1, precision="float32")
+    small_fit(new_net(width=2), tmp_path, steps=2, precision="fp16", progress=True)
+    assert "not bit for bit as on the same machine: precision is 'float32' there" in capsys.readouterr().out
+
+
+def test_start_over(tmp_path):
+    small_fit(new_net(), tmp_path, steps=3, lr=0.01)
+    (tmp_path / "step-00000007").mkdir()  # of an earlier version
+    assert len(small_fit(new_net(), tmp_path, steps=2, resume=False)) == 2
+    assert names(tmp_path) == ["checkpoint-00000002.pt", "lock", "tensorboard"]
+
+
+# --- Ctrl-C
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path, capsys, workers):
+    """A terminal sends it to the workers as well: they must not end."""
+    handler = signal.getsignal(signal.SIGINT)
+    data = Squares(interrupt_at=permutation(40, 0, 0)[9].item())  # a sample of the third step
+    history = small_fit(new_net(), tmp_path, dataset=data, steps=4, workers=workers, progress=True)
+    if workers:  # here only the worker gets it
+        assert len(history) == 4
+        return
+    assert f"Stopped by Ctrl-C at step 3 of 4, saved in {tmp_path}. To go on" in capsys.readouterr().out
+    assert len(history) == 3 and signal.getsignal(signal.SIGINT) == handler
+    assert figures(small_fit(new_net(), tmp_path, steps=4)) == figures(small_fit(new_net(), steps=4))
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path):
+    class Impatient(Squares):
+        def __getitem__(self, index):
+            os.kill(os.getpid(), signal.SIGINT)
+            return super().__getitem__(index)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        small_fit(new_net(), tmp_path, dataset=Impatient())
+    assert signal.getsignal(signal.SIGINT) == handler and not list_checkpoints(tmp_path)
+
+
+def test_ctrl_c_without_a_folder_keeps_the_network(capsys):
+    data = Squares(interrupt_at=permutation(40, 0, 0)[5].item())
+    assert len(small_fit(new_net(), dataset=data, progress=True)) == 2
+    assert "Stopped by Ctrl-C at step 2 of 12. To go on, a run needs a folder" in capsys.readouterr().out
+
+
+# --- what goes wrong is said, and spoils nothing
+
+
+def test_a_run_with_other_settings_is_refused(tmp_path):
+    loss = functools.partial(mask_and_depth_loss, mask={"bce": 1.0})
+    small_fit(new_net(), tmp_path, steps=2, loss=loss)
+    for network, options, message in [
+        ({}, {"lr": 0.1}, r"other settings: lr is 0.05 there and 0.1 here.*resume=False"),
+        ({}, {"schedule": "one-cycle"}, "schedule is 'constant' there and 'one-cycle' here; steps is None there"),
+        ({}, {"loss": functools.partial(loss, mask={"bce": 2.0})}, "loss.mask.bce is 1.0 there and 2.0 here"),
+        ({}, {"dataset": Squares(size=64)}, "dataset.size is 32 there and 64 here"),
+        ({}, {"dataset": Squares(length=41)}, "dataset.length is 40 there and 41 here"),
+        ({"width": 8}, {}, r"network.parameters is \d+ there and \d+ here"),
+    ]:
+        with pytest.raises(TrainingError, match=message):
+            small_fit(new_net(**network), tmp_path, **{"loss": loss} | options)
+    assert len(small_fit(new_net(), tmp_path, steps=3, loss=loss)) == 3
+
+
+def test_two_runs_in_one_folder_refuse_each_other(tmp_path):
+    with lock(tmp_path):
+        with pytest.raises(TrainingError, match="another run is training in this folder"):
+            small_fit(new_net(), tmp_path)
+    assert len(small_fit(new_net(), tmp_path, steps=1)) == 1
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match="not a folder"):
+        small_fit(new_net(), tmp_path / "file")
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
+    expected = small_fit(new_net(), tmp_path, steps=4, save_minutes=0)
+    assert names(tmp_path) == ["checkpoint-00000003.pt", "checkpoint-00000004.pt", "lock", "tensorboard"]
+    damage(tmp_path / "checkpoint-00000004.pt")
+    assert load_network(tmp_path)[1]["training"]["step"] == 3
+    longer = small_fit(new_net(), tmp_path, steps=5, save_minutes=60)
+    assert figures(longer[:4]) == figures(expected)
+    assert "checkpoint-00000004.pt is damaged" in capsys.readouterr().out
+    assert names(tmp_path)[:2] == ["checkpoint-00000003.pt", "checkpoint-00000005.pt"]  # the damaged one is gone
+    for path in list_checkpoints(tmp_path):
+        damage(path)
+    with pytest.raises(CheckpointError, match="is damaged.*resume=False"):
+        small_fit(new_net(), tmp_path)
+
+
+def test_a_file_that_would_run_code_is_not_opened(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (tmp_path.rmdir, ())
+
+    torch.save({"step": Trap()}, tmp_path / "checkpoint-00000001.pt")
+    with pytest.raises(CheckpointError, match="is damaged .*[Ww]eights.?only"):
+        load_network(tmp_path)
+    assert tmp_path.is_dir()
+
+
+def test_checkpoints_of_an_earlier_version_are_named(tmp_path):
+    (tmp_path / "step-00000007").mkdir()
+    for read in (load_network, functools.partial(small_fit, new_net())):
+        with pytest.raises(CheckpointError, match="earlier version.*step-00000007/model.safetensors.*--init"):
+            read(tmp_path)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
+@pytest.mark.parametrize("where", ["checkpoint", "tensorboard"])
+def test_a_full_disk_is_said_and_the_newest_checkpoint_stays(tmp_path, monkeypatch, where):
+    small_fit(new_net(), tmp_path, steps=3)
+
+    def refuse(board):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        if where == "checkpoint":  # whatever is written into it does not fit
+            (tmp_path / "checkpoint-00000012.pt.part").symlink_to("/dev/full")
+        else:
+            patch.setattr("torch.utils.tensorboard.SummaryWriter.flush", refuse)
+        with pytest.raises(CheckpointError, match=f"{where}.*the disk is full .*The newest.* is .*-00000003.pt"):
+            small_fit(new_net(), tmp_path)
+    assert names(tmp_path) == ["checkpoint-00000003.pt", "lock", "tensorboard"]
+    assert figures(small_fit(new_net(), tmp_path)) == figures(small_fit(new_net()))
+
+
+def infinite(output, batch):
+    return output.mean() * float("inf")
+
+
+def without_gradient(output, batch):
+    return (0 * output).sum().sqrt()  # 0, with the gradient 0 / 0
+
+
+@pytest.mark.parametrize(
+    "loss, message", [(infinite, "the loss became (inf|-inf|nan)"), (without_gradient, "became inf or nan")]
+)
+def test_what_is_not_finite_stops_the_run_and_is_not_saved(tmp_path, loss, message):
+    small_fit(new_net(), tmp_path, steps=2)
+    loss.__qualname__ = mask_and_depth_loss.__qualname__
+    with pytest.raises(TrainingError, match=f"{message} by step 3: a smaller lr may help"):
+        small_fit(new_net(), tmp_path, loss=loss, save_minutes=0)
+    assert newest_step(tmp_path) == 2 and read_run(tmp_path)["model"]["head.bias"].isfinite().all()
+
+
+# --- what lies in the folder
+
+
+def test_a_checkpoint_holds_the_run_and_tensorboard_shows_it(tmp_path):
+    small_fit(new_net(MaskDepthNet, width=0.125), tmp_path, steps=4, val=(Squares(6), 2), momentum=0.9)
+    checkpoint = read_run(tmp_path)
+    assert checkpoint["step"] == len(checkpoint["history"]) == 4 and checkpoint["config"]["lr"] == 0.05
+    model, metadata = load_network(tmp_path)
+    assert same_tensors(model, checkpoint["model"])
+    assert metadata["network"] == "MaskDepthNet" and metadata["size"] == 32 and metadata["training"]["step"] == 4
+
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    tags = events.Tags()
+    assert {"train/loss", "train/mask", "train/lr", "val/iou", "val/rmse"} <= set(tags["scalars"])
+    assert {"speed/data_seconds", "usage/memory_mb", "usage/cpu_cores"} <= set(tags["scalars"])
+    assert [event.step for event in events.Scalars("val/iou")] == [2, 4]
+    picture = events.Images(tags["images"][0])[-1]
+    assert (picture.width, picture.height) == (6 * 32, 4 * 32)

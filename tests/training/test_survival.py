@@ -1,0 +1,169 @@
+"""However a run is killed, the next start goes on as if nothing had happened, bit for bit.
+
+Each life of a run here is a process of its own (lives.py), killed in earnest. What a test does there is the function
+before it.
+"""
+
+import itertools
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from lives import born, die_before, ended, in_fresh_process, steps_of
+from small_training import Dropping, Squares, damage, figures, same_tensors, small_fit
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from maskdepth_utils.models.weights import list_checkpoints, newest_step, read_run
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL"),
+    pytest.mark.usefixtures("one_thread"),  # as in the lives
+]
+STEPS, KILLS = 16, 8
+
+
+class Announced(Squares):
+    """Samples that are announced through a pipe when they are made."""
+
+    def __init__(self, pipe=None):
+        super().__init__()
+        self.pipe = pipe
+
+    def __getitem__(self, index):
+        if self.pipe is not None:
+            os.write(self.pipe, b".")
+        return super().__getitem__(index)
+
+
+def train(folder, steps=STEPS, pipe=None, workers=0):
+    """One life of a run that writes a checkpoint after every step. Dropout, so that its random numbers count too."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    small_fit(
+        Dropping(width=4), folder, Announced(pipe), steps=steps, momentum=0.9, workers=workers, save_minutes=0
+    )  # fmt: skip
+
+
+def assert_same_end(run, whole):
+    """The losses of every step, the weights and the optimizer's memory are the same bit for bit."""
+    own, expected = read_run(run), read_run(whole)
+    assert figures(own["history"]) == figures(expected["history"])
+    assert same_tensors(own["model"], expected["model"])
+    for number, memory in expected["optimizer"]["state"].items():
+        assert same_tensors(own["optimizer"]["state"][number], memory)
+    kept = [f"checkpoint-{step:08d}.pt" for step in (own["step"] - 1, own["step"])]
+    assert sorted(path.name for path in Path(run).iterdir()) == [*kept, "lock", "tensorboard"]
+
+
+def kill_often(folder):
+    """Kill a run at random moments, and end it. Where it ends before its last kill, another one begins."""
+    draw = random.Random(0)
+    kills = 0
+    runs = 0
+    started = time.monotonic()
+    assert ended(born(train, f"{folder}/whole")) == 0
+    step_seconds = (time.monotonic() - started) / STEPS  # with its checkpoint
+    while True:
+        reading, writing = os.pipe()
+        life = born(train, f"{folder}/run-{runs}", STEPS, writing)
+        os.close(writing)
+        if kills < KILLS:
+            for _ in range(draw.randrange(12)):  # samples, four of which are a step
+                os.read(reading, 1)
+            time.sleep(draw.uniform(0, step_seconds))
+            os.kill(life, signal.SIGKILL)
+        code = ended(life)
+        os.close(reading)
+        assert code in (0, -signal.SIGKILL)
+        if code == 0:
+            runs += 1
+            if kills == KILLS:
+                return runs
+        else:
+            kills += 1
+
+
+def test_killed_at_random_moments(tmp_path):
+    runs, text = in_fresh_process(kill_often, tmp_path)
+    for number in range(runs):
+        assert_same_end(tmp_path / f"run-{number}", tmp_path / "whole")
+    assert "is damaged" not in text
+
+
+def kill_at_every_file_operation(folder, damaged):
+    """Kill a life that writes one checkpoint before each of its file operations, and go on; how many there are."""
+    folder = Path(folder)
+    assert ended(born(train, folder / "whole", 4)) == ended(born(train, folder / "start", 2)) == 0
+    if damaged:
+        damage(list_checkpoints(folder / "start")[0])
+    for number in itertools.count():
+        run = Path(shutil.copytree(folder / "start", folder / str(number)))
+
+        def short_life(number=number, run=run):
+            die_before(number, lambda event, path: str(run) in path and "tensorboard" not in path, cut=damaged)
+            train(run, 2 if damaged else 3)
+
+        code = ended(born(short_life))
+        assert code in (0, -signal.SIGKILL)
+        assert read_run(run)["step"] in ((1, 2) if damaged else (2, 3))  # the last whole one
+        assert ended(born(train, run, 4)) == 0
+        if code == 0:
+            return number
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["all whole", "newest damaged"])
+def test_killed_before_every_file_operation(tmp_path, damaged):
+    """Between writing and renaming, after half of the bytes, in deleting old ones."""
+    operations, text = in_fresh_process(kill_at_every_file_operation, tmp_path, damaged)
+    assert operations > 5
+    for number in range(operations + 1):
+        assert_same_end(tmp_path / str(number), tmp_path / "whole")
+    assert damaged or "is damaged" not in text
+
+
+def two_lives_with_a_board(folder):
+    """Kill a run after its fourth checkpoint, and end it in another life."""
+    reading, writing = os.pipe()
+    life = born(train, folder, STEPS, writing)
+    for _ in range(17):  # the first sample of the fifth step is made when the fourth step's checkpoint is written
+        os.read(reading, 1)
+    os.kill(life, signal.SIGKILL)
+    assert ended(life) == -signal.SIGKILL
+    killed = newest_step(folder)
+    second = int(time.time())
+    while int(time.time()) == second:  # TensorBoard's files are told apart by it
+        time.sleep(0.05)
+    assert ended(born(train, folder, killed + 2)) == 0
+    return killed + 2
+
+
+def test_tensorboard_shows_every_step_once_after_a_kill(tmp_path):
+    last, _ = in_fresh_process(two_lives_with_a_board, tmp_path)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("train/loss")
+    assert [event.step for event in events] == list(range(1, last + 1))
+
+
+def start_twice(folder):
+    """A second run while the first one is held; then kill the first one, whose worker is left, and start at once."""
+    run, steps = f"{folder}/run", 8
+    assert ended(born(train, f"{folder}/whole", steps)) == 0
+    reading, writing = os.pipe()
+    first = born(train, run, steps, writing, 1)
+    os.read(reading, 1)  # it makes samples
+    os.kill(first, signal.SIGSTOP)
+    second = ended(born(train, run, steps))
+    os.kill(first, signal.SIGKILL)
+    return [second, ended(first), ended(born(train, run, steps))]
+
+
+def test_a_folder_is_free_as_soon_as_its_run_is_killed(tmp_path):
+    (second, killed, third), text = in_fresh_process(start_twice, tmp_path)
+    assert second == 1 and "another run is training in this folder" in text
+    assert killed == -signal.SIGKILL and third == 0
+    assert_same_end(tmp_path / "run", tmp_path / "whole")
+    assert steps_of(tmp_path / "run") == [8, 7]
