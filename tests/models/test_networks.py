@@ -77,14 +77,14 @@ def test_the_encoder_is_torchvisions_resnet18():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_outputs_are_float32_under_autocast(dtype):
-    network = small()
+    network, pair = small(), pictures(48, 48)
     with torch.no_grad():
-        expected = network(*pictures())
+        expected = network(*pair)
         with torch.autocast("cpu", dtype):
-            output, mask_logits = network(*pictures()), MaskNet(width=4)(*pictures())
+            output, mask_logits = network(*pair), MaskNet(width=4)(*pair)
     assert output.mask_logits.dtype == output.depth.dtype == mask_logits.dtype == torch.float32
     assert (output.depth - expected.depth).abs().max() < 0.05
-    assert len(output.depth.unique()) > 2000  # bf16 has 256 values between two powers of two
+    assert len(output.depth.unique()) > 1000  # bf16 has 256 values between two powers of two
 
 
 @pytest.mark.parametrize("skips", [True, False])
