@@ -14,55 +14,62 @@ from PIL import Image
 
 
 class AssetError(RuntimeError):
-    """Something in data/ is missing or damaged: which file, what was found there, what to do about it."""
+    """A file in data/ is missing or damaged. The message says which one, what was found, and what to do about it."""
 
 
-def data_dir():
+def data_dir() -> Path:
     """The folder of rooms/, objects/ and scenes/: the environment's MASKDEPTH_DATA, else data/ beside the package."""
     named = os.environ.get("MASKDEPTH_DATA")
     path = Path(named) if named else Path(__file__).resolve().parent.parent / "data"
-    if (path / "rooms").is_dir() or (path / "objects").is_dir() or (path / "scenes").is_dir():
+    if any((path / kind).is_dir() for kind in ("rooms", "objects", "scenes")):
         return path.resolve()
     found = "it holds no rooms/, objects/ or scenes/" if path.is_dir() else "there is no such folder"
-    hint = (
-        "correct MASKDEPTH_DATA"
-        if named
-        else "clone the course's repository, which has data/, and set MASKDEPTH_DATA to that folder"
-    )
-    raise AssetError(f"No course data at {path}: {found}. To go on, {hint}.")
+    hint = "clone the course's repository, which has data/, and set MASKDEPTH_DATA to that folder"
+    raise AssetError(f"No course data at {path}: {found}. To go on, {'correct MASKDEPTH_DATA' if named else hint}.")
+
+
+def to_asset_error(path: Path, problem: str) -> AssetError:
+    """The error for a file of the repository, with a way to restore the file."""
+    return AssetError(f"{path} {problem}. Restore it, for instance: git checkout {path}")
+
+
+def entries(kind: str, data: Path | None) -> tuple[dict, dict[str, dict]]:
+    """The manifest of "rooms", "objects" or "scenes": its whole content, and its entries by name.
+
+    It is read again only when the file has changed. `data`: the data folder, None for `data_dir()`.
+    """
+    path = Path(data or data_dir()) / kind / f"{kind}.json"
+    if not path.is_file():
+        raise to_asset_error(path, "is missing")
+    return read_manifest(path, kind, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=32)
-def _manifest(path, modified, key):
+def read_manifest(path: Path, kind: str, modified: int) -> tuple[dict, dict[str, dict]]:
+    """Read a manifest; its time of change is a parameter so that a changed file is read again."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        return content, {one["name"]: one for one in content[key]}
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return content, {entry["name"]: entry for entry in content[kind]}
     except (ValueError, KeyError, TypeError) as error:
-        raise AssetError(f"{path} is damaged ({error}). Restore it, for instance: git checkout {path}") from error
+        raise to_asset_error(path, f"is damaged ({error})") from error
 
 
-def entries(kind, data):
-    """(the manifest's head, {name: entry}) of rooms, objects or scenes; read again when the file has
-    changed."""
-    path = Path(data or data_dir()) / kind / f"{kind}.json"
-    if not path.is_file():
-        raise AssetError(f"{path} is missing. Restore data/{kind}, for instance: git checkout data/{kind}")
-    return _manifest(str(path), path.stat().st_mtime_ns, kind)
-
-
-def find_entry(kind, name, data):
-    """(the manifest's head, the entry called `name`) of rooms, objects or scenes."""
-    head, listed = entries(kind, data)
+def find_entry(kind: str, name: str, data: Path | None) -> tuple[dict, dict]:
+    """The content of a manifest, as `entries` gives it, and its entry called `name`."""
+    content, listed = entries(kind, data)
     if name not in listed:
-        raise AssetError(
-            f"{kind}.json lists no {name!r}; it has {len(listed)} {kind}, such as {next(iter(listed), '')!r}"
-        )
-    return head, listed[name]
+        example = next(iter(listed), "")
+        raise AssetError(f"{kind}.json lists no {name!r}; it has {len(listed)} {kind}, such as {example!r}")
+    return content, listed[name]
 
 
-def open_picture(path, mode, shape=None):
-    """The picture as an array, checked. mode: Pillow's ("RGB", "RGBA", "L") or "I;16"; shape: expected (rows,
-    columns)."""
+def open_picture(path: Path, mode: str, shape: tuple[int, int] | None = None) -> np.ndarray:
+    """Read a picture, and check it.
+
+    Args:
+        mode: The expected pixels: Pillow's "RGB", "RGBA" or "L", or "I;16", which becomes uint16.
+        shape: The expected (rows, columns).
+    """
     try:
         with Image.open(path) as picture:
             picture.load()
@@ -72,19 +79,14 @@ def open_picture(path, mode, shape=None):
             else:
                 array = np.asarray(picture.convert(mode) if {found, mode} <= {"RGB", "RGBA", "P"} else picture)
     except FileNotFoundError:
-        raise AssetError(f"{path} is missing. Restore it, for instance: git checkout {path}") from None
+        raise to_asset_error(path, "is missing") from None
     except (OSError, SyntaxError, ValueError) as error:
-        size = Path(path).stat().st_size
-        raise AssetError(
-            f"{path} ({size} bytes) cannot be decoded: {error}. Restore it, for instance: git checkout {path}"
-        ) from error
+        raise to_asset_error(path, f"({Path(path).stat().st_size} bytes) cannot be decoded: {error}") from error
     if array is None or array.ndim != (2 if mode in ("L", "I;16") else 3):
-        raise AssetError(f"{path} has pixels of type {found}, expected {mode}. Restore it: git checkout {path}")
+        raise to_asset_error(path, f"has pixels of type {found}, expected {mode}")
     if shape is not None and array.shape[:2] != tuple(shape):
-        raise AssetError(
-            f"{path} is {array.shape[1]}x{array.shape[0]} pixels, expected {shape[1]}x{shape[0]}. "
-            f"Restore it, for instance: git checkout {path}"
-        )
+        found = f"{array.shape[1]}x{array.shape[0]}"
+        raise to_asset_error(path, f"is {found} pixels, expected {shape[1]}x{shape[0]}")
     return array
 
 
