@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import plots
+from . import options, plots
 from .course import bench as benchmarks
 from .data.datasets import MaskDepthDataset, SceneDataset
 from .data.offices import SIZE as OFFICE_SIZE
@@ -29,30 +29,19 @@ from .inference.predictor import Prediction, load_pretrained
 from .losses import DEPTH_TERMS, MASK_TERMS, UncertaintyWeighting
 from .models.networks import FULL_SIZE, MaskDepthNet, MaskNet
 from .models.weights import load_network, load_weights, newest_step, read_network, save_pretrained
-from .options import (
-    BenchOptions,
-    EvaluateOptions,
-    ExportOptions,
-    LossOptions,
-    NetworkOptions,
-    PhotoOptions,
-    RunOptions,
-    SplitSamples,
-    TrainSamples,
-)  # fmt: skip
 from .training import parallel
 from .training.loop import fit, mask_and_depth_loss
 from .training.settings import Settings
 
 TRAIN_SETTINGS = Settings(samples=100_000, workers=1)
-TEST_SAMPLES = SplitSamples(split="test", size=None, gap="tripod")
-EXPORT_SAMPLES = SplitSamples(gap="none")
+TEST_SAMPLES = options.SplitSamples(split="test", size=None, gap="tripod")
+EXPORT_SAMPLES = options.SplitSamples(gap="none")
 FARTHEST_MM = 65535  # the largest value of a 16-bit PNG
 PREVIEW_SIDE = 800  # pixels of the longer side of each picture in preview.png
 
 
 def train(
-    run: RunOptions, samples: TrainSamples, network: NetworkOptions, loss: LossOptions,
+    run: options.RunOptions, samples: options.TrainSamples, network: options.NetworkOptions, loss: options.LossOptions,
     settings: Settings = TRAIN_SETTINGS,
 ) -> dict:  # fmt: skip
     """Train a network on composites made as they are needed. Ctrl-C stops and saves; the same command goes on."""
@@ -78,41 +67,41 @@ def train(
     return result | {"last": history[-1] if history else {}}
 
 
-def training_samples(options: TrainSamples, seed: int) -> MaskDepthDataset:
+def training_samples(samples: options.TrainSamples, seed: int) -> MaskDepthDataset:
     """Make the dataset that the options describe."""
     return MaskDepthDataset(
-        "train", options.size, options.gap, seed, options.rooms, options.recolor, options.real_light
+        "train", samples.size, samples.gap, seed, samples.rooms, samples.recolor, samples.real_light
     )
 
 
-def new_network(options: NetworkOptions) -> nn.Module:
+def new_network(network: options.NetworkOptions) -> nn.Module:
     """Make the network that the options describe, with random weights or ImageNet's."""
-    if options.network == "MaskNet":
-        usual = NetworkOptions(network="MaskNet", width=options.width)
-        unfit = [field.name for field in fields(usual) if getattr(options, field.name) != getattr(usual, field.name)]
+    if network.network == "MaskNet":
+        usual = options.NetworkOptions(network="MaskNet", width=network.width)
+        unfit = [field.name for field in fields(usual) if getattr(network, field.name) != getattr(usual, field.name)]
         if unfit:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in unfit)
             raise ValueError(f"{names}: for MaskDepthNet only, found with --network MaskNet")
-        width = 32 if options.width is None else options.width
+        width = 32 if network.width is None else network.width
         if width % 1:
             raise ValueError(f"--width: expected MaskNet's channels, a whole number; found {width:g}")
         return MaskNet(width=int(width))
     return MaskDepthNet(
-        skips=not options.no_skips,
-        stem=options.stem,
-        weights="DEFAULT" if options.imagenet else None,
-        tasks=options.tasks,
-        width=1.0 if options.width is None else options.width,
-        detail={None: None, "on": True, "off": False, "raw": "raw"}[options.detail],
+        skips=not network.no_skips,
+        stem=network.stem,
+        weights="DEFAULT" if network.imagenet else None,
+        tasks=network.tasks,
+        width=1.0 if network.width is None else network.width,
+        detail={None: None, "on": True, "off": False, "raw": "raw"}[network.detail],
     )
 
 
-def make_loss(options: LossOptions) -> Callable:
+def make_loss(loss: options.LossOptions) -> Callable:
     """Make the loss that the options describe."""
-    mask = read_weights("--mask-loss", options.mask_loss, MASK_TERMS)
-    depth = read_weights("--depth-loss", options.depth_loss, DEPTH_TERMS)
-    if options.mask_ssim_on:
-        mask["ssim_on"] = options.mask_ssim_on
+    mask = read_weights("--mask-loss", loss.mask_loss, MASK_TERMS)
+    depth = read_weights("--depth-loss", loss.depth_loss, DEPTH_TERMS)
+    if loss.mask_ssim_on:
+        mask["ssim_on"] = loss.mask_ssim_on
     weights = {task: terms for task, terms in (("mask", mask), ("depth", depth)) if terms}
     return functools.partial(mask_and_depth_loss, **weights) if weights else mask_and_depth_loss
 
@@ -131,7 +120,7 @@ def read_weights(option: str, pairs: Collection[str], terms: Collection[str]) ->
     return weights
 
 
-def evaluate(evaluation: EvaluateOptions, samples: SplitSamples = TEST_SAMPLES) -> dict:
+def evaluate(evaluation: options.EvaluateOptions, samples: options.SplitSamples = TEST_SAMPLES) -> dict:
     """Measure a network, beside the baselines, on unseen rooms and objects."""
     predictor = load_pretrained(evaluation.checkpoint)
     size = samples.size or predictor.size
@@ -165,7 +154,7 @@ def evaluate(evaluation: EvaluateOptions, samples: SplitSamples = TEST_SAMPLES) 
     return facts | means_by_region(rows) | details
 
 
-def predict(photos: PhotoOptions) -> dict:
+def predict(photos: options.PhotoOptions) -> dict:
     """Predict mask and depth of your own photo, given one of the same place without the object."""
     out = Path(photos.out)
     if out.exists() and not out.is_dir():
@@ -216,7 +205,7 @@ def write_png(path: Path, picture: np.ndarray) -> None:
     write_file(path, cv2.imencode(".png", picture)[1].tobytes())
 
 
-def export(export: ExportOptions, samples: SplitSamples = EXPORT_SAMPLES) -> dict:
+def export(export: options.ExportOptions, samples: options.SplitSamples = EXPORT_SAMPLES) -> dict:
     """Write samples for other programs, or a network as ONNX."""
     if export.onnx:
         return write_onnx(load_pretrained(export.checkpoint, device="cpu"), export.onnx)
@@ -238,7 +227,7 @@ def export(export: ExportOptions, samples: SplitSamples = EXPORT_SAMPLES) -> dic
     return result | {"format": export.format, "split": samples.split, "first": export.start, "last": stop - 1}
 
 
-def bench(parts: BenchOptions) -> dict:
+def bench(parts: options.BenchOptions) -> dict:
     """Measure the speed of samples, formats, training steps and losses here, beside a stored run."""
     return benchmarks.bench(parts)
 
