@@ -12,7 +12,6 @@ import shutil
 import statistics
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 
@@ -37,11 +36,7 @@ ROUNDS = 5
 
 
 def bench(options) -> dict:
-    """Run the command `bench`: ``{"machine": facts, "data": {row: figures}, "step": ..., "losses": ...}``.
-
-    Raises:
-        ValueError: `options.what` names an unknown part.
-    """
+    """Run the command `bench`: ``{"machine": facts, "data": {row: figures}, "step": ..., "losses": ...}``."""
     parts = {"data": bench_data, "formats": bench_formats, "step": bench_step, "losses": bench_losses}
     unknown = set(options.what) - set(parts)
     if unknown:
@@ -49,28 +44,27 @@ def bench(options) -> dict:
     device = choose_device()
     facts = {"machine": machine_facts(device, choose_precision("auto", device)) | {"cores": os.cpu_count()}}
     found = {name: parts[name](device, options.seconds) for name in options.what or parts}
-    return facts | found | compare(found, reference()["results"])
+    return facts | found | compare(found)
 
 
-def reference() -> dict:
-    """Read the run on the course's machine that notebooks/tools/measure_speed.py has stored, if there is one."""
-    path = data_dir() / "results" / "bench.json"
-    return json.loads(path.read_text(encoding="utf8")) if path.is_file() else {"results": {}}
+def compare(found: dict) -> dict:
+    """Divide figures by those of a stored run: ``{"data, here / reference": {row: {column: ratio}}}``.
 
-
-def compare(found: dict, stored: dict) -> dict:
-    """Divide the figures of one run by those of another: ``{"data, here / reference": {row: {column: ratio}}}``.
-
-    The ratios of one part tell what is fast or slow *here*: the machines differ, and so may their load.
+    notebooks/tools/measure_speed.py has stored it. The ratios of one part tell what is fast or slow *here*: the
+    machines differ, and so may their load.
     """
+    path = data_dir() / "results" / "bench.json"
+    stored = json.loads(path.read_text(encoding="utf8"))["results"] if path.is_file() else {}
     result = {}
-    for part in found.keys() & stored.keys():
-        rows = {}
-        for row, columns in found[part].items():
-            known = stored[part].get(row, {})
-            rows[row] = {name: round(value / known[name], 2) for name, value in columns.items() if known.get(name)}
-        if any(rows.values()):
-            result[f"{part}, here / reference"] = {row: ratios for row, ratios in rows.items() if ratios}
+    for part, rows in found.items():
+        known = stored.get(part, {})
+        ratios = {
+            row: {name: round(value / known[row][name], 2) for name, value in columns.items() if name in known[row]}
+            for row, columns in rows.items()
+            if row in known
+        }
+        if any(ratios.values()):
+            result[f"{part}, here / reference"] = ratios
     return result
 
 
@@ -151,11 +145,7 @@ def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32, workers
 def bench_formats(
     device, seconds: float, sizes=(80, 160), batches=(32, 64, 128), workers=(0, 1, 2), samples: int = 600
 ) -> dict:
-    """Measure the samples per second from each way to store samples, and composed; and what each takes on disk.
-
-    The files have just been written and lie in memory: a disk can only be slower. For composed samples, the size on
-    disk is that of the rooms and objects that they are made of.
-    """
+    """Measure the samples per second from files that are still in memory, and composed; and what each takes on disk."""
     settings = itertools.product(batches, workers)
     columns = {f"{number} workers, batch {batch}, samples/s": (batch, number) for batch, number in settings}
     rates = {}
@@ -168,17 +158,17 @@ def bench_formats(
 
 
 def make_sources(folder: Path, size: int, samples: int) -> tuple[dict[str, Dataset], dict[str, dict[str, float]]]:
-    """Write the same samples in each format.
+    """Write the same samples in each format: ``{name: dataset}`` and ``{name: {"kB/sample", "ms/sample to make"}}``.
 
-    Returns:
-        ``{name: dataset}``, composed datasets among them, and ``{name: {"kB/sample", "ms/sample to make"}}``.
+    The kB of composed samples are those of the rooms and objects that they are made of.
     """
     composed = composed_sources(size)
     dataset = composed["none"]
     indices = range(min(samples, len(dataset)))
     sources = {f"composed, {gap}": Subset(one, indices) for gap, one in composed.items()}
     parts = [path for kind in ("rooms", "objects") for path in (data_dir() / kind).iterdir()]
-    facts = {name: {"kB/sample": size_of(parts) / len(dataset) / 1e3, "ms/sample to make": 0.0} for name in sources}
+    kilobytes = sum(path.stat().st_size for path in parts) / len(dataset) / 1e3
+    facts = {name: {"kB/sample": kilobytes, "ms/sample to make": 0.0} for name in sources}
     writers = {
         "zip, as in 2020": (write_zips, ZipDataset),
         "tar shards": (functools.partial(write_shards, per_shard=100), ShardDataset),
@@ -188,22 +178,16 @@ def make_sources(folder: Path, size: int, samples: int) -> tuple[dict[str, Datas
         start = time.perf_counter()
         write(dataset, folder / name, indices, progress=False)
         milliseconds = 1000 * (time.perf_counter() - start) / len(indices)
-        kilobytes = size_of((folder / name).iterdir()) / len(indices) / 1e3
+        kilobytes = sum(path.stat().st_size for path in (folder / name).iterdir()) / len(indices) / 1e3
         facts[name] = {"kB/sample": kilobytes, "ms/sample to make": milliseconds}
         sources[name] = reader(folder / name, size)
     zips, extracted = folder / "zip, as in 2020", folder / "files"
     for path in zips.glob("*.zip"):
-        with zipfile.ZipFile(path) as archive:
-            archive.extractall(extracted / path.stem)
+        shutil.unpack_archive(path, extracted / path.stem)
     shutil.copy(zips / LABELS, extracted)
     sources["single files"] = ZipDataset(extracted, size, **{field: Path(name).stem for field, name in ZIPS.items()})
     facts["single files"] = dict(facts["zip, as in 2020"])
     return sources, facts
-
-
-def size_of(paths) -> int:
-    """Add up the bytes of files."""
-    return sum(path.stat().st_size for path in paths)
 
 
 def bench_step(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict:
@@ -229,7 +213,8 @@ def step_function(model: torch.nn.Module, size: int, batch: int, precision: str,
         optimizer.zero_grad()
         sum(mask_and_depth_loss(output, samples).values()).backward()
         optimizer.step()
-        wait_for(device)
+        if device.type == "cuda":
+            torch.cuda.synchronize()  # a GPU works on after the call has returned
 
     return step
 
@@ -252,15 +237,10 @@ def loss_function(loss: Callable, size: int, batch: int, device) -> Callable[[],
 
     def run():
         torch.autograd.grad(loss(prediction, target), prediction)
-        wait_for(device)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
 
     return run
-
-
-def wait_for(device) -> None:
-    """Wait until a GPU has finished: it works on after the calls have returned."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def random_samples(batch: int, size: int, device) -> dict[str, torch.Tensor]:

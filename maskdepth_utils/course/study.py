@@ -28,15 +28,7 @@ WORDS = {0: ("less", "more"), 1: ("worse", "better"), -1: ("better", "worse")}  
 
 
 def stored(study: str, part: str = "test") -> dict[str, dict[int, dict]]:
-    """Read a study from data/results/ablation.jsonl: ``{row: {seed: figures}}``.
-
-    Args:
-        study: Its name in ablate.py.
-        part: Where the figures were measured: ``"test"``, ``"scenes"`` or ``"training"``.
-
-    Raises:
-        FileNotFoundError: There is no such study.
-    """
+    """Read a study's figures, ``{row: {seed: figures}}``; part: ``"test"``, ``"scenes"`` or ``"training"``."""
     found = {}
     for run in stored_runs(study):
         found.setdefault(run["row"], {})[run["seed"]] = run[part]
@@ -44,7 +36,11 @@ def stored(study: str, part: str = "test") -> dict[str, dict[int, dict]]:
 
 
 def stored_runs(study: str) -> list[dict]:
-    """Read a study's runs, those with as many training samples as most of them have."""
+    """Read a study's runs from data/results/ablation.jsonl, those with as many samples as most of them have.
+
+    Raises:
+        FileNotFoundError: There is no such study.
+    """
     path = data_dir() / "results" / "ablation.jsonl"
     lines = path.read_text(encoding="utf8").splitlines() if path.is_file() else []
     runs = [run for run in map(json.loads, lines) if run["study"] == study]
@@ -91,11 +87,9 @@ def paired(runs: dict[int, dict], base: dict[int, dict], figure: str) -> list[fl
 
 
 def verdict(differences: Iterable[float], better: int) -> str:
-    """Return "better" or "worse" if the interval of the differences excludes 0, otherwise "cannot say".
+    """Return "better" or "worse" if the interval of the paired differences excludes 0, otherwise "cannot say".
 
-    Args:
-        differences: One difference per seed, as `paired` returns them.
-        better: 1 if more is better, -1 if less is; 0 for neither, where the words are "more" and "less".
+    better: 1 if more is better, -1 if less is; with 0, for neither, the words are "more" and "less".
     """
     center, half = student_interval(differences)
     return WORDS[better][center > 0] if abs(center) > half else "cannot say"
