@@ -89,13 +89,13 @@ def rmse(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
 
 @in_float32
 def abs_rel(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
-    """Mean of |depth - target| / target (Eigen et al. 2014), (N,); the divisor is clipped at MINIMUM_DEPTH."""
+    """Mean of ``|depth - target| / target`` (Eigen et al. 2014), (N,); the divisor is clipped at MINIMUM_DEPTH."""
     return _mean((depth - target).abs() / target.clamp(min=MINIMUM_DEPTH), region)
 
 
 @in_float32
 def log10(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor:
-    """Mean of |log10 depth - log10 target|, (N,), both clipped at MINIMUM_DEPTH."""
+    """Mean of ``|log10 depth - log10 target|``, (N,), both clipped at MINIMUM_DEPTH."""
     depth, target = depth.clamp(min=MINIMUM_DEPTH), target.clamp(min=MINIMUM_DEPTH)
     return _mean((depth.log10() - target.log10()).abs(), region)
 

@@ -79,7 +79,7 @@ def tally() -> str:
 
 
 def call_answer(answer, *inputs, where: str):
-    """Return answer(*inputs); raise Unsolved if it returns nothing, Wrong if it raises or changes its inputs."""
+    """Return ``answer(*inputs)``; raise Unsolved if it returns nothing, Wrong if it raises or changes its inputs."""
     if not callable(answer):
         hint = "Pass the function itself, without calling it: my_function and not my_function(...)."
         raise Wrong(where, f"expected a function, found {describe_value(answer)}", hint)
