@@ -1,43 +1,53 @@
 """Random draws depend on their key alone, and never change."""
 
+import threading
+import zlib
 
 import numpy as np
 import pytest
 
 from maskdepth_utils.draws import NORMAL_TABLE, Draws
 
-FIRST_DRAWS, FIRST_BYTES = [0.39454441109932903, 23, -0.973079148862], [181, 35, 191, 125, 206, 220, 0, 101]
+SEED, SPLIT, INDEX, STREAM = 2**63 + 5, "train", 2**40 + 1, 77
+
+
+def plain_stream(count):
+    """The first 64-bit numbers of a stream, from a generator of its own."""
+    key = np.array([SEED, zlib.crc32(SPLIT.encode())], np.uint64)
+    return np.random.Philox(key=key, counter=np.array([0, 0, STREAM, INDEX], np.uint64)).random_raw(count)
 
 
 def test_draws_are_philox_bits():
     """The published generator (Philox 4x64, 10 rounds; Salmon et al. 2011): counter 0, key 0."""
     # NumPy counts up before it draws, so the block for counter 0 comes after counter 2**256 - 1
-    bits = np.random.Philox(key=0, counter=2**256 - 1).random_raw(4)
-    assert [hex(b) for b in bits] == [
-        "0x16554d9eca36314c",
-        "0xdb20fe9d672d0fdc",
-        "0xd7e772cee186176b",
-        "0x7e68b68aec7ba23b",
-    ]
+    bits = np.random.Philox(key=0, counter=2**256 - 1).random_raw(4).tolist()
+    assert bits == [0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B]
+
+
+@pytest.mark.parametrize("counts", [(1, 2, 3, 4, 5, 6), (16, 9600, 16), (7, 16, 1, 16)])
+def test_a_stream_continues_where_it_stopped(counts):
+    draws, found = Draws(SEED, SPLIT, INDEX, STREAM), []
+    for count in counts:
+        found.append(draws.bytes(count, 8).view("<u8").ravel())
+        Draws(0, "val", 3).uniform()  # another stream draws in between
+    np.testing.assert_array_equal(np.concatenate(found), plain_stream(sum(counts)))
+
 
 
 def test_draws_depend_on_seed_split_index_and_stream_only():
-    draw = lambda *key: [Draws(*key).uniform() for _ in range(3)][0]  # noqa: E731
-    assert draw(0, "train", 5) == draw(0, "train", 5)
-    others = {draw(0, "train", 5), draw(1, "train", 5), draw(0, "val", 5), draw(0, "train", 6)}
-    others |= {Draws(0, "train", 5).fork("place").uniform(), Draws(0, "train", 5).fork("gap").uniform()}
-    others |= {Draws(0, "train", 5).fork("gap").fork("place").uniform()}
-    assert len(others) == 7
-    used = Draws(0, "train", 5)
-    used.uniform()
-    assert used.fork("place").uniform() == Draws(0, "train", 5).fork("place").uniform()
+    first = [Draws(*key).uniform() for key in ((0, "train", 5), (1, "train", 5), (0, "val", 5), (0, "train", 6))]
+    draws = Draws(0, "train", 5)
+    first += [draws.fork("place").uniform(), draws.fork("gap").uniform(), draws.fork("gap").fork("place").uniform()]
+    assert len(set(first)) == 7
+    assert [draws.uniform(), draws.fork("place").uniform()] == [first[0], first[4]]
 
 
 def test_the_first_draws_never_change():
-    """Whoever trains with a seed gets the same samples after an update."""
+    """Training with a seed uses the same samples after an update."""
     draws = Draws(0, "train", 0)
-    assert [draws.uniform(), draws.integer(100), round(draws.normal(), 12)] == FIRST_DRAWS
-    assert Draws(0, "train", 0).bytes(8).tolist() == FIRST_BYTES
+    first = [draws.uniform(), draws.integer(100), round(draws.normal(), 12)]
+    assert first == [0.39454441109932903, 23, -0.973079148862]
+    assert Draws(0, "train", 0).bytes(8).tolist() == [181, 35, 191, 125, 206, 220, 0, 101]
 
 
 def test_draws_are_distributed_as_named():
@@ -51,6 +61,21 @@ def test_draws_are_distributed_as_named():
     assert picked.count("b") == 0 and picked.count("c") == pytest.approx(3000, abs=120)
     grain = NORMAL_TABLE[draws.bytes(100, 100)]
     assert abs(grain.mean()) < 0.04 and abs(grain.std() - 1) < 0.03
+
+
+def test_threads_do_not_disturb_each_other():
+    wanted = {i: Draws(0, "train", i).bytes(5000).tobytes() for i in range(8)}
+    wrong = []
+
+    def draw(i):
+        wrong.extend(i for _ in range(50) if Draws(0, "train", i).bytes(5000).tobytes() != wanted[i])
+
+    threads = [threading.Thread(target=draw, args=(i,)) for i in wanted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
 
 
 @pytest.mark.parametrize("key", [(-1, "train", 0), (2**64, "train", 0), (0, "train", -1)])

@@ -16,7 +16,7 @@ from .compose import compose
 from .library import VIEWS, Room, load_room, load_scene, object_names, room_names, scene_names
 from .light import draw_color_matrix, draw_gain, draw_real_light, recolor
 from .placement import Placement, place
-from .shots import LEVELS, check_gap, draw_level, shoot
+from .shots import LEVELS, draw_level, shoot
 from .tensors import Shot, checked_index, to_sample
 
 SIZES = (160, 80)
@@ -29,8 +29,7 @@ class ShotDataset(Dataset):
     def __init__(self, split: str, size: int, gap: str, seed: int):
         if size not in SIZES:
             raise ValueError(f"size: expected one of {SIZES}, found {size!r}")
-        check_gap(gap)
-        Draws(seed, split, 0)  # refuses a bad seed here and now, not in a worker
+        draw_level(gap, Draws(seed, split, 0))  # refuses a bad gap or seed here and now, not in a worker
         self.split, self.size, self.gap, self.seed = split, size, gap, seed
 
     def shot(self, index: int) -> Shot:
@@ -78,8 +77,7 @@ class MaskDepthDataset(ShotDataset):
         self.rooms, self.objects = room_names(split, self.data), object_names(split, self.data)
         if split == "train":
             if not 1 <= rooms <= len(self.rooms):
-                have = f"the training rooms in {self.data}"
-                raise ValueError(f"rooms: expected 1 to {len(self.rooms)}, {have}; found {rooms}")
+                raise ValueError(f"rooms: expected 1 to {len(self.rooms)}, all in {self.data}; found {rooms}")
             self.rooms = self.rooms[:rooms]
         if not self.rooms or not self.objects:
             found = f"{len(self.rooms)} rooms and {len(self.objects)} objects"

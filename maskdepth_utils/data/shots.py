@@ -56,14 +56,9 @@ USUAL = Strengths()
 
 def draw_level(gap: str, draws: Draws) -> str:
     """Name of one sample's level: `gap` itself, or for "mixed" one of all. Raises ValueError for any other text."""
-    check_gap(gap)
-    return gap if gap in LEVELS else draws.choice(list(LEVELS), [level.share for level in LEVELS.values()])
-
-
-def check_gap(gap: str) -> None:
-    """Raise ValueError unless `gap` is one of `GAPS`."""
     if gap not in GAPS:
         raise ValueError(f"unknown gap {gap!r}: choose from {', '.join(GAPS)}")
+    return gap if gap in LEVELS else draws.choice(list(LEVELS), [level.share for level in LEVELS.values()])
 
 
 def shoot(

@@ -1,0 +1,75 @@
+"""The loader makes the same batches with any number of workers, and leaves the caller's random numbers alone."""
+
+import os
+import signal
+import traceback
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from maskdepth_utils.data import MaskDepthDataset, make_loader
+from maskdepth_utils.files import AssetError
+
+
+@pytest.fixture
+def dataset(data):
+    return MaskDepthDataset(gap="handheld", rooms=4)
+
+
+def assert_equal(mine, theirs):
+    for key, value in mine.items():
+        assert torch.equal(value, theirs[key]), key
+
+
+@pytest.mark.parametrize("options", [{"batch": 8, "shuffle": True}, {"batches": [[5, 3], [20, 11], [0, 23]]}])
+def test_workers_make_the_same_batches(dataset, options):
+    few = Subset(dataset, range(24))
+    for mine, theirs in zip(make_loader(few, **options), make_loader(few, workers=2, **options), strict=True):
+        assert_equal(mine, theirs)
+
+
+def test_explicit_batches_are_those_and_no_others(dataset):
+    first, last = make_loader(dataset, batches=iter([[7, 99, 250], [3]]))
+    assert torch.equal(first["mask"][1], dataset[99]["mask"]) and torch.equal(last["image"][0], dataset[3]["image"])
+
+
+def test_shuffling_depends_on_the_seed_and_not_on_the_callers_generator(dataset):
+    few, state = Subset(dataset, range(12)), torch.get_rng_state()
+    one, same, other = (next(iter(make_loader(few, batch=12, shuffle=True, seed=seed)))["mask"] for seed in (1, 1, 2))
+    assert torch.equal(one, same) and not torch.equal(one, other)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+class Stubborn(Dataset):
+    """In a worker: what is left of Ctrl-C and of the first SIGTERM, and how many threads there are."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        os.kill(os.getpid(), (signal.SIGINT, signal.SIGTERM)[index])
+        return torch.tensor([torch.get_num_threads(), cv2.getNumThreads()])
+
+
+def test_a_worker_has_one_thread_and_leaves_signals_to_the_main_process():
+    assert torch.cat(list(make_loader(Stubborn(), batch=1, workers=1))).tolist() == [[1, 1], [1, 1]]
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_a_loader_of_your_own_does_as_well(dataset, start):
+    """Without our loader's settings, after the main process has used OpenCV with many threads."""
+    cv2.setNumThreads(2)
+    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (0, 0), 5)
+    made = list(DataLoader(Subset(dataset, [0, 1, 2, 3]), num_workers=1, multiprocessing_context=start))[2]
+    assert_equal(dataset[2], {key: value[0] for key, value in made.items()})
+
+
+def test_a_damaged_asset_is_named_also_from_a_worker(own_data):
+    for path in (own_data / "rooms").glob("*.webp"):
+        path.write_bytes(b"RIFF")
+    with pytest.raises(AssetError, match=r"room_train_00\d.webp \(4 bytes\) cannot be decoded") as raised:
+        list(make_loader(MaskDepthDataset(rooms=4), workers=1))
+    traceback.clear_frames(raised.tb)  # PyTorch's own hold the loader, whose worker would end 10 seconds late
