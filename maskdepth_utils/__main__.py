@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # With --json the standard output is for the result alone.
         with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
             result = run(options.function, vars(options))
-        if parallel.rank_and_world()[0] == 0:
+        if parallel.is_first():
             print(to_json(result) if options.json else format_results(result))
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)

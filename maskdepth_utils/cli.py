@@ -60,7 +60,7 @@ def train(
     )  # fmt: skip
     step = newest_step(run.out)
     result = {"out": run.out, "step": step, "steps": settings.total_steps, "finished": step >= settings.total_steps}
-    if result["finished"] and run.save_to and parallel.rank_and_world()[0] == 0:
+    if result["finished"] and run.save_to and parallel.is_first():
         _, metadata = load_network(run.out)
         save_pretrained(model, run.save_to, size=samples.size, training=metadata["training"])
         result["saved_to"] = run.save_to

@@ -32,9 +32,6 @@ def network_facts(model: nn.Module) -> dict[str, Any]:
     }
 
 
-# ---------------------------------------------------------------- safetensors files
-
-
 def tensors_to_bytes(tensors: dict[str, Tensor], metadata: dict[str, Any] | None = None) -> bytes:
     """Encode named tensors as safetensors; the format has no channels-last order, so such tensors are copied."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -85,9 +82,6 @@ def save_pretrained(
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"{path}: not written, as {name} holds nan or values that fp16 cannot (above 65504)")
     write_file(Path(path), tensors_to_bytes(half, metadata))
-
-
-# ---------------------------------------------------------------- from tensors to networks
 
 
 def build_network(metadata: dict[str, Any], source: str | Path) -> nn.Module:
@@ -167,9 +161,6 @@ def read_network(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CheckpointError(f"{path}: no checkpoint of a run in this folder")
     training = {"step": checkpoint["step"], **checkpoint["config"]}
     return checkpoint["model"], training["network"] | {"size": checkpoint["size"], "training": training}
-
-
-# ---------------------------------------------------------------- the checkpoints in a run's folder
 
 
 def list_checkpoints(folder: str | Path) -> list[Path]:

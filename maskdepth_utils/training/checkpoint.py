@@ -68,3 +68,15 @@ def delete_run(folder: Path) -> None:
         path.unlink()
     for path in [*folder.glob("step-*"), folder / "tensorboard"]:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def list_differences(saved: dict, own: dict, path: str = "") -> list[str]:
+    """The differences between a checkpoint's settings and this run's, in words."""
+    differences = []
+    for name in sorted(saved.keys() | own.keys()):
+        there, here = saved.get(name), own.get(name)
+        if isinstance(there, dict) and isinstance(here, dict):
+            differences += list_differences(there, here, f"{path}{name}.")
+        elif there != here:
+            differences.append(f"{path}{name} is {there!r} there and {here!r} here")
+    return differences

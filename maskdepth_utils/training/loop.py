@@ -7,6 +7,7 @@ its random numbers, its learning rate). A resumed run then gives the result of o
 
 import dataclasses
 import functools
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -63,9 +64,9 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train `model` on `dataset`, whose samples are those of `MaskDepthDataset`; leave it in evaluation mode.
 
-    Started by `torchrun` or `accelerate launch` in several processes, each takes its share of every batch, and their
-    gradients are averaged: the same samples in the same steps, whatever the number of processes. (BatchNorm sees its
-    own share alone.) A checkpoint fits any number of processes.
+    Started in several processes, by `torchrun` say, each takes its share of every batch, and their gradients are
+    averaged: the same samples in the same steps, whatever the number of processes. (BatchNorm sees its own share
+    alone.) A checkpoint fits any number of processes.
 
     Args:
         model: `model(image, background)` returns mask logits, or a `MaskDepth`.
@@ -81,9 +82,8 @@ def fit(
     Returns:
         The history, a list of records: step, samples, loss, each of its terms, lr, data_seconds (a step's wait for
         samples), step_seconds (the rest of it), images_per_second, each a mean over the `log_every` steps before; what
-        the processes use (see `Usage`); val_loss, val_iou ... A run that was stopped and resumed gives the losses of
-        one that was not, bit for bit, on the same machine with the same number of threads and the same versions of
-        the libraries. (This holds for CPUs; some GPU kernels add in any order.)
+        the processes use (see `Usage`); val_loss, val_iou ... On the same machine, with the same number of threads, a
+        resumed run gives the losses of an uninterrupted one, bit for bit. (Some GPU kernels add in any order.)
 
     Raises:
         ValueError: An argument makes no sense.
@@ -111,7 +111,9 @@ def fit(
         "weighting": describe(weighting),
         **settings.compared(),
     }
-    run = Run(out, parts, config, machine_facts(device, precision), settings, progress)
+    config = json.loads(json.dumps(config, default=str))  # plain values, as a checkpoint holds them
+    machine = machine_facts(device, precision)
+    run = Run(out and Path(out), parts, config, machine, settings, progress and parallel.is_first())
     # fork_rng: the caller's random numbers go on afterwards as if `fit` had not been called.
     with torch.random.fork_rng([torch.cuda.current_device()] if device.type == "cuda" else []), run.session(resume):
         network = parallel.wrap(model)

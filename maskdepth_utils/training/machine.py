@@ -29,9 +29,8 @@ class Usage:
         """Measure the use since the last call.
 
         Returns:
-            `memory_mb`, the main memory now; `cpu_cores`, CPU seconds per second (2.0 is two cores always at work); on
-            a GPU `gpu_memory_mb`, the largest amount that PyTorch has held, and `gpu_percent`, its share of the last
-            second at work, if the package nvidia-ml-py is installed.
+            memory_mb, the main memory now; cpu_cores, CPU seconds per second (2.0: two cores always at work); on a GPU
+            gpu_memory_mb, the most that PyTorch has held, and gpu_percent, the share of the last second at work.
         """
         seconds = cpu_seconds()
         moment = time.monotonic()
@@ -42,7 +41,7 @@ class Usage:
         self.moment = moment
         if self.device.type == "cuda":
             figures["gpu_memory_mb"] = torch.cuda.max_memory_allocated(self.device) / 1e6
-            # Virtual, partitioned and Jetson GPUs do not tell, each with its own type of error.
+            # This needs nvidia-ml-py, and some GPUs (virtual, partitioned) do not tell, each with its own error.
             with contextlib.suppress(Exception):
                 figures["gpu_percent"] = float(torch.cuda.utilization(self.device))
         return figures

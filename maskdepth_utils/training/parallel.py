@@ -1,4 +1,4 @@
-"""Several processes that train one network together, as `torchrun` or `accelerate launch` start them.
+"""Several processes that train one network together, as `torchrun` starts them.
 
     torchrun --nproc-per-node 2 -m maskdepth_utils train ...
 
@@ -20,6 +20,11 @@ def rank_and_world() -> tuple[int, int]:
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
+def is_first() -> bool:
+    """Whether this is the process that writes files and messages."""
+    return rank_and_world()[0] == 0
+
+
 def share(items: list) -> list:
     """This process's share of a list."""
     rank, world = rank_and_world()
@@ -31,12 +36,13 @@ def join(device: torch.device) -> None:
 
     They stay together until this process ends, because a second meeting, for another `fit`, is often refused.
     """
-    if rank_and_world()[1] == 1 or dist.is_initialized():
+    if rank_and_world()[1] == 1:
         return
     if device.type == "cuda" and device.index is None:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    atexit.register(dist.destroy_process_group)  # the library would print a warning otherwise
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(dist.destroy_process_group)  # the library would print a warning otherwise
 
 
 def wrap(model: nn.Module) -> nn.Module:

@@ -1,12 +1,12 @@
 """What surrounds the training loop: a run's history and log, its checkpoints, and the signals that stop it."""
 
 import contextlib
-import json
 import math
 import signal
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,49 +16,38 @@ from tqdm import tqdm
 from ..files import explain_write_error, is_disk_full
 from ..models.weights import CheckpointError, read_run
 from . import parallel
-from .checkpoint import TrainingError, delete_run, lock, name_newest, write_checkpoint
+from .checkpoint import TrainingError, delete_run, list_differences, lock, name_newest, write_checkpoint
 from .settings import Settings
 
 ADVICE = "a smaller lr may help, or float32 precision. What was saved before is as it was"
 
 
+@dataclass
 class Run:
     """One run of `fit`: what it has done so far, in memory and, if it has a folder, on disk.
 
-    Of several processes only the first one (rank 0) writes into the folder; the others read where to go on.
-
-    Args:
-        folder: Where checkpoints and TensorBoard's files go; None keeps the run in memory.
-        parts: The objects whose `state_dict` is saved: model, loss, optimizer, scaler.
-        config: What must be the same when the run goes on.
-        machine: What should be the same for a result that is equal to the last bit.
-        progress: Whether to show a progress bar and messages.
+    Of several processes only the first one writes into the folder; the others read where to go on.
     """
 
-    def __init__(
-        self, folder: Path | str | None, parts: dict[str, Any], config: dict[str, Any], machine: dict[str, Any],
-        settings: Settings, progress: bool,
-    ) -> None:  # fmt: skip
-        self.is_first = parallel.rank_and_world()[0] == 0
-        self.folder = None if folder is None else Path(folder)
-        self.parts = parts
-        self.config = json.loads(json.dumps(config, default=str))  # plain values, as a checkpoint holds them
-        self.machine = machine
-        self.settings = settings
-        self.progress = progress and self.is_first
-        self.step = 0
-        self.history: list[dict[str, float]] = []
-        self.sums: dict[str, Tensor | float] = {}  # of each figure, over the steps since the last record
-        self.saved_step = 0  # of the newest whole checkpoint
-        self.board = None
-        self.stop_reason: str | None = None
-        self.started = time.monotonic()
-        self.saved_at = self.started
+    folder: Path | None  # for checkpoints and TensorBoard; None keeps the run in memory
+    parts: dict[str, Any]  # saved by their `state_dict`: model, loss, optimizer, scaler
+    config: dict[str, Any]  # what must be the same when the run goes on
+    machine: dict[str, Any]  # what should be the same, for a result that is equal to the last bit
+    settings: Settings
+    progress: bool  # whether to show a progress bar and messages
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    sums: dict[str, Tensor | float] = field(default_factory=dict)  # of each figure, since the last record
+    stop_reason: str | None = None
+    started: float = field(default_factory=time.monotonic)
+    saved: float = field(default_factory=time.monotonic)  # when the newest checkpoint was written
+    saved_step: int = 0  # of the newest whole checkpoint
+    board: Any = None  # TensorBoard's writer
 
     @contextlib.contextmanager
     def session(self, resume: bool) -> Iterator[None]:
         """Keep the folder for this run, go on from its checkpoint, and obey signals until the block ends."""
-        folder_lock = lock(self.folder) if self.folder and self.is_first else contextlib.nullcontext()
+        folder_lock = lock(self.folder) if self.folder and parallel.is_first() else contextlib.nullcontext()
         with explain_errors(self.folder), stop_signals(self), folder_lock:
             if self.folder:
                 self.restore(resume)
@@ -82,7 +71,7 @@ class Run:
         Raises:
             TrainingError: The checkpoint is of a run with other settings.
         """
-        if self.is_first and not resume:
+        if parallel.is_first() and not resume:
             delete_run(self.folder)
         parallel.wait_for_all()  # nobody reads the folder before the first process has locked it
         checkpoint = read_run(self.folder)
@@ -102,7 +91,7 @@ class Run:
             self.sums = checkpoint["sums"]
             self.saved_step = self.step
             self.say(f"{self.folder}: going on from step {self.step:,} of {self.settings.total_steps:,}")
-        if self.is_first:
+        if parallel.is_first():
             from torch.utils.tensorboard import SummaryWriter  # here, because importing it takes a second or two
 
             # purge_step hides what a killed session wrote after its last checkpoint: it will come again.
@@ -176,10 +165,10 @@ class Run:
 
     def save(self, size: int, now: bool) -> None:
         """Write a checkpoint, with the picture width in pixels, `now` or if `save_minutes` have passed."""
-        if self.folder is None or not (now or time.monotonic() - self.saved_at > self.settings.save_minutes * 60):
+        if self.folder is None or not (now or time.monotonic() - self.saved > self.settings.save_minutes * 60):
             return
         self.check_finite(self.sums)
-        if self.is_first:
+        if parallel.is_first():
             checkpoint = {name: part.state_dict() for name, part in self.parts.items()}
             for name, tensor in (checkpoint["model"] | checkpoint["loss"]).items():
                 if not tensor.isfinite().all():  # the loss may still be finite: it was computed before the step
@@ -189,7 +178,7 @@ class Run:
             self.board.flush()  # so that it holds all that comes before the checkpoint
             write_checkpoint(self.folder, checkpoint, self.saved_step)
             self.saved_step = self.step
-        self.saved_at = time.monotonic()
+        self.saved = time.monotonic()
 
     def check_finite(self, sums: dict[str, Tensor | float]) -> None:
         """Raise TrainingError if a loss since the last record was inf or nan: such weights must not be saved."""
@@ -236,18 +225,6 @@ def explain_errors(folder: Path | None) -> Iterator[None]:
             f"process {rank} of {world} (counted from 0) cannot go on: {error}. If another process was killed or "
             f"failed, its own message, or the launcher's, says why. {newest}. To go on, start the same command again"
         ) from error
-
-
-def list_differences(saved: dict, own: dict, path: str = "") -> list[str]:
-    """The differences between a checkpoint's settings and this run's, in words."""
-    differences = []
-    for name in sorted(saved.keys() | own.keys()):
-        there, here = saved.get(name), own.get(name)
-        if isinstance(there, dict) and isinstance(here, dict):
-            differences += list_differences(there, here, f"{path}{name}.")
-        elif there != here:
-            differences.append(f"{path}{name} is {there!r} there and {here!r} here")
-    return differences
 
 
 def board_name(figure: str) -> str:
