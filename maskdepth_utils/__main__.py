@@ -48,13 +48,10 @@ def make_parser() -> Parser:
 
 
 def add_options(group, options: type, defaults: object) -> None:
-    """Add an option for each field of a dataclass.
+    """Add an option for each field of a dataclass, unless no text can give it (a dict, say).
 
-    Args:
-        group: A group of a parser's options.
-        options: The dataclass. Its fields' metadata may hold keywords of ``add_argument``, and `positional` or `short`
-            (other names of the option). A field that no text can give, such as a dict, becomes no option.
-        defaults: An instance whose values are the defaults, instead of the dataclass's own.
+    The defaults are those of the instance `defaults`, if it is one. A field's metadata may hold keywords of
+    ``add_argument``, and `positional` or `short`, other names of the option.
     """
     for field in fields(options):
         keywords = {name: field.metadata[name] for name in KEYWORDS if name in field.metadata}
@@ -79,7 +76,7 @@ def add_options(group, options: type, defaults: object) -> None:
 
 def run(function: Callable[..., dict], options: dict) -> dict:
     """Call a command with its dataclasses, made of the parsed options."""
-    if options.get("steps"):
+    if options.get("steps") is not None:
         options["samples"] = None  # train: its default must not stand beside --steps
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     arguments = {}

@@ -69,9 +69,8 @@ def train(
 
 def training_samples(samples: options.TrainSamples, seed: int) -> MaskDepthDataset:
     """Make the dataset that the options describe."""
-    return MaskDepthDataset(
-        "train", samples.size, samples.gap, seed, samples.rooms, samples.recolor, samples.real_light
-    )
+    look = {"recolor": samples.recolor, "real_light": samples.real_light}
+    return MaskDepthDataset("train", samples.size, samples.gap, seed, samples.rooms, **look)
 
 
 def new_network(network: options.NetworkOptions) -> nn.Module:
@@ -86,14 +85,10 @@ def new_network(network: options.NetworkOptions) -> nn.Module:
         if width % 1:
             raise ValueError(f"--width: expected MaskNet's channels, a whole number; found {width:g}")
         return MaskNet(width=int(width))
-    return MaskDepthNet(
-        skips=not network.no_skips,
-        stem=network.stem,
-        weights="DEFAULT" if network.imagenet else None,
-        tasks=network.tasks,
-        width=1.0 if network.width is None else network.width,
-        detail={None: None, "on": True, "off": False, "raw": "raw"}[network.detail],
-    )
+    weights = "DEFAULT" if network.imagenet else None
+    width = 1.0 if network.width is None else network.width
+    detail = {"on": True, "off": False}.get(network.detail, network.detail)
+    return MaskDepthNet(not network.no_skips, network.stem, weights, network.tasks, width, detail)
 
 
 def make_loss(loss: options.LossOptions) -> Callable:
@@ -121,7 +116,7 @@ def read_weights(option: str, pairs: Collection[str], terms: Collection[str]) ->
 
 
 def evaluate(evaluation: options.EvaluateOptions, samples: options.SplitSamples = TEST_SAMPLES) -> dict:
-    """Measure a network, beside the baselines, on unseen rooms and objects."""
+    """Measure a network, beside baselines, on unseen rooms and objects; by default at the size it was trained at."""
     predictor = load_pretrained(evaluation.checkpoint)
     size = samples.size or predictor.size
     if size != predictor.size:
@@ -175,9 +170,8 @@ def predict(photos: options.PhotoOptions) -> dict:
     if depth is not None:
         pictures["depth.png"] = np.uint16(np.clip(np.rint(depth * 1000), 0, FARTHEST_MM))
         pictures["depth_preview.png"] = plots.color_depth(depth)
-        beyond = float((depth * 1000 > FARTHEST_MM).mean())  # depth.png has 65.535 m there
-        if beyond > 0:
-            result["share_beyond_65_m"] = round(beyond, 4)
+        if (depth * 1000 > FARTHEST_MM).any():  # where depth.png has 65.535 m
+            result["share_beyond_65_m"] = round(float((depth * 1000 > FARTHEST_MM).mean()), 4)
         result["nearest_m"] = round(float(depth.min()), 2)
         result["farthest_m"] = round(float(depth.max()), 2)
         if mask is not None and (mask > 0.5).any():
@@ -215,15 +209,9 @@ def export(export: options.ExportOptions, samples: options.SplitSamples = EXPORT
     stop = min(export.start + export.count, len(dataset))
     if not 0 <= export.start < stop:
         raise ValueError(f"--start: expected a sample of 0 to {len(dataset) - 1:,}; found {export.start:,}")
-    indices = range(export.start, stop)
-    if export.format == "webdataset":
-        result = write_shards(
-            dataset, export.out, indices, export.per_shard, workers=export.workers, overwrite=export.overwrite
-        )
-    elif export.format == "arrays":
-        result = write_arrays(dataset, export.out, indices, overwrite=export.overwrite)
-    else:
-        result = write_zips(dataset, export.out, indices, overwrite=export.overwrite)
+    write = {"zip": write_zips, "arrays": write_arrays, "webdataset": write_shards}[export.format]
+    shards = {"per_shard": export.per_shard, "workers": export.workers} if export.format == "webdataset" else {}
+    result = write(dataset, export.out, range(export.start, stop), overwrite=export.overwrite, **shards)
     return result | {"format": export.format, "split": samples.split, "first": export.start, "last": stop - 1}
 
 

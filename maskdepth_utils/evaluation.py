@@ -33,15 +33,12 @@ def evaluate(predict: Callable, loader: Iterable[dict], per_image: bool = False)
     Args:
         predict: ``predict(image, background) -> (mask probability, depth in [0, 1])``, either of them None: a baseline
             or ``network_predict(model)``. Its attribute `needs`, such as ``("background_depth",)``, names further parts
-            of the sample, which it takes as keywords.
+            of the sample, which it takes as keywords; KeyError if they are missing.
         loader: Batches of samples.
-        per_image: Return a list of each figure's values, in the loader's order, instead of its mean.
+        per_image: Return all values of each figure, in the loader's order, instead of their mean.
 
     Returns:
         ``{"images": count, "iou": mean, ...}``.
-
-    Raises:
-        KeyError: The samples lack a part that `predict` needs.
     """
     means, images = Means(), 0
     for sample in loader:
@@ -92,16 +89,14 @@ def compare_with_baselines(
     predictor: Predictor, dataset: Dataset, count: int, tuning: Dataset | None = None, training: Dataset | None = None,
     batch: int = 32, workers: int = 0,
 ) -> dict[str, Figures]:  # fmt: skip
-    """Measure a network, and the baselines beside it, on the first `count` samples of a dataset.
+    """Measure a network, and baselines beside it, on the first `count` samples: {row: values of each figure per image}.
 
     Args:
-        predictor: The network; its row has the name of its class.
+        predictor: The network, whose row comes first.
         dataset: Held-out samples. Any stretch of their indices is a good mixture.
         count: How many of them.
         tuning: Validation samples for the difference threshold; None leaves it out.
         training: Training samples for the baselines of depth; None leaves them out.
-        batch: Samples per batch.
-        workers: Processes that make samples.
     """
 
     def batches(samples: Dataset, most: int) -> DataLoader:

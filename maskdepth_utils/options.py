@@ -28,7 +28,6 @@ def weights_of(terms: dict) -> tuple[str, ...]:
 
 @options
 class RunOptions:
-    """Where a training run begins and ends."""
     out: str = setting(MISSING, "folder for checkpoints and TensorBoard; a run in it goes on", metavar="DIR")
     restart: bool = setting(False, "delete the run in --out and start over")
     init: str | None = setting(None, "start from this checkpoint, a file or a run's folder", metavar="PATH")
@@ -37,7 +36,6 @@ class RunOptions:
 
 @options
 class SampleOptions:
-    """Which samples."""
     size: int | None = setting(160, "width and height in pixels", choices=SIZES)
     gap: str = setting("mixed", f"what differs between photo and background ({LEVEL_HELP})", choices=GAPS)
     rooms: int = setting(100, "training rooms to use", type=positive)
@@ -45,7 +43,6 @@ class SampleOptions:
 
 @options
 class TrainSamples(SampleOptions):
-    """Which samples a training sees, and how often it is measured on which others."""
     recolor: bool = setting(False, "change the colours of room and object in each training sample")
     real_light: bool = setting(False, "add shadows and reflections to training samples under every gap")
     val_gap: str = setting("tripod", "gap of the validation samples", choices=GAPS)
@@ -54,7 +51,6 @@ class TrainSamples(SampleOptions):
 
 @options
 class SplitSamples(SampleOptions):
-    """Samples of one split."""
     split: str = setting("train", "whose rooms and objects", choices=("train", "val", "test"))
     seed: int = setting(0, "another seed draws other samples")
 
@@ -74,7 +70,6 @@ class NetworkOptions:
 
 @options
 class LossOptions:
-    """What a training minimises."""
     mask_loss: tuple[str, ...] = weights_of(MASK_TERMS)
     depth_loss: tuple[str, ...] = weights_of(DEPTH_TERMS)
     mask_ssim_on: str | None = setting(None, "logits: the 2020 project's mistake", choices=("probability", "logits"))
@@ -83,13 +78,11 @@ class LossOptions:
 
 @options
 class CheckpointOptions:
-    """Which trained network."""
     checkpoint: str | None = setting(None, "a file or a run's folder (default: the shipped network)", metavar="PATH")
 
 
 @options
 class EvaluateOptions(CheckpointOptions):
-    """How to evaluate, and on what."""
     scenes: bool = setting(False, "measure on the rendered scenes, in real light, instead of composites")
     offices: bool = setting(False, "measure on the 2020 project's photos instead (masks only; a download)")
     count: int = setting(1000, "how many samples", type=positive)
@@ -100,7 +93,6 @@ class EvaluateOptions(CheckpointOptions):
 
 @options
 class PhotoOptions(CheckpointOptions):
-    """What to predict, and for which camera."""
     image: str = setting(MISSING, "the photo", positional=True, metavar="IMAGE")
     background: str = setting(MISSING, "the same place without the object", positional=True, metavar="BACKGROUND")
     out: str = setting(MISSING, "folder for the pictures: mask, depth, cutout, previews", short=("-o",), metavar="DIR")
@@ -111,7 +103,6 @@ class PhotoOptions(CheckpointOptions):
 
 @options
 class ExportOptions(CheckpointOptions):
-    """What to export, and how."""
     out: str | None = setting(None, "folder for the samples", short=("-o",), metavar="DIR")
     format: str = setting("zip", "zips as in 2020, tar shards or .npy arrays", choices=("zip", "webdataset", "arrays"))
     onnx: str | None = setting(None, "write a network as an ONNX file instead of samples", metavar="FILE")
@@ -124,6 +115,5 @@ class ExportOptions(CheckpointOptions):
 
 @options
 class BenchOptions:
-    """What to measure."""
-    what: tuple[str, ...] = setting((), "data, formats, step or losses (all: ten minutes)", positional=True, nargs="*")
+    what: tuple[str, ...] = setting((), "data, formats, step or losses (default: all)", positional=True, nargs="*")
     seconds: float = setting(2.0, "time for each measurement")

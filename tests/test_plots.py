@@ -37,8 +37,8 @@ def predictions(sample):
 def check(figure):
     """A closed figure that can be drawn, of a width that fits a notebook; returns its words."""
     assert isinstance(figure, plt.Figure) and figure.number not in plt.get_fignums()
-    picture = Image.open(io.BytesIO(plots.to_png(figure)))
-    assert 500 <= picture.width <= 1650 and np.asarray(picture.convert("L")).std() > 5
+    picture = Image.open(io.BytesIO(plots.to_png(figure, dpi=40)))
+    assert 130 <= picture.width <= 440 and np.asarray(picture.convert("L")).std() > 5
     return " ".join(text.get_text() for text in figure.findobj(plt.Text))
 
 
@@ -52,9 +52,9 @@ def test_samples(sample):
 
 def test_predictions_of_every_kind(sample, predictions):
     both, masks = predictions
-    words = check(plots.show_predictions([sample] * 7, both + masks, list("abcdefg")))
+    words = check(plots.show_predictions([sample] * 2, [both[0], masks[0]], ["a", "b"]))
     assert all(word in words for word in ("found", "missed", "false alarm", "error [m]"))
-    assert "error [m]" not in check(plots.show_predictions([sample] * 4, masks))
+    assert "error [m]" not in check(plots.show_predictions([sample], masks[:1]))
     photo = np.zeros((48, 48, 3), np.uint8)
     for prediction in (both[0], masks[0], both[0]._replace(mask=None)):
         check(plots.show_prediction(photo, photo, prediction))
