@@ -7,7 +7,6 @@ autocast: SSIM and edges subtract nearly equal numbers, of which bf16 keeps thre
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -27,10 +26,8 @@ def in_float32(function: Callable) -> Callable:
     @functools.wraps(function)
     def wrapped(a: Tensor, b: Tensor, *args, **options) -> Tensor:
         if a.shape != b.shape or a.dim() != 4:
-            raise ValueError(
-                f"{function.__name__}: expected two tensors of one shape (N, 1, H, W), "
-                f"found {tuple(a.shape)} and {tuple(b.shape)}"
-            )
+            found = f"{tuple(a.shape)} and {tuple(b.shape)}"
+            raise ValueError(f"{function.__name__}: expected two tensors of one shape (N, 1, H, W), found {found}")
         with torch.autocast(a.device.type, enabled=False):
             return function(a.float(), b.float(), *args, **options)
 
@@ -52,29 +49,25 @@ def log_l1(a: Tensor, b: Tensor) -> Tensor:
 def sobel(x: Tensor) -> tuple[Tensor, Tensor]:
     """Sobel's horizontal and vertical derivatives, each (N, 1, H-2, W-2); a slope of s per pixel gives 8 s.
 
-    The kernel [-1 0 1] x [1 2 1] is applied as its two factors, without padding: a border of zeros would be a false
-    edge.
+    [-1 0 1] x [1 2 1] is applied as its two factors, without padding: a border of zeros would be a false edge.
     """
-    horizontal = x[..., :, 2:] - x[..., :, :-2]
-    vertical = x[..., 2:, :] - x[..., :-2, :]
-    return (
-        horizontal[..., :-2, :] + 2 * horizontal[..., 1:-1, :] + horizontal[..., 2:, :],
-        vertical[..., :, :-2] + 2 * vertical[..., :, 1:-1] + vertical[..., :, 2:],
-    )
+    across = x[..., :, 2:] - x[..., :, :-2]
+    down = x[..., 2:, :] - x[..., :-2, :]
+    horizontal = across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]
+    vertical = down[..., :, :-2] + 2 * down[..., :, 1:-1] + down[..., :, 2:]
+    return horizontal, vertical
 
 
 @in_float32
 def edge(a: Tensor, b: Tensor) -> Tensor:
     """Mean absolute difference of the Sobel derivatives. Sobel is linear, so one pass over a - b is enough."""
-    horizontal, vertical = sobel(a - b)
-    return horizontal.abs().mean() + vertical.abs().mean()
+    return sum(derivative.abs().mean() for derivative in sobel(a - b))
 
 
 def local_means(x: Tensor) -> Tensor:
     """Gaussian-weighted mean around each pixel that has a whole window: (N, C, H, W) -> (N, C, H-10, W-10).
 
-    Two one-dimensional filters take 11 + 11 products per pixel instead of 121; channels last is eight times as fast
-    on a CPU.
+    Two filters of 11 samples replace one of 121; channels last is eight times as fast on a CPU.
     """
     channels = x.shape[1]
     row = torch.tensor(GAUSSIAN, device=x.device).expand(channels, 1, 1, WINDOW)
@@ -86,9 +79,6 @@ def local_means(x: Tensor) -> Tensor:
 @in_float32
 def ssim_map(a: Tensor, b: Tensor) -> Tensor:
     """Structural similarity around each pixel that has a whole window: (N, 1, H-10, W-10). See `ssim`."""
-    size = tuple(a.shape[-2:])
-    if min(size) < WINDOW:
-        raise ValueError(f"ssim: expected at least {WINDOW} x {WINDOW} px (its window), found {size}")
     # Only the sum of the two variances is needed, so four local means are enough.
     means = local_means(torch.cat([a, b, a * a + b * b, a * b], dim=1))
     mean_a, mean_b, mean_squares, mean_product = means.chunk(4, dim=1)
@@ -103,7 +93,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Mean structural similarity (Wang et al. 2004, equation 13) of maps in [0, 1]: 1 if equal, about 0 if unrelated.
 
     The same as scikit-image's `structural_similarity` with `gaussian_weights=True, sigma=1.5,
-    use_sample_covariance=False, data_range=1`. Raises ValueError where H or W is below 11.
+    use_sample_covariance=False, data_range=1`.
     """
     return ssim_map(a, b).mean()
 
@@ -139,72 +129,54 @@ def cut(logits: Tensor, target: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(4.0 * logits, (target > 0.5).float())
 
 
-class Term(NamedTuple):
-    """One term of a loss and its weight unless another is given."""
-
-    loss: Callable[[Tensor, Tensor], Tensor]
-    weight: float
-
-
-DEPTH_TERMS = {"l1": Term(l1, 1.0), "edge": Term(edge, 1.0), "ssim": Term(dssim, 1.0), "log": Term(log_l1, 0.0)}
-MASK_TERMS = {"bce": Term(bce, 1.0), "ssim": Term(dssim, 1.0), "dice": Term(dice_loss, 0.0), "cut": Term(cut, 0.0)}
-WRITE_UP_2020 = {"l1": 0.1, "edge": 1.0, "ssim": 1.0}  # from a paper whose depths run from 1 to 100
+# The terms of each loss: (function, weight unless another is given).
+DEPTH_TERMS = {"l1": (l1, 1.0), "edge": (edge, 1.0), "ssim": (dssim, 1.0), "log": (log_l1, 0.0)}
+MASK_TERMS = {"bce": (bce, 1.0), "ssim": (dssim, 1.0), "dice": (dice_loss, 0.0), "cut": (cut, 0.0)}
+WRITE_UP_2020 = {"l1": 0.1, "edge": 1.0, "ssim": 1.0}  # from a paper whose depths run from 1 to 100: all turn gray
 
 
 def depth_loss(depth: Tensor, target: Tensor, *, terms: bool = False, **weights: float) -> Tensor | tuple:
-    """Weighted sum of DEPTH_TERMS: by default L1 + Sobel edges + (1 - SSIM) / 2.
+    """Weighted sum of DEPTH_TERMS, of depths in [0, 1] (metres / 10): by default L1 + Sobel edges + (1 - SSIM) / 2.
 
     Args:
-        depth: The prediction in [0, 1] (metres / 10), (N, 1, H, W).
-        target: The true depth, likewise.
         terms: Whether to return (loss, {"l1": ..., "edge": ...}) instead, the terms without their weights.
         **weights: Other weights than the table's, by name. A term of weight 0 is not computed.
-
-    With `WRITE_UP_2020` L1, the only term that knows how far away things are, counts so little that all depths turn
-    gray (notebook 04).
     """
-    return _weighted_sum("depth_loss", DEPTH_TERMS, weights, dict.fromkeys(DEPTH_TERMS, depth), target, terms)
+    return _weighted_sum(DEPTH_TERMS, weights, dict.fromkeys(DEPTH_TERMS, depth), target, terms)
 
 
 def mask_loss(
     logits: Tensor, target: Tensor, *, ssim_on: str = "probability", terms: bool = False, **weights: float
 ) -> Tensor | tuple:
-    """Weighted sum of MASK_TERMS: by default BCE + (1 - SSIM) / 2.
+    """Weighted sum of MASK_TERMS, of logits and coverage in [0, 1]: by default BCE + (1 - SSIM) / 2.
 
-    Args:
-        logits: The prediction before the sigmoid, (N, 1, H, W).
-        target: The object's coverage in [0, 1], likewise.
-        ssim_on: "logits" repeats the mistake of the 2020 code for notebook 04: SSIM compares values in [0, 1], and
-            logits of 0 and 1 mean probabilities of 0.5 and 0.73.
-        terms: As in `depth_loss`.
-        **weights: As in `depth_loss`.
+    `terms` and `weights` are those of `depth_loss`. `ssim_on="logits"` repeats the mistake of the 2020 code: SSIM
+    compares values in [0, 1], but logits of 0 and 1 mean probabilities of 0.5 and 0.73.
     """
-    if ssim_on not in ("probability", "logits"):
-        raise ValueError(f'mask_loss: expected ssim_on="probability" or "logits", found {ssim_on!r}')
     probability = logits.float().sigmoid()
-    predictions = {"bce": logits, "ssim": probability, "dice": probability, "cut": logits}
-    if ssim_on == "logits":
-        predictions["ssim"] = logits
-    return _weighted_sum("mask_loss", MASK_TERMS, weights, predictions, target, terms)
+    choices = {"probability": probability, "logits": logits}
+    if ssim_on not in choices:
+        raise ValueError(f"mask_loss: expected ssim_on as one of {list(choices)}, found {ssim_on!r}")
+    predictions = {"bce": logits, "ssim": choices[ssim_on], "dice": probability, "cut": logits}
+    return _weighted_sum(MASK_TERMS, weights, predictions, target, terms)
 
 
-def _weighted_sum(name: str, table: dict, weights: dict, predictions: dict, target: Tensor, terms: bool):
+def _weighted_sum(table: dict, weights: dict, predictions: dict, target: Tensor, terms: bool) -> Tensor | tuple:
     if unknown := weights.keys() - table.keys():
-        raise TypeError(f"{name}: expected weights of {', '.join(table)}; found {', '.join(sorted(unknown))}")
-    weights = {term: weights.get(term, default) for term, (_, default) in table.items()}
-    values = {term: table[term].loss(predictions[term], target) for term, weight in weights.items() if weight}
+        raise TypeError(f"loss: expected weights of {', '.join(table)}; found {', '.join(sorted(unknown))}")
+    weights = {name: default for name, (_, default) in table.items()} | weights
+    values = {name: table[name][0](predictions[name], target) for name, weight in weights.items() if weight}
     if not values:
-        raise ValueError(f"{name}: expected at least one weight that is not 0, found {weights}")
-    total = sum(weights[term] * value for term, value in values.items())
+        raise ValueError(f"loss: expected at least one weight that is not 0, found {weights}")
+    total = sum(weights[name] * value for name, value in values.items())
     return (total, values) if terms else total
 
 
 class UncertaintyWeighting(nn.Module):
     """Learned weights for the losses of mask and depth (Kendall, Gal and Cipolla 2018, equation 10).
 
-    Adds up L / sigma^2 + log sigma for the mask (a classification) and L / (2 sigma^2) + log sigma for the depth (a
-    regression). A noisy task learns a larger sigma and counts less; log sigma keeps it from growing without end. The
-    parameters are log sigma^2, which start at 0; the optimizer needs them, too.
+    L / sigma^2 + log sigma for the mask (a classification) plus L / (2 sigma^2) + log sigma for the depth (a
+    regression): a noisy task learns a larger sigma and counts less. The parameters are log sigma^2, which start at 0.
     """
 
     FACTORS = {"mask": 1.0, "depth": 0.5}
@@ -214,12 +186,10 @@ class UncertaintyWeighting(nn.Module):
         self.log_variance = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in self.FACTORS})
 
     def forward(self, losses: dict[str, Tensor]) -> Tensor:
-        """Add up the two losses, scalars that are not negative, with their present weights."""
+        """Add up {"mask": scalar, "depth": scalar}."""
         if losses.keys() != self.FACTORS.keys():
             raise ValueError(f"losses: expected {sorted(self.FACTORS)}, found {sorted(losses)}")
-        weights = self.weights()
-        return sum(weights[name] * loss.float() + self.log_variance[name] / 2 for name, loss in losses.items())
-
-    def weights(self) -> dict[str, Tensor]:
-        """Return the present factor of each loss."""
-        return {name: factor * torch.exp(-self.log_variance[name]) for name, factor in self.FACTORS.items()}
+        return sum(
+            self.FACTORS[name] * torch.exp(-log_variance) * losses[name].float() + log_variance / 2
+            for name, log_variance in self.log_variance.items()
+        )

@@ -22,7 +22,7 @@ def positive(text: str) -> int:
 
 def weights_of(terms: dict) -> tuple[str, ...]:
     """Option for the weights of a loss's terms."""
-    usual = " ".join(f"{name}={term.weight:g}" for name, term in terms.items())
+    usual = " ".join(f"{name}={weight:g}" for name, (_, weight) in terms.items())
     return setting((), f"weights of the loss's terms (default: {usual})", nargs="+", metavar="TERM=WEIGHT")
 
 

@@ -144,7 +144,6 @@ def test_ssim_on_logits_is_the_mistake_of_2020_and_only_on_request():
 @pytest.mark.parametrize(
     "call, error, message",
     [
-        (lambda a: losses.ssim(a[..., :10, :], a[..., :10, :]), ValueError, r"ssim: expected at least 11 x 11"),
         (lambda a: losses.l1(a, a[:, 0]), ValueError, r"l1: expected two tensors of one shape.*\(3, 40, 56\)"),
         (lambda a: losses.depth_loss(a, a[:1]), ValueError, "one shape"),
         (lambda a: losses.depth_loss(a, a, l1=0, edge=0, ssim=0), ValueError, "at least one weight"),
@@ -174,5 +173,4 @@ def test_uncertainty_weighting_is_equation_10_and_finds_its_optimum():
         optimizer.step()
     variance = {name: float(value.detach().exp()) for name, value in weighting.log_variance.items()}
     assert variance == pytest.approx({"mask": 0.8, "depth": 0.01}, rel=0.02)  # by calculus: 2 L and L
-    assert float(weighting.weights()["depth"].detach()) == pytest.approx(50, rel=0.02)
     assert set(weighting.state_dict()) == {"log_variance.mask", "log_variance.depth"}
