@@ -1,6 +1,6 @@
 """Metrics for each image of a batch, and their averages. Built in notebooks 02 (mask) and 03 (depth).
 
-Every metric takes tensors (N, 1, H, W) and returns (N,). Figures are averaged over images, not over pixels, so that
+Every metric takes tensors (N, 1, H, W) and returns (N,): figures are averaged over images, not over pixels, so that
 large objects do not outweigh small ones. Masks: the prediction is a probability, the truth a coverage, both in [0, 1];
 a pixel belongs to the object above 0.5. Depths are in [0, 1] (metres / 10) unless both are given in metres. `region`,
 bool (N, 1, H, W), limits a depth metric to some pixels; an image without any scores NaN, which `Means` leaves out.
@@ -21,32 +21,23 @@ MINIMUM_DEPTH = 0.01  # relative metrics clip depths here: 10 cm, nearer than an
 def iou(probability: Tensor, coverage: Tensor, threshold: float = 0.5) -> Tensor:
     """Intersection over union (Jaccard index), (N,) in [0, 1]; 1 if both masks are empty, 0 if only one is."""
     predicted, true = _binary(probability, coverage, threshold)
-    both = _count(predicted & true)
     either = _count(predicted | true)
-    return torch.where(either > 0, both / either.clamp(min=1), 1.0)
-
-
-def dice(probability: Tensor, coverage: Tensor, threshold: float = 0.5) -> Tensor:
-    """Dice coefficient, the F1 score of the pixels, (N,) in [0, 1]: 2 IoU / (1 + IoU)."""
-    overlap = iou(probability, coverage, threshold)
-    return 2 * overlap / (1 + overlap)
+    return torch.where(either > 0, _count(predicted & true) / either.clamp(min=1), 1.0)
 
 
 @in_float32
 def boundary_f(probability: Tensor, coverage: Tensor, tolerance: int = 2) -> Tensor:
     """Boundary F-score (Csurka et al. 2013), (N,) in [0, 1]; it notices a lost chair leg, which IoU hardly does.
 
-    Precision is the share of the predicted outline within `tolerance` pixels (in rows and in columns) of the true one,
-    recall the share of the true outline near the predicted one; F is their harmonic mean. The outline consists of the
-    object's pixels that touch the background, also diagonally. Both masks empty: 1. Only one of them: 0.
+    The harmonic mean of precision, the share of the predicted outline within `tolerance` pixels (in rows and columns)
+    of the true one, and recall, the reverse. An outline consists of the object's pixels that touch the background, also
+    diagonally. Both masks empty: 1. Only one of them: 0.
     """
     predicted, true = (mask & ~_erode(mask) for mask in _binary(probability, coverage, 0.5))
-    predicted_size = _count(predicted)
-    true_size = _count(true)
-    precision = _count(predicted & _dilate(true, tolerance)) / predicted_size.clamp(min=1)
-    recall = _count(true & _dilate(predicted, tolerance)) / true_size.clamp(min=1)
+    precision = _count(predicted & _dilate(true, tolerance)) / _count(predicted).clamp(min=1)
+    recall = _count(true & _dilate(predicted, tolerance)) / _count(true).clamp(min=1)
     score = 2 * precision * recall / (precision + recall).clamp(min=1e-9)
-    return torch.where(predicted_size + true_size == 0, 1.0, score)
+    return torch.where(_count(predicted | true) == 0, 1.0, score)
 
 
 def edge_band(coverage: Tensor, pixels: int = 3) -> Tensor:
@@ -102,17 +93,9 @@ def log10(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor
 
 @in_float32
 def delta(depth: Tensor, target: Tensor, region: Tensor | None = None, *, threshold: float = 1.25) -> Tensor:
-    """Share of pixels that are right within the factor `threshold` (Eigen et al. 2014), (N,) in [0, 1].
-
-    Usual thresholds are 1.25, 1.25**2 and 1.25**3. Both depths are clipped at MINIMUM_DEPTH.
-    """
+    """Share of pixels right within a factor of 1.25, 1.25**2 or 1.25**3 (Eigen et al. 2014), (N,), clipped likewise."""
     depth, target = depth.clamp(min=MINIMUM_DEPTH), target.clamp(min=MINIMUM_DEPTH)
     return _mean((torch.maximum(depth / target, target / depth) < threshold).float(), region)
-
-
-def similarity(depth: Tensor, target: Tensor) -> Tensor:
-    """SSIM of each image, (N,), of depths in [0, 1]; see `losses.ssim`."""
-    return ssim_map(depth, target).mean(dim=(1, 2, 3))
 
 
 @in_float32
@@ -122,11 +105,10 @@ def spread(depth: Tensor, target: Tensor) -> Tensor:
 
 
 def _mean(error: Tensor, region: Tensor | None) -> Tensor:
-    return error.mean(dim=(1, 2, 3)) if region is None else _mean_within(error, region)
-
-
-@in_float32
-def _mean_within(error: Tensor, region: Tensor) -> Tensor:
+    if region is None:
+        return error.mean(dim=(1, 2, 3))
+    if region.shape != error.shape:
+        raise ValueError(f"region: expected the depths' shape {tuple(error.shape)}, found {tuple(region.shape)}")
     inside = region > 0.5
     return torch.where(inside, error, 0.0).sum(dim=(1, 2, 3)) / inside.sum(dim=(1, 2, 3))  # 0 / 0 is NaN
 
@@ -144,40 +126,36 @@ class Means:
 
     def mean(self) -> dict[str, float]:
         """Return each figure's mean over the images that have it (not NaN); NaN if none has."""
-        columns = {name: torch.tensor(values, dtype=torch.float64) for name, values in self.values.items()}
-        return {name: column.nanmean().item() for name, column in columns.items()}
+        return {name: torch.tensor(v, dtype=torch.float64).nanmean().item() for name, v in self.values.items()}
 
 
 def measure(sample: dict, mask: Tensor | None, depth: Tensor | None) -> dict[str, Tensor]:
     """All figures of one batch, each (N,); those of the mask or of the depth only if it is predicted and known.
 
-    Mask: iou, dice, boundary_f. Depth: rmse (0 to 1), rmse_metres, abs_rel, log10, delta1, delta2 and delta3 on the
-    whole image, with `_object` on the object's pixels, with `_edge` within 3 pixels of its outline; ssim and spread.
+    A depth figure's name ends in `_object` on the object's pixels and in `_edge` within 3 pixels of its outline.
     """
     figures = {}
     if mask is not None:
         truth = sample["mask"].to(mask.device)
-        figures |= {"iou": iou(mask, truth), "dice": dice(mask, truth), "boundary_f": boundary_f(mask, truth)}
+        overlap = iou(mask, truth)
+        figures |= {"iou": overlap, "dice": 2 * overlap / (1 + overlap), "boundary_f": boundary_f(mask, truth)}
     if depth is not None and "depth" in sample:
         truth = sample["depth"].to(depth.device)
         coverage = sample["mask"].to(depth.device)
         for name, region in {"": None, "_object": coverage > 0.5, "_edge": edge_band(coverage)}.items():
-            error = rmse(depth, truth, region)
-            figures |= {f"rmse{name}": error, f"rmse_metres{name}": 10 * error}
+            figures[f"rmse{name}"] = rmse(depth, truth, region)
+            figures[f"rmse_metres{name}"] = 10 * figures[f"rmse{name}"]
             figures |= {f"abs_rel{name}": abs_rel(depth, truth, region), f"log10{name}": log10(depth, truth, region)}
             figures |= {f"delta{i}{name}": delta(depth, truth, region, threshold=1.25**i) for i in (1, 2, 3)}
-        figures |= {"ssim": similarity(depth, truth), "spread": spread(depth, truth)}
+        figures |= {"ssim": ssim_map(depth, truth).mean(dim=(1, 2, 3)), "spread": spread(depth, truth)}
     return figures
 
 
 def bootstrap_interval(values: ArrayLike, groups: ArrayLike, repeats: int = 1000, seed: int = 0) -> tuple[float, float]:
     """95 % bootstrap interval of a mean over images, drawing whole groups with replacement (notebook 05).
 
-    Images of one room are alike, so drawing single images would give too narrow an interval.
-
-    Args:
-        values: One figure per image; NaN is left out.
-        groups: For each image what it shares with others, such as its room's name.
+    Images of one room are alike, so drawing single images would give too narrow an interval. `values` are one figure
+    per image (NaN is left out), `groups` what each image shares with others, such as its room's name.
     """
     values, groups = np.asarray(values, float), np.asarray(groups)
     if values.shape != groups.shape or values.ndim != 1:
@@ -186,5 +164,4 @@ def bootstrap_interval(values: ArrayLike, groups: ArrayLike, repeats: int = 1000
     _, members = np.unique(groups[known], return_inverse=True)
     sums, sizes = np.bincount(members, values[known]), np.bincount(members)
     drawn = np.random.default_rng(seed).integers(len(sums), size=(repeats, len(sums)))
-    low, high = np.percentile(sums[drawn].sum(1) / sizes[drawn].sum(1), [2.5, 97.5])
-    return float(low), float(high)
+    return tuple(np.percentile(sums[drawn].sum(1) / sizes[drawn].sum(1), [2.5, 97.5]).tolist())
