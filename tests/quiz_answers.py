@@ -1,8 +1,8 @@
 """Answers to the quizzes' questions, computed: from the package where the question is about the package.
 
-`COMPUTED[name of the quiz, id of the question]` is a function. It returns a number; or the text of the right choice,
-or how that text begins; or a set of texts, where there are several right choices or none is known beforehand. A
-function with an argument gets an empty folder.
+The function `quiz_02_forgot_eval` answers the question "forgot-eval" of quiz 02. It returns a number, the text of the
+right choice or how that text begins, or a set of texts where several choices are right. A function with an argument
+gets an empty folder.
 """
 
 import contextlib
@@ -32,16 +32,6 @@ from maskdepth_utils.models.networks import count_parameters
 from maskdepth_utils.models.weights import read_run
 from maskdepth_utils.training import fit, schedule
 
-COMPUTED = {}
-
-
-def computes(name, identity):
-    def keep(function):
-        COMPUTED[name, identity] = function
-        return function
-
-    return keep
-
 
 def random_maps(*shape, seed=0):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
@@ -55,15 +45,12 @@ def square(side, size=40):
     return mask
 
 
-# ---------------------------------------------------------------- 01
-@computes("01", "wall-in-two-depths")
-def _():
+def quiz_01_wall_in_two_depths():
     to_edge = 4 * np.sqrt(1 + (IMAGE_SIZE / 2 / FOCAL) ** 2)
     return f"z-depth 4.00 m at both, ray distance 4.00 m and {to_edge:.2f} m"
 
 
-@computes("01", "twice-as-far")
-def _():
+def quiz_01_twice_as_far():
     room, cutout = library.load_room("room_val_037"), library.load_cutout("val_009_chair", 0, 0)
     nothing_near = replace(room, pitch=0.0, depth_mm=np.full_like(room.depth_mm, 9000))
     flat = replace(cutout, relief_code=np.full_like(cutout.relief_code, 32768))
@@ -72,22 +59,19 @@ def _():
     return 800 * far.mask.sum() / near.mask.sum()
 
 
-@computes("01", "what-a-gap-changes")
-def _():
+def quiz_01_what_a_gap_changes():
     first, second = (MaskDepthDataset("val", gap=gap)[73] for gap in ("none", "tripod"))
     return {f"the {name}" for name in first if not torch.equal(first[name], second[name])}
 
 
-@computes("01", "one-number-twice")
-def _():
+def quiz_01_one_number_twice():
     pictures = [np.full((1, 1, 4, 4), value) for value in (0.2, 0.6)]
     together = tensors.mean_std(pictures)[1].item()
     alone = np.mean([tensors.mean_std([picture])[1] for picture in pictures])
     return f"{together:.3g} and {alone:.3g}"
 
 
-@computes("01", "is-the-random-split-fair")
-def _():
+def quiz_01_is_the_random_split_fair():
     train = MaskDepthDataset("train")
     pairs = np.array([train.locate(index)[:2] for index in range(len(train))])
     assert pairs.shape[0] == 400_000 and set(np.unique(pairs, axis=0, return_counts=True)[1]) == {40}
@@ -96,61 +80,52 @@ def _():
     return "Each room, each object and each pair of them is on both sides." if old == new else "Nothing"
 
 
-@computes("01", "a-lot-of-right-pixels")
-def _():
+def quiz_01_a_lot_of_right_pixels():
     truth = (torch.arange(100) < 8).float().view(1, 1, 10, 10)
     nothing = torch.zeros_like(truth)
     return f"{100 * (truth == nothing).float().mean():.0f} % right, IoU {metrics.iou(nothing, truth).item():g}"
 
 
-@computes("01", "worse-than-gray")
-def _():
+def quiz_01_worse_than_gray():
     depths = 0.5 + 0.04 * torch.randn(50, 1, 20, 20, generator=torch.Generator().manual_seed(0))
     gray = baselines.ConstantDepth().fit([{"depth": depths}])(depths, depths)[1]
     return "Worse than the same gray" if metrics.rmse(gray, depths).mean() < 0.18 / 4 else "Good"
 
 
-# ---------------------------------------------------------------- 02
-@computes("02", "from-2020-to-iou")
-def _():
+def quiz_02_from_2020_to_iou():
     pixels = torch.arange(4).view(1, 1, 2, 2)
     ours, true = (pixels < 2).float(), (pixels < 3).float()
     assert metrics.soft_overlap_2020(ours, true).item() == pytest.approx(0.4)
     return metrics.iou(ours, true).item()
 
 
-@computes("02", "painted-evenly")
-def _():
+def quiz_02_painted_evenly():
     painted = {kernel: nn.functional.conv_transpose1d(torch.ones(1, 1, 20), torch.ones(1, 1, kernel), stride=4)
                for kernel in (4, 6, 8, 10)}  # fmt: skip
     return {str(kernel) for kernel, times in painted.items() if len(times[..., 12:-12].unique()) == 1}
 
 
-@computes("02", "three-convolutions")
-def _():
+def quiz_02_three_convolutions():
     picture = torch.zeros(1, 1, 65, 65, requires_grad=True)
     net = nn.Sequential(*(nn.Conv2d(1, 1, 3, stride=stride) for stride in (2, 1, 1)))
     (gradient,) = torch.autograd.grad(net(picture)[0, 0, 12, 12], picture)
     return float((gradient[0, 0].abs().sum(0) > 0).sum())
 
 
-@computes("02", "sure-and-wrong")
-def _():
+def quiz_02_sure_and_wrong():
     logit = torch.full((1, 1, 1, 1), -120.0)
     in_two_steps, from_logit = -logit.sigmoid().log().item(), losses.bce(logit, torch.ones_like(logit)).item()
     return " and ".join("infinite" if np.isinf(loss) else f"{loss:g}" for loss in (in_two_steps, from_logit))
 
 
-@computes("02", "loss-down-score-zero")
-def _():
+def quiz_02_loss_down_score_zero():
     truth = (torch.arange(100) < 7).float().view(1, 1, 10, 10)
     constant = torch.full_like(truth, 0.07)
     assert f"{losses.bce(constant.logit(), truth):.2f}" == "0.25" and metrics.iou(constant, truth).item() == 0
     return "The network has learned how rare object pixels are"
 
 
-@computes("02", "forgot-eval")
-def _():
+def quiz_02_forgot_eval():
     net, pictures = MaskNet(width=4).train(), random_maps(3, 3, 32, 32)
     with torch.no_grad():
         first, again, other = (net(pictures[pair], pictures[pair].flip(3))[0] for pair in ([0, 1], [0, 1], [0, 2]))
@@ -158,30 +133,25 @@ def _():
     return "It depends on which other pictures" if not torch.allclose(first, other) else "Nothing"
 
 
-# ---------------------------------------------------------------- 03
-@computes("03", "only-its-size")
-def _():
+def quiz_03_only_its_size():
     block, x = UpProjection(8, 4, skip_channels=0).eval(), random_maps(1, 8, 5, 5)
     with torch.no_grad():
         a, b = (block(x, random_maps(1, 6, 10, 10, seed=seed)) for seed in (1, 2))
     return "Nothing: with any other values" if torch.equal(a, b) else "Its outlines"
 
 
-@computes("03", "five-halvings")
-def _():
+def quiz_03_five_halvings():
     with torch.no_grad():
         return float(MaskDepthNet(width=0.125).encoder(torch.zeros(1, 6, 100, 100))[-1].shape[-1])
 
 
-@computes("03", "half-as-wide")
-def _():
+def quiz_03_half_as_wide():
     ratio = count_parameters(MaskDepthNet(width=0.5)) / count_parameters(MaskDepthNet())
     words = {1: "as many", 1 / 2: "half as many", 1 / 4: "a quarter", 1 / 8: "an eighth"}
     return words[min(words, key=lambda share: abs(share - ratio))]
 
 
-@computes("03", "ten-per-cent-brighter")
-def _():
+def quiz_03_ten_per_cent_brighter():
     background = 0.9 * random_maps(1, 3, 40, 40)
     image = 1.1 * background
     assert torch.allclose(image - background, background / 10, atol=1e-6)
@@ -189,8 +159,7 @@ def _():
     return "Like the background itself, only darker, before; black after" if left < 1e-3 else "One even gray"
 
 
-@computes("03", "counted-by-torchsummary")
-def _():
+def quiz_03_counted_by_torchsummary():
     class Twice(nn.Module):
         def forward(self, x):
             return x, x
@@ -210,14 +179,11 @@ def _():
     return round(megabytes * 2**20 / 2 / 4 / 100, -2)  # twice, for gradients; four bytes a value
 
 
-@computes("03", "start-at-the-base-rate")
-def _():
+def quiz_03_start_at_the_base_rate():
     return torch.tensor(0.1).logit().item()
 
 
-# ---------------------------------------------------------------- 04
-@computes("04", "free-of-charge")
-def _():
+def quiz_04_free_of_charge():
     true = nn.functional.avg_pool2d(random_maps(1, 1, 44, 44), 5, 1)
     predictions = {
         "the truth": true,
@@ -229,15 +195,13 @@ def _():
     return {name for name, depth in predictions.items() if losses.edge(depth, true) < 1e-6}
 
 
-@computes("04", "an-edge-in-the-wrong-place")
-def _():
+def quiz_04_an_edge_in_the_wrong_place():
     column = torch.arange(80).expand(1, 1, 80, 80)
     true, moved = (0.3 + 0.4 * (column >= at) for at in (30, 50))
     return (losses.edge(moved, true) / losses.edge(true.mean().expand_as(true), true)).item()
 
 
-@computes("04", "from-metres-to-tenths")
-def _():
+def quiz_04_from_metres_to_tenths():
     a, b = random_maps(2, 1, 1, 40, 40)
     with mock.patch.multiple(losses, C1=100 * losses.C1, C2=100 * losses.C2):  # they are squares
         in_metres = losses.l1(10 * a, 10 * b), losses.dssim(10 * a, 10 * b)
@@ -247,16 +211,14 @@ def _():
     return f"L1 {first}, the SSIM loss {second}"
 
 
-@computes("04", "what-ssim-on-logits-asks-for")
-def _():
+def quiz_04_what_ssim_on_logits_asks_for():
     true, grid = square(16), torch.linspace(-4, 4, 17)
     pairs = [(off, on) for off in grid for on in grid]
     off, _ = min(pairs, key=lambda pair: losses.dssim(pair[0] + (pair[1] - pair[0]) * true, true))
     return off.sigmoid().item()
 
 
-@computes("04", "small-and-large")
-def _():
+def quiz_04_small_and_large():
     sides = 8, 44  # of 80 x 80 pixels: 1 % and 30 %
     masks = [square(side, 80) for side in sides]
     assert [round(mask.mean().item(), 2) for mask in masks] == [0.01, 0.30]
@@ -272,23 +234,19 @@ def _():
     return {name for name, ratio in ratios.items() if ratio < 1.1}
 
 
-@computes("04", "digits-of-bfloat16")
-def _():
+def quiz_04_digits_of_bfloat16():
     a, b = (torch.tensor(value, dtype=torch.bfloat16) for value in (0.2501, 0.2500))
     return f"{(a - b).item():g}"
 
 
-@computes("04", "three-seeds-each")
-def _():
+def quiz_04_three_seeds_each():
     a, b = (0.121, 0.128, 0.134), (0.119, 0.127, 0.139)
     between, within = abs(np.mean(a) - np.mean(b)), min(max(a) - min(a), max(b) - min(b))
     assert np.mean(a) < np.mean(b) and min(b) < min(a)  # as two of the wrong choices say
     return "It cannot tell the two losses apart." if between < within / 10 else "A is better"
 
 
-# ---------------------------------------------------------------- 05
-@computes("05", "intervals-that-overlap")
-def _():
+def quiz_05_intervals_that_overlap():
     draws, pictures = np.random.default_rng(0), np.arange(100)
     hard = draws.normal(0.947, 0.06, 100)  # what both networks find hard
     a, b = hard + 0.003 + draws.normal(0, 0.002, 100), hard - 0.003
@@ -298,8 +256,7 @@ def _():
     return "These intervals do not decide it. The interval of the differences" if decided else "No: the intervals"
 
 
-@computes("05", "pictures-of-one-room")
-def _():
+def quiz_05_pictures_of_one_room():
     draws = np.random.default_rng(0)
     values = np.repeat(draws.normal(0, 1, 20), 20) + draws.normal(0, 0.1, 400)
     groups = (range(400), np.repeat(range(20), 20))
@@ -307,8 +264,7 @@ def _():
     return "It is too narrow." if single < rooms / 2 else "It is too wide"
 
 
-@computes("05", "pooled-or-mean")
-def _():
+def quiz_05_pooled_or_mean():
     def row(first, last):
         pixels = torch.arange(1000)
         return ((pixels >= first) & (pixels < last)).float().view(1, 1, 1, -1)
@@ -319,21 +275,18 @@ def _():
     return f"{mean:.2f} and {pooled:.2f}"
 
 
-@computes("05", "one-pixel-fat")
-def _():
+def quiz_05_one_pixel_fat():
     true = square(10)
     return metrics.iou(nn.functional.max_pool2d(true, 3, 1, 1), true).item()
 
 
-@computes("05", "a-wider-lens")
-def _():
+def quiz_05_a_wider_lens():
     predictor, picture = Predictor(MaskDepthNet(width=0.125), {"size": 160}, "cpu"), np.zeros((160, 160, 3), np.uint8)
     right, assumed = (predictor.predict(picture, picture, fov=fov).depth for fov in (90, 60))
     return 5.0 * float(np.median(right / assumed))
 
 
-@computes("05", "told-the-scale")
-def _():
+def quiz_05_told_the_scale():
     true = 0.2 + 0.6 * nn.functional.avg_pool2d(random_maps(1, 1, 84, 84), 5, 1)
     wrong = {"scale": 1.4 * true, "edges": nn.functional.avg_pool2d(true, 9, 1, 4), "offset": true + 0.09}
     told = {name: depth * (true / depth).median() for name, depth in wrong.items()}
@@ -341,20 +294,16 @@ def _():
     return {"scale": "Its scale", "edges": "Its edges", "offset": "An offset"}[mended[0]] if len(mended) == 1 else ""
 
 
-# ---------------------------------------------------------------- 06
-@computes("06", "twice-the-batch")
-def _():
+def quiz_06_twice_the_batch():
     rates = 64 / 0.8, 128 / 1.6
     return "The loader: it delivers 80 samples" if rates == pytest.approx((80, 80)) else "The GPU"
 
 
-@computes("06", "where-the-time-goes")
-def _():
+def quiz_06_where_the_time_goes():
     return 1 / (0.6 + 0.3 / 2 + 0.1)
 
 
-@computes("06", "two-processes")
-def _():
+def quiz_06_two_processes():
     batch, net, norm = random_maps(32, 3, 16, 16), nn.Conv2d(3, 4, 3), nn.BatchNorm2d(3)
 
     def gradient(pictures):
@@ -371,14 +320,12 @@ def _():
     return {text for text, is_same in same.items() if is_same}
 
 
-@computes("06", "bytes-of-a-sample")
-def _(folder):
+def quiz_06_bytes_of_a_sample(folder):
     done = write_arrays(MaskDepthDataset("val"), folder / "arrays", range(2), progress=False)
     return done["bytes"] / done["samples"] / 1000
 
 
-@computes("06", "killed-while-writing")
-def _(folder):
+def quiz_06_killed_while_writing(folder):
     path = folder / "weights"
     path.write_bytes(b"old")
     for step in ("os.fsync", "os.replace"):
@@ -392,8 +339,7 @@ def _(folder):
     return "Write the new one under another name, force it to the disk, then rename it."
 
 
-@computes("06", "what-must-be-saved")
-def _(folder):
+def quiz_06_what_must_be_saved(folder):
     run = {"batch": 4, "momentum": 0.9, "progress": False, "device": "cpu", "precision": "float32"}
     fit(MaskNet(width=2), Squares(), steps=2, out=folder / "run", **run)
     state = read_run(folder / "run")
@@ -408,16 +354,13 @@ def _(folder):
     return {text for text, is_there in saved.items() if is_there}
 
 
-# ---------------------------------------------------------------- 07
-@computes("07", "two-of-forty")
-def _():
+def quiz_07_two_of_forty():
     before, after = np.full(40, 0.95), np.full(40, 0.95)
     after[:2] = 0.35
     return before.mean() - after.mean()
 
 
-@computes("07", "the-same-gray")
-def _():
+def quiz_07_the_same_gray():
     gray = torch.full((1, 3, 8, 8), 0.5)
     thresholds = [0.0, 0.5 / 255, 0.1, 0.5]
     found = [baselines.DifferenceThreshold(one, channels)(gray, gray)[0].sum().item()
@@ -425,8 +368,7 @@ def _():
     return "None" if not any(found) else "One near 0"
 
 
-@computes("07", "where-it-lights-up")
-def _():
+def quiz_07_where_it_lights_up():
     column = torch.arange(40).expand(1, 1, 40, 40)
     room = torch.where(column < 20, 0.2, 0.9) - 0.1 * (column >= 30)  # a strong edge at 20, a weak one at 30
     differs = (room - room.roll(1, 3)).abs()[0, 0, 0, 1:]
@@ -435,8 +377,13 @@ def _():
     return "Along edges, and most where the contrast is high"
 
 
-@computes("07", "three-false-pixels")
-def _():
+def quiz_07_three_false_pixels():
     predicted, true = torch.zeros(2, 1, 1, 160, 160)
     predicted[0, 0, 80, :3] = 1
     return metrics.iou(predicted, true).item()
+
+
+COMPUTED = {
+    (name[5:7], name[8:].replace("_", "-")): function
+    for name, function in list(globals().items()) if name.startswith("quiz_")
+}  # fmt: skip
