@@ -225,7 +225,7 @@ def to_png(figure: Figure, dpi: int = 150) -> bytes:
 def plot_history(history: list[dict] | dict[str, list[dict]], names: Sequence[str] = ("loss", "val_iou", "val_rmse")):
     """Plot the records that `fit` returned, or {label: records} of several runs, over the samples seen.
 
-    Each of `names` has a panel, to which its held-out values (val_...) are added as a dashed line.
+    Each of `names` has a panel, to which its held-out values (``val_...``) are added as a dashed line.
     """
     runs = history if isinstance(history, dict) else {"": history}
     names = [name for name in names if any(name in record for records in runs.values() for record in records)]

@@ -4,7 +4,7 @@ Ours is what `write_zips` writes: fg_bg.zip (the composites, JPEG), bg.zip (back
 8-bit PNG), depth.zip (millimetres, 16-bit PNG) and labels.csv, which says which four pictures belong together.
 
 The 2020 project has 9 GB: one zip with composites, masks and data_label.txt, one with depths and depth_label.txt, and a
-folder of the 100 backgrounds. Its tables are separated by tabs and have no line of names. To read it:
+folder of the 100 backgrounds. Its tables are separated by tabs and have no line of names. To read it::
 
     both = "depth_mask_custom_dataset.zip"
     ZipDataset(folder, image=both, mask=both, background="bg", depth="depth.zip",
