@@ -23,7 +23,10 @@ def add_up(terms: dict[str, Tensor]) -> Tensor:
 def compute_loss(output: Any, batch: dict[str, Tensor], loss: Callable, weighting: Callable) -> dict[str, Tensor]:
     """Compute "loss" and, if the loss function returns them, its terms by name."""
     terms = loss(output, batch)
-    return {"loss": terms} if isinstance(terms, Tensor) else {"loss": weighting(terms), **terms}
+    if isinstance(terms, Tensor):
+        return {"loss": terms}
+    total = {"loss": weighting(terms)}
+    return total | terms | total  # first, and also where a term is called "loss"
 
 
 def to_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
