@@ -1,4 +1,4 @@
-"""JupyterLab as `make lab` starts it, Notebook 7 or Voila, and a reader's hands on a page: for the browser tests."""
+"""Servers of JupyterLab, Notebook 7 and Voila, and a reader's mouse and keyboard on their pages: for browser tests."""
 
 import contextlib
 import io
@@ -46,16 +46,17 @@ def find_chromium() -> str | None:
 
 
 def app_options() -> list[str]:
-    """What `make app` starts Voila with, less its notebook."""
+    """The options with which `make app` starts Voila."""
     recipe = (NOTEBOOKS.parent / "Makefile").read_text(encoding="utf8")
     return re.search(r"-m voila \S+\.ipynb (.*)", recipe)[1].split()
 
 
 class Lab:
-    """A server of JupyterLab, Notebook 7 or Voila on a free loopback port, in a folder of its own with notebooks."""
+    """A server of one front end on a free port of this computer, in a folder of its own with notebooks."""
 
     def __init__(self, folder: Path, front_end: str = "jupyterlab"):
         self.front_end = front_end
+        self.started = 0  # length of the log when a notebook had been run
         self.folder, self.log, self.token = folder / "notebooks", folder / "lab.log", secrets.token_hex(16)
         self.folder.mkdir()
         for name, values in SETTINGS.items():
@@ -66,11 +67,11 @@ class Lab:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
-        options = {"voila": [*app_options(), f"--Voila.port={self.port}"]}.get(
-            front_end,
-            ["--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.port}",
-             f"--IdentityProvider.token={self.token}"],
-        )  # fmt: skip
+        if front_end == "voila":
+            options = [*app_options(), f"--Voila.port={self.port}"]
+        else:
+            options = ["--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.port}"]
+            options += [f"--IdentityProvider.token={self.token}"]
         command = [sys.executable, "-m", front_end, str(self.folder), "--no-browser", *options]
         folders = {
             "JUPYTERLAB_SETTINGS_DIR": "settings",
@@ -103,11 +104,9 @@ class Lab:
         return f"{self.address}/{PAGES[self.front_end]}/{name}?token={self.token}&reset"
 
     def complaints(self) -> str:
-        """Lines of the server's and its kernels' log that report an error."""
-        lines = self.log.read_text().splitlines()
-        return "\n".join(
-            line for line in lines if "Traceback" in line or line.startswith(("[E ", "[C ")) or "Error" in line
-        )
+        """Lines in the log of the server and its kernels that report an error after the start."""
+        log = self.log.read_text()[self.started :]
+        return "\n".join(re.findall(r"^.*(?:Traceback|Error).*$|^\[[EC] .*$", log, re.M))
 
     def stop(self) -> None:
         self.process.terminate()
@@ -139,6 +138,7 @@ class Sheet:
             self.wait_for_kernel()
             self.run_all_cells()
             self.wait_for_all_cells(seconds)
+        lab.started = len(lab.log.read_text())
 
     def complain(self, error: str) -> None:
         known = KNOWN_ERRORS.get(self.lab.front_end)
@@ -146,42 +146,36 @@ class Sheet:
             self.errors.append(error)
 
     def wait_for_kernel(self, seconds: float = 120) -> None:
-        """Until it is idle. A slow server's page asks which kernel to take: accept the one that it offers."""
+        """Wait until the kernel is idle. A slow server's page asks which kernel to take: accept the one it offers."""
         question = self.page.locator('.jp-Dialog:has-text("Select Kernel")')
         accept = question.locator(".jp-mod-accept")
-        self.page.add_locator_handler(question, lambda: accept.click(), no_wait_after=True)  # so that it is asked again
+        self.page.add_locator_handler(question, lambda: accept.click(), no_wait_after=True)
         idle = self.page.locator('.jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status="idle"]')
         expect(idle).to_be_visible(timeout=1000 * seconds)
 
-    def run_all_cells(self, seconds: float = 180) -> None:
-        """Choose it from the menu; again, as a reader would, if a kernel that was just starting has not heard of it."""
-        started = """() => /\\d/.test(document.querySelector(".jp-CodeCell .jp-InputPrompt").textContent)"""
-        deadline = again = time.monotonic()
-        deadline += seconds
-        while not self.page.evaluate(started):
-            assert time.monotonic() < deadline, f"no cell was run within {seconds} s"
-            if time.monotonic() >= again:
-                self.page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
-                self.page.locator('.lm-Menu-itemLabel:text-is("Run All Cells")').click()
-                again = time.monotonic() + 30
-            self.page.wait_for_timeout(500)
+    def run_all_cells(self, tries: int = 6) -> None:
+        """Choose it from the menu; once more, as a reader would, if a kernel that was just starting missed it."""
+        first = self.page.locator(".jp-CodeCell .jp-InputPrompt").first
+        for _ in range(tries):
+            self.page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
+            self.page.locator('.lm-Menu-itemLabel:text-is("Run All Cells")').click()
+            with contextlib.suppress(AssertionError):
+                expect(first).to_have_text(re.compile(r"\d"), timeout=40_000)  # done: [*] may never be
+                return
+        raise TimeoutError("no cell was run")
 
     def wait_for_all_cells(self, seconds: float) -> None:
-        """Until each code cell has a number; a cell's error is a failure with its text."""
+        """Wait until each code cell has a number; a cell's error is a failure with its text."""
         prompts = '[...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")]'
-        done = f"() => {prompts}.every((prompt) => /\\d/.test(prompt.textContent))"
-        deadline = time.monotonic() + seconds
-        while not self.page.evaluate(done):
-            for error in self.page.locator('[data-mime-type="application/vnd.jupyter.error"]').all():
-                raise AssertionError(error.inner_text())
-            assert time.monotonic() < deadline, f"the notebook was not done after {seconds} s"
-            self.page.wait_for_timeout(250)
+        error = '[data-mime-type="application/vnd.jupyter.error"]'
+        done = f"() => document.querySelector('{error}') || {prompts}.every((one) => /\\d/.test(one.textContent))"
+        self.page.wait_for_function(done, timeout=1000 * seconds)
+        assert not self.page.locator(error).all_inner_texts()
         self.page.wait_for_timeout(1500)  # the last widgets
 
-    def widget(self, label: str, number: int = 0) -> "Widget":
-        """The widget that has a control of this label."""
-        boxes = self.page.locator(f'.jp-OutputArea-output > .jupyter-widgets:has(:text-is("{label}"))')
-        box = boxes.nth(number)
+    def widget(self, label: str) -> "Widget":
+        """The first widget that has a control of this label."""
+        box = self.page.locator(f'.jp-OutputArea-output > .jupyter-widgets:has(:text-is("{label}"))').first
         box.scroll_into_view_if_needed()
         return Widget(self, box)
 
@@ -195,16 +189,9 @@ class Widget:
     def control(self, label: str):
         return self.box.locator(f'.widget-inline-hbox:has(> label:text-is("{label}"))')
 
-    def handle(self, label: str):
-        return self.control(label).locator(".noUi-handle")
-
     def press(self, label: str, key: str, times: int = 1) -> None:
-        """Focus a slider and press a key, as a keyboard's user does.
-
-        Page Up and Page Down, five steps each, work everywhere. Notebook 7 keeps the arrows for itself, to go from
-        cell to cell, even while a slider has the focus (jupyter/notebook#7716).
-        """
-        self.handle(label).focus()
+        """Focus a slider and press a key. Notebook 7 keeps the arrows for itself (jupyter/notebook#7716)."""
+        self.control(label).locator(".noUi-handle").focus()
         for _ in range(times):
             self.page.keyboard.press(key)
         self.settle()
@@ -228,7 +215,7 @@ class Widget:
             self.page.wait_for_timeout(1000 * quiet)
 
     def wait_until(self, question, seconds: float = 30) -> None:
-        """Until `question()` is true of the page: a busy machine may take its time."""
+        """Wait until `question()` is true of the page."""
         deadline = time.monotonic() + seconds
         while not question():
             assert time.monotonic() < deadline, f"not within {seconds} s; the widget says:\n{self.text()}"

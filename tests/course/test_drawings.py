@@ -32,7 +32,6 @@ DRAWINGS = {
     "encoder_decoder, light, 80 px": lambda: drawings.encoder_decoder(size=80, width=0.25),
     "skip": drawings.skip,
     "skip at the bottom": lambda: drawings.skip(1),
-    "skip at the top": lambda: drawings.skip(4),
     "receptive_field": drawings.receptive_field,
     "ssim_window": drawings.ssim_window,
     "sobel_edge": drawings.sobel_edge,
@@ -97,33 +96,25 @@ def test_too_small_a_picture_is_refused():
         drawings.encoder_decoder(size=16)
 
 
-def test_a_skip_adds_what_the_block_convolves():
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_skip_is_the_shipped_networks(number):
+    """The two parts add up to what the block convolves, and the written sizes are the network's."""
     predictor, sample = load_pretrained(device="cpu"), MaskDepthDataset("val", gap="none")[TABLE]
-    blocks = predictor.model.branches["mask"].ups
+    stages = {stage.name: stage for stage in collect_features(predictor, sample["image"], sample["background"]).stages}
     entered = []
-    for number, block in enumerate(blocks, start=1):
-        hook = block.side.register_forward_pre_hook(lambda module, inputs: entered.append(inputs[0][0]))
-        below, lateral, _ = skip_parts(predictor.model, sample, number)
-        hook.remove()
-        torch.testing.assert_close(below + lateral, entered[-1])
-
-
-def test_the_maps_of_a_skip_add_up():
-    maps = [axis.images[0].get_array() for axis in drawings.skip().axes if axis.images]
-    below, lateral, total = [values for values in maps if values.ndim == 2]
-    np.testing.assert_allclose(below + lateral, total, atol=1e-5)
-    assert min(below.std(), lateral.std()) > 0.1
-
-
-def test_the_sizes_of_a_skip_are_the_shipped_networks():
-    sample = MaskDepthDataset("val", gap="none")[TABLE]
-    run = collect_features(load_pretrained(device="cpu"), sample["image"], sample["background"])
-    sizes = {stage.name: stage.size.replace("x", "×") for stage in run.stages}
-    for number, below in ((1, "mask branch, entry"), (3, "mask branch, block 2")):
-        found = words(drawings.skip(number))
-        layer = {1: "encoder, layer 3", 3: "encoder, layer 1"}[number]
-        assert layer in found
-        assert {sizes[below], sizes[layer], sizes[f"mask branch, block {number}"]} <= set(found)
+    block = predictor.model.branches["mask"].ups[number - 1]
+    hook = block.side.register_forward_pre_hook(lambda module, inputs: entered.append(inputs[0][0]))
+    below, lateral, _ = skip_parts(predictor.model, sample, number)
+    hook.remove()
+    torch.testing.assert_close(below + lateral, entered[-1])
+    figure = drawings.skip(number)
+    maps = [axis.images[0].get_array() for axis in figure.axes if axis.images]
+    first, second, total = (values for values in maps if values.ndim == 2)
+    np.testing.assert_allclose(first + second, total, atol=1e-5)
+    layer = f"encoder, layer {4 - number}"
+    before = "mask branch, entry" if number == 1 else f"mask branch, block {number - 1}"
+    sizes = {stages[name].size.replace("x", "×") for name in (layer, before, f"mask branch, block {number}")}
+    assert {layer} | sizes <= set(words(figure))
 
 
 @pytest.mark.parametrize("number", [0, 5, 1.5])
@@ -185,15 +176,11 @@ def test_sobels_arithmetic():
 
 
 def test_the_curves_of_sobel_are_the_maps():
-    figure = drawings.sobel_edge()
-    depth, answers = figure.axes[2:4]
-    for line, answer in zip(depth.lines[:2], answers.lines[:2], strict=True):
-        assert len(line.get_xdata()) == len(answer.get_xdata()) == 160
+    depth, answers = drawings.sobel_edge().axes[2:4]
     true = MaskDepthDataset("val", gap="tripod").shot(PERSON).depth
     np.testing.assert_array_equal(depth.lines[0].get_ydata(), true[72])
-    np.testing.assert_allclose(
-        answers.lines[0].get_ydata()[1:-1], losses.sobel(torch.tensor(true)[None, None])[0][0, 0, 71], atol=1e-5
-    )
+    expected = losses.sobel(torch.tensor(true)[None, None])[0][0, 0, 71]
+    np.testing.assert_allclose(answers.lines[0].get_ydata()[1:-1], expected, atol=1e-5)
 
 
 def test_the_rays_of_the_pinhole_have_the_written_lengths():
