@@ -130,12 +130,6 @@ def test_a_region_limits_a_metric(name, inside):
     assert metric(depth, target, region == 0).tolist() == metric(target, target).tolist()
 
 
-def test_half_precision_is_computed_in_float32(maps):
-    depth, target = (x.bfloat16() for x in maps)
-    with torch.autocast("cpu", torch.bfloat16):
-        torch.testing.assert_close(metrics.rmse(depth, target), metrics.rmse(depth.float(), target.float()))
-
-
 def test_bootstrap_interval_draws_whole_groups():
     random = np.random.default_rng(0)
     rooms = np.repeat(np.arange(40), 10)

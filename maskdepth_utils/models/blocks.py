@@ -3,9 +3,6 @@
 Features are float tensors (N, channels, H, W).
 """
 
-import http.client
-from collections import OrderedDict
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,35 +32,28 @@ def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
     return x if tuple(x.shape[-2:]) == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
-class Encoder(nn.Sequential):
+class Encoder(nn.Module):
     """ResNet18 (He et al. 2016) with six input channels and without a classifier; returns the features of five stages.
 
-    The modules have torchvision's names, so that ImageNet weights load as they are.
-
-    Args:
-        stem: "7x7", ResNet's own of stride 2: the stages have 1/2, 1/4, 1/8, 1/16 and 1/32 of the picture's size.
-            "3x3" has stride 1: they have 1, 1/2, 1/4, 1/8 and 1/16 of it, at three times the cost.
-        channels: Of the four layers; the stem has as many as the first.
+    The stem "7x7" is ResNet's own, of stride 2: the stages have 1/2, 1/4, 1/8, 1/16 and 1/32 of the picture's size.
+    "3x3" has stride 1, twice the sizes and three times the cost. `channels` are those of the four layers. The modules
+    have torchvision's names, so that ImageNet weights load as they are.
     """
 
     def __init__(self, stem: str, channels: list[int]):
         from torchvision.models.resnet import BasicBlock  # here: it takes a second and 160 MB, and MaskNet needs none
 
+        super().__init__()
         kernel, stride = {"7x7": (7, 2), "3x3": (3, 1)}[stem]
-        layers = OrderedDict(
-            conv1=conv(6, channels[0], kernel, stride),
-            bn1=nn.BatchNorm2d(channels[0]),
-            relu=nn.ReLU(inplace=True),
-            maxpool=nn.MaxPool2d(3, stride=2, padding=1),
-        )
-        for number, (inputs, outputs) in enumerate(zip((channels[0], *channels), channels), start=1):
-            stride = 1 if number == 1 else 2
-            shortcut = None
-            if stride != 1 or inputs != outputs:
-                shortcut = nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
-            first = BasicBlock(inputs, outputs, stride, shortcut)
-            layers[f"layer{number}"] = nn.Sequential(first, BasicBlock(outputs, outputs))
-        super().__init__(layers)
+        self.conv1 = conv(6, channels[0], kernel, stride)
+        self.bn1 = nn.BatchNorm2d(channels[0])
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.layer1 = nn.Sequential(BasicBlock(channels[0], channels[0]), BasicBlock(channels[0], channels[0]))
+        for number, (inputs, outputs) in enumerate(zip(channels, channels[1:]), start=2):
+            shortcut = nn.Sequential(conv(inputs, outputs, 1, stride=2), nn.BatchNorm2d(outputs))
+            blocks = BasicBlock(inputs, outputs, 2, shortcut), BasicBlock(outputs, outputs)
+            self.add_module(f"layer{number}", nn.Sequential(*blocks))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         stages = [self.relu(self.bn1(self.conv1(x)))]
@@ -77,8 +67,8 @@ class Encoder(nn.Sequential):
 class UpProjection(nn.Module):
     """One decoder block (Laina et al. 2016): upsample to an encoder stage's size, then conv5x5-3x3 beside conv5x5.
 
-    With `skip_channels` the stage itself is added before the convolutions, through a 1x1 convolution (a *lateral*, Lin
-    et al. 2017). Without, only its size is used, as in the 2020 network.
+    With `skip_channels` the stage itself is added first, through a 1x1 convolution (a *lateral*, Lin et al. 2017).
+    Without, only its size is used, as in the 2020 network.
     """
 
     def __init__(self, inputs: int, outputs: int, skip_channels: int = 0):
@@ -98,10 +88,9 @@ class UpProjection(nn.Module):
 
 
 class Detail(nn.Sequential):
-    """Features of the two pictures at full size: the image and the `differences`, through two conv3x3.
+    """Features at full size, where thin legs are not lost: the image and the `differences`, through two conv3x3.
 
-    Thin legs are lost in every stage of the encoder; at full size the difference between the pictures shows them. A
-    convolution can subtract, but not divide by noise or contrast; `differences` does. With raw=True the plain
+    A convolution can subtract, but not divide by noise or contrast; `differences` does. With raw=True the plain
     difference takes its place.
     """
 
@@ -115,10 +104,9 @@ class Detail(nn.Sequential):
 
 
 class Branch(nn.Module):
-    """One decoder: conv1x1, four up-projections that each halve the channels, and a head with one output channel.
+    """One decoder: conv1x1, four up-projections that each halve the channels, and a conv5x5 with one output channel.
 
-    The head is a conv5x5. With `fine` the `Detail` is added at full size, one conv3x3 for each number in `fine` mixes
-    both, and the head is a conv1x1.
+    With `fine` the `Detail` is added at full size, a conv3x3 for each number in `fine` mixes both; the head is 1x1.
     """
 
     def __init__(self, stage_channels: list[int], channels: list[int], skips: bool, fine: tuple[int, ...] = ()):
@@ -152,7 +140,7 @@ class Branch(nn.Module):
 def initialise(module: nn.Module) -> None:
     """Draw a convolution's weights as torchvision does for a ResNet (He et al. 2015).
 
-    The heads keep PyTorch's start: larger weights would begin in the flat ends of the sigmoid.
+    Not those of the heads, which would begin in the flat ends of the sigmoid.
     """
     if isinstance(module, nn.Conv2d) and module.out_channels > 1:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -163,15 +151,14 @@ def initialise(module: nn.Module) -> None:
 def imagenet_weights(stem: str) -> dict[str, Tensor]:
     """Torchvision's ResNet18 weights as a state dict for our encoder. RuntimeError if they cannot be downloaded.
 
-    The 7x7 stem is inflated from 3 input channels to 6: the same filters for both pictures, halved. Where the pictures
-    agree, it then computes what it did for one picture, and the BatchNorm statistics stay right.
+    The 7x7 stem gets the same filters for both pictures, halved: where these agree, it computes what it did for one.
     """
     from torchvision.models import ResNet18_Weights
 
     weights = ResNet18_Weights.DEFAULT
     try:
         state = dict(weights.get_state_dict(progress=False, check_hash=True))
-    except (OSError, RuntimeError, http.client.HTTPException) as error:  # no network, wrong hash, connection lost
+    except (OSError, RuntimeError) as error:  # no network; wrong hash
         raise RuntimeError(
             f"The ImageNet weights could not be downloaded from {weights.url} ({error}). Connect to the internet, or "
             f"put that file into {torch.hub.get_dir()}/checkpoints, or choose a random start with weights=None."

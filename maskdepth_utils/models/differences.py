@@ -16,16 +16,17 @@ CHANNELS = 6 + 2 * len(WINDOWS) + 1
 OVEREXPOSED = 0.98  # brighter pixels may be overexposed
 
 
-def match_exposure(image: Tensor, background: Tensor, rounds: int = 4) -> Tensor:
+def match_exposure(image: Tensor, background: Tensor) -> Tensor:
     """The background with the image's exposure and white balance, (N, 3, H, W): each channel times its own gain.
 
-    The gains are found by iteratively reweighted least squares on means of 4 x 4 pixels, which have little noise. The
-    weights fall with a pixel's error, so that the object counts less from round to round.
+    Iteratively reweighted least squares find the gains on means of 4 x 4 pixels, which have little noise. The weights
+    fall with a pixel's error, so that the object counts less from round to round.
     """
-    target, source = F.avg_pool2d(image, 4), F.avg_pool2d(background, 4)
+    target = F.avg_pool2d(image, 4)
+    source = F.avg_pool2d(background, 4)
     usable = (torch.maximum(target, source) < OVEREXPOSED).to(image.dtype)
     gain = torch.ones_like(image[..., :1, :1])
-    for _ in range(rounds):
+    for _ in range(4):
         weight = usable / (0.02 + (target - gain * source).abs().sum(1, keepdim=True))
         above, below = ((weight * source * x).sum((2, 3), keepdim=True) for x in (target, source))
         gain = (above + 0.001) / (below + 0.001)  # 1 where all is black or overexposed
@@ -35,17 +36,13 @@ def match_exposure(image: Tensor, background: Tensor, rounds: int = 4) -> Tensor
 def differences(image: Tensor, background: Tensor) -> Tensor:
     """The thirteen channels of two pictures of equal exposure: (N, 13, H, W), each of a scale of about 1.
 
-    0 to 2, difference: image minus background, in units of 0.1.
-
-    3 to 5, signal-to-noise ratio: the same in units of the noise, squashed to -2 .. 2. The noise is the geometric mean
-    of all differences, which an object hardly changes.
-
-    6 to 8, share by magnitude: the difference's length over the largest one within 3, 5 and 9 pixels. Where object and
-    background mix along an outline, it is about the object's share of the pixel.
-
-    9 to 11, share by colour: the same share, estimated from the colours (`object_shares`).
-
-    12, noise level: the logarithm of the noise, the same at every pixel; it tells how reliable the others are.
+    * 0 to 2: image minus background, in units of 0.1.
+    * 3 to 5, signal-to-noise ratio: the same in units of the noise, squashed to -2 .. 2. The noise is the geometric
+      mean of all differences, which an object hardly changes.
+    * 6 to 8, share by magnitude: the difference's length over the largest one within 3, 5 and 9 pixels. Along an
+      outline, where object and background mix, it is about the object's share of the pixel.
+    * 9 to 11, share by colour: the same share, estimated from the colours (`object_shares`).
+    * 12, noise level: the logarithm of the noise, the same at every pixel; it tells how reliable the others are.
     """
     difference = image - background
     noise = (difference.abs().mean(1, keepdim=True) + 0.001).log().mean((2, 3), keepdim=True).exp()
@@ -61,8 +58,7 @@ def object_shares(image: Tensor, background: Tensor, noise: Tensor) -> list[Tens
     """The object's share of each pixel, if its colour is the one that stands out nearby: (N, 1, H, W) per window.
 
     Along an outline, image = share * object + (1 - share) * background (the alpha of matting). The object's colour is
-    estimated as the mean over a window, weighted by the fourth power of the difference; the share is then the image's
-    position on the way from the background's colour to the object's.
+    taken to be the window's mean, weighted by the fourth power of the difference.
     """
     difference = image - background
     weight = (difference * difference).sum(1, keepdim=True) ** 2 + 1e-8  # where nothing differs, all count alike
@@ -77,18 +73,16 @@ def object_shares(image: Tensor, background: Tensor, noise: Tensor) -> list[Tens
 def window_maxima(x: Tensor) -> list[Tensor]:
     """The largest value around every pixel, at least zero, for each of WINDOWS: (N, 1, H, W).
 
-    The maxima of a window are those of the window before, widened along rows and then along columns. On a CPU, shifted
-    copies take a tenth of the time of max pooling.
+    Each window widens the maxima of the one before, along rows and then along columns, by shifted copies: on a CPU a
+    tenth of the time of max pooling.
     """
-
-    def widen(x: Tensor, by: int) -> Tensor:
-        padded = F.pad(x, (by, by))
-        return functools.reduce(torch.maximum, [padded[..., i : i + x.shape[-1]] for i in range(2 * by + 1)])
-
     maxima = []
     for window, before in zip(WINDOWS, (1, *WINDOWS)):
         by = (window - before) // 2
-        x = widen(widen(x, by).transpose(2, 3), by).transpose(2, 3)
+        for _ in range(2):
+            padded = F.pad(x, (by, by))
+            shifted = [padded[..., i : i + x.shape[-1]] for i in range(2 * by + 1)]
+            x = functools.reduce(torch.maximum, shifted).transpose(2, 3)
         maxima.append(x)
     return maxima
 

@@ -30,8 +30,7 @@ class MaskDepth(NamedTuple):
 class MaskNet(nn.Module):
     """Two conv3x3-ReLU-BatchNorm blocks down, two conv3x3 and a transposed convolution up. Built in notebook 02.
 
-    `MaskNet()(image, background)` returns mask logits (N, 1, H, W). At the bottom, a pixel sees 23 x 23 pixels: enough
-    to tell an object from noise, but not to recognise a chair.
+    `MaskNet()(image, background)` returns mask logits (N, 1, H, W). At the bottom, a pixel sees 23 x 23 pixels.
     """
 
     def __init__(self, width: int = 32):
@@ -68,16 +67,13 @@ class MaskDepthNet(nn.Module):
     Args:
         skips: Whether each decoder block gets the encoder stage of its size. `MaskDepthNet(skips=False, stem="3x3")`
             is the network of 2020 and has exactly its 16,181,090 parameters.
-        stem: "7x7" (stride 2) or "3x3" (full resolution, three times slower).
+        stem: As for the `Encoder`.
         weights: None for a random start, or "DEFAULT" for torchvision's ImageNet weights in the encoder, but for a 3x3
             stem. Raises RuntimeError if they cannot be downloaded.
-        tasks: ("mask", "depth") or one of them; the other output is then None. To continue with both after training
-            depth alone: `both.load_state_dict(depth_only.state_dict(), strict=False)`.
-        width: A factor for all channel counts (a branch's are at least 16). At 0.25 the network has 1 M parameters
-            and trains in seconds on a CPU.
+        tasks: ("mask", "depth") or one of them; the other output is then None.
+        width: A factor for all channel counts. At 0.25 the network has 1 M parameters and trains in seconds on a CPU.
         detail: True matches the background's exposure first and gives both branches the pictures' `Detail` at full
-            size, a skip around the whole network. "raw" gives them the plain difference, without matching. None: as
-            `skips`.
+            size. "raw" gives them the plain difference, without matching. None: as `skips`.
     """
 
     def __init__(
@@ -85,18 +81,16 @@ class MaskDepthNet(nn.Module):
         width: float = 1.0, detail: bool | str | None = None,
     ):  # fmt: skip
         super().__init__()
-        if stem not in ("7x7", "3x3"):
-            raise ValueError(f'stem: expected "7x7" or "3x3", found {stem!r}')
-        if isinstance(tasks, str) or not tasks or not set(tasks) <= set(TASKS):
-            raise ValueError(f"tasks: expected one or both of {TASKS} in a tuple, found {tasks!r}")
-        if weights not in (None, "DEFAULT"):
-            raise ValueError(f'weights: expected None or "DEFAULT" (ImageNet), found {weights!r}')
-        if weights and width != 1:
-            raise ValueError(f"weights: ImageNet's fit width=1 only, found width={width}; use weights=None")
+        choices = {"stem": ("7x7", "3x3"), "weights": (None, "DEFAULT"), "detail": (None, True, False, "raw")}
+        for name, value in {"stem": stem, "weights": weights, "detail": detail}.items():
+            if value not in choices[name]:
+                raise ValueError(f"{name}: expected one of {choices[name]}, found {value!r}")
         if not width > 0:
             raise ValueError(f"width: expected a factor above 0, found {width}")
-        if detail not in (None, True, False, "raw"):
-            raise ValueError(f'detail: expected True, False, None or "raw", found {detail!r}')
+        if isinstance(tasks, str) or not tasks or not set(tasks) <= set(TASKS):
+            raise ValueError(f"tasks: expected one or both of {TASKS} in a tuple, found {tasks!r}")
+        if weights and width != 1:
+            raise ValueError(f"weights: ImageNet's fit width=1 only, found width={width}; use weights=None")
         detail = skips if detail is None else detail
         # A checkpoint keeps these, to build the same network again; it brings its own weights.
         self.arguments = {"skips": skips, "stem": stem, "tasks": list(tasks), "width": width, "detail": detail}
@@ -136,17 +130,14 @@ def to_mask_depth(output: Tensor | MaskDepth) -> MaskDepth:
 
 def check_pair(image: Tensor, background: Tensor) -> None:
     """Raise ValueError unless both are floating (N, 3, H, W) of one shape with H, W >= 32."""
+    shape = tuple(image.shape)
+    if len(shape) != 4 or shape[1] != 3 or min(shape[2:]) < MINIMUM_SIZE:
+        raise ValueError(f"image: expected (N, 3, H, W), at least {MINIMUM_SIZE} x {MINIMUM_SIZE} px, found {shape}")
+    if background.shape != image.shape:
+        raise ValueError(f"background: expected the image's shape {shape}, found {tuple(background.shape)}")
     for name, x in (("image", image), ("background", background)):
-        if x.dim() != 4 or x.shape[1] != 3:
-            raise ValueError(f"{name}: expected shape (N, 3, H, W), found {tuple(x.shape)}")
         if not x.is_floating_point():
             raise ValueError(f"{name}: expected float values in [0, 1], found {x.dtype}; divide bytes by 255")
-        if min(x.shape[-2:]) < MINIMUM_SIZE:
-            size = tuple(x.shape[-2:])
-            raise ValueError(f"{name}: expected at least {MINIMUM_SIZE} x {MINIMUM_SIZE} px, found {size}")
-    if image.shape != background.shape:
-        found = f"{tuple(image.shape)} and {tuple(background.shape)}"
-        raise ValueError(f"image and background: expected the same shape, found {found}")
 
 
 @contextlib.contextmanager
