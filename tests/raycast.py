@@ -17,8 +17,7 @@ def turned(points, degrees):
 
 
 def rays(width, height, focal, pitch=0.0, pan=0.0, x0=None, y0=None, samples=1, step=1):
-    """Directions (H * samples, W * samples, 3) (right, up, forward) whose length 1 is one metre of
-    z-depth."""
+    """Directions (H * samples, W * samples, 3) (right, up, forward), each one metre of z-depth long."""
     x0, y0 = -width * step / 2 if x0 is None else x0, -height * step / 2 if y0 is None else y0
     x = (x0 + (np.arange(width * samples) + 0.5) / samples * step) / focal
     y = (y0 + (np.arange(height * samples) + 0.5) / samples * step) / focal
@@ -29,8 +28,7 @@ def rays(width, height, focal, pitch=0.0, pan=0.0, x0=None, y0=None, samples=1, 
 
 
 def cast_box(origin, direction, box, inside=False):
-    """Ray parameter at which each ray meets the box (x0, x1, y0, y1, z0, z1), infinity if it does not, and
-    which side (0 to 5)."""
+    """Where each ray meets the box (x0, x1, y0, y1, z0, z1), infinity if it does not, and on which side (0 to 5)."""
     near, far = [], []
     with np.errstate(divide="ignore", invalid="ignore"):
         for axis in range(3):
@@ -87,8 +85,7 @@ def mean_of(array, samples):
 
 
 def direct(room, boxes, yaw, distance, azimuth, samples=3):
-    """What a renderer makes of it at 160 pixels: uint8 image, float coverage and z-depth in metres, of the
-    object in the room."""
+    """Render the object in the room at 160 pixels: uint8 image, float coverage and z-depth in metres."""
     pitch, pan = room[:2]
     directions = rays(160, 160, FOCAL, pitch, pan, samples=samples)
     back, color = cast_room(directions, room)

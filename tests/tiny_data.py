@@ -14,8 +14,7 @@ WIDTH, HEIGHT = 240, 192
 YAWS = [0.0, 45.0, 90.0, 135.0, 180.0, 225.0, 270.0, 315.0]
 DISTANCES = (2.5, 5.0)
 
-# x0, x1, y0, y1, z0, z1 of each box of an object that stands on the origin, its front towards -z here
-# (towards the camera)
+# x0, x1, y0, y1, z0, z1 of each box of an object that stands on the origin, its front towards the camera (-z)
 CABINET = [(-0.4, 0.4, 0, 1.1, -0.25, 0.25)]
 TABLE = [(-0.6, 0.6, 0.68, 0.74, -0.4, 0.4)] + [
     (x - 0.04, x + 0.04, 0, 0.68, z - 0.04, z + 0.04) for x in (-0.54, 0.54) for z in (-0.34, 0.34)
@@ -49,14 +48,8 @@ def write_room(folder, name, room):
     color = mean_of(cast_room(rays(WIDTH, HEIGHT, FOCAL, *room[:2], samples=2), room)[1], 2)
     Image.fromarray(np.uint8(color + 0.5)).save(folder / f"{name}.webp", lossless=True)
     box, obstacles = list(room[2]), [list(o) for o in room[3]]
-    return {
-        "name": name,
-        "split": name.split("_")[1],
-        "pitch": room[0],
-        "pan": room[1],
-        "box": box,
-        "obstacles": obstacles,
-    }
+    split = name.split("_")[1]
+    return {"name": name, "split": split, "pitch": room[0], "pan": room[1], "box": box, "obstacles": obstacles}
 
 
 def write_object(folder, name, kind, boxes):
@@ -65,10 +58,8 @@ def write_object(folder, name, kind, boxes):
     for distance in DISTANCES:
         scale, reach = CUTOUT_FOCAL / distance, math.hypot(*size[:2]) / 2
         near = CUTOUT_FOCAL / (distance - reach)
-        left, top = (
-            math.ceil(near * reach) + 2,
-            math.floor(-near * max(size[2] - 1.5, 0) - 2 + min(1.5 - size[2], 0)),
-        )
+        left = math.ceil(near * reach) + 2
+        top = math.floor(-near * max(size[2] - 1.5, 0) - 2 + min(1.5 - size[2], 0))
         top = min(top, math.floor(scale * (1.5 - size[2]) * distance / (distance + reach)) - 2)
         frame = {"x0": -left, "y0": top, "width": 2 * left, "height": math.ceil(near * 1.5) + 2 - top}
         high = math.floor(1.5 * CUTOUT_FOCAL / (distance + reach + 0.4))
@@ -86,17 +77,10 @@ def write_object(folder, name, kind, boxes):
         sheet = np.concatenate([np.pad(p, pad, constant_values=empty) for p, pad in zip(parts, pads, strict=True)])
         end, options = (".webp", {"lossless": True, "exact": True}) if key == "color" else (".png", {})
         Image.fromarray(sheet).save(folder / f"{name}_{key}{end}", **options)
-    about = {"title": name, "author": "tests", "licence": "CC0", "source": "tests/tiny_data.py"}
-    split = name.split("_")[0]
     return {
-        "name": name,
-        "split": split,
-        "kind": kind,
-        **about,
-        "size": size,
-        "yaws": YAWS,
-        "distances": rows,
-    }
+        "name": name, "split": name.split("_")[0], "kind": kind, "title": name, "author": "tests", "licence": "CC0",
+        "source": "tests/tiny_data.py", "size": size, "yaws": YAWS, "distances": rows,
+    }  # fmt: skip
 
 
 def cutout_views(boxes, size, yaw, distance, frame, shade, samples=3):
@@ -107,21 +91,15 @@ def cutout_views(boxes, size, yaw, distance, frame, shade, samples=3):
     straight = mean_of(color, samples) / np.maximum(alpha, 1e-6)[..., None]
     # colours and relief continue outward from the nearest pixel of the object, as in the real sheets
     depth, _ = cast_object(rays(*window), boxes, yaw, distance)
-    straight, relief = (
-        outward(straight, alpha > 0),
-        outward(np.where(np.isfinite(depth), depth - distance, 0), np.isfinite(depth)),
-    )
+    known = np.isfinite(depth)
+    straight, relief = outward(straight, alpha > 0), outward(np.where(known, depth - distance, 0), known)
     rgba = np.uint8(np.concatenate([straight, 255 * alpha[..., None]], -1) + 0.5)
 
     direction = rays(shade["width"], shade["height"], CUTOUT_FOCAL, 0, 0, shade["x0"], shade["y0"], step=shade["step"])
     floor = EYE + direction * (1.5 / np.maximum(-direction[..., 1:2], 1e-6))
     local = np.abs(turned(floor - np.array([0, 0, distance]), yaw))
     gap = np.hypot(*np.maximum(local[..., [0, 2]] - np.array(size[:2]) / 2, 0).transpose(2, 0, 1))
-    return (
-        rgba,
-        np.uint16(np.rint(relief * 1000) + 32768),
-        np.uint8(255 * (1 - 0.6 * np.exp(-gap / 0.08)) + 0.5),
-    )
+    return rgba, np.uint16(np.rint(relief * 1000) + 32768), np.uint8(255 * (1 - 0.6 * np.exp(-gap / 0.08)) + 0.5)
 
 
 def outward(values, known):
