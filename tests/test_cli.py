@@ -129,7 +129,7 @@ def test_errors_are_one_line_and_exit_code_2(network, own_data, tmp_path, run):
         f"train --out {out} --init {tmp_path / 'no'} {TINY}": "no: no such checkpoint",
         f"predict {a} {b} -o {out} --checkpoint {network}": "expected equal sizes, found 64 x 64 and 64 x 50",
         f"predict {a} {tmp_path / 'c.png'} -o {out} --checkpoint {network}": "background: no such file",
-        f"predict {tmp_path} {a} -o {out} --checkpoint {network}": "is a folder, expected a picture",
+        f"predict {tmp_path} {a} -o {out} --checkpoint {network}": "is no picture that can be read",
         f"predict {a} {a} -o {out} --checkpoint {network} --fov 190": "fov: expected",
         f"predict {a} {a} -o {out} --checkpoint {network} --eye-height inf": "eye_height: expected metres",
         f"predict {a} {a} -o {out}": "the shipped network is missing",

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from ..models.networks import MINIMUM_SIZE
 
@@ -21,7 +21,14 @@ def read_picture(picture: np.ndarray | Image.Image | str | Path, name: str) -> n
     says. Raises FileNotFoundError, ValueError or TypeError.
     """
     if isinstance(picture, str | Path):
-        picture = _open(Path(picture), name)
+        if not Path(picture).exists():
+            raise FileNotFoundError(f"{name}: no such file: {picture}")
+        try:
+            with Image.open(picture) as opened:
+                opened.load()  # so that the file can be closed
+            picture = opened
+        except (OSError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
+            raise ValueError(f"{name}: {picture} is no picture that can be read, or damaged ({error})") from error
     if isinstance(picture, Image.Image):
         picture = np.asarray(_to_rgb(ImageOps.exif_transpose(picture), name))
     if not isinstance(picture, np.ndarray):
@@ -35,27 +42,13 @@ def read_picture(picture: np.ndarray | Image.Image | str | Path, name: str) -> n
     return picture
 
 
-def _open(path: Path, name: str) -> Image.Image:
-    if path.is_dir():
-        raise IsADirectoryError(f"{name}: {path} is a folder, expected a picture")
-    if not path.is_file():
-        raise FileNotFoundError(f"{name}: no such file: {path}")
-    try:
-        with Image.open(path) as picture:
-            picture.load()  # so that the file can be closed
-            return picture
-    except (UnidentifiedImageError, OSError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name}: {path} is no picture that can be read, or damaged ({error})") from error
-
-
 def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
-    if picture.mode.startswith("I"):  # 16 bits; some versions of Pillow open them as 32 bits
-        values = np.asarray(picture).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError(f"{name}: expected 8 or 16 bits per colour, found values {values.min()} to {values.max()}")
+    if picture.mode[0] in "IF":  # 16 bits, which some versions of Pillow open as 32; of real numbers none means white
+        values = np.asarray(picture)
+        if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
+            found = f"Pillow mode {picture.mode}, values {values.min()} to {values.max()}"
+            raise ValueError(f"{name}: expected 8 or 16 bits per colour, found {found}")
         picture = Image.fromarray(np.uint8(values // 257))  # 65535 = 257 x 255
-    if picture.mode == "F":  # nothing says which value is white
-        raise ValueError(f"{name}: expected 8 or 16 bits per colour, found Pillow mode F; convert it first")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
@@ -82,38 +75,30 @@ def resize_array(array: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def refine_mask(mask: np.ndarray, image: np.ndarray, background: np.ndarray, factor: float) -> np.ndarray:
-    """Let an enlarged mask follow the photo's own edges, by a guided filter (He, Sun and Tang 2010; kornia's).
+    """Let a mask, float32 (H, W), follow the photo's own edges, by a guided filter (He, Sun and Tang 2010; kornia's).
 
     In each small window the filter explains the mask as a linear function of the photo's colours and of their
-    difference from the background's; where these step, so does the result. The mask's blurred edge is made steeper
-    before, so that a window holds all of it.
-
-    Args:
-        mask: Probabilities, float32 (H, W), enlarged from the network's size.
-        image: The photo, uint8 (H, W, 3).
-        background: The photo of the empty place, likewise.
-        factor: By how much the mask was enlarged. Below 1.5 it is returned as it is.
+    difference from the background's; where these step, so does the result. `factor`: by how much the mask was
+    enlarged from the network's size. Below 1.5 it is returned as it is.
     """
     if factor < MIN_REFINED_FACTOR:
         return mask
     from kornia.filters import guided_blur  # here, because only large photos need it
 
-    height, width = mask.shape
-    shrink = min(1.0, MAX_REFINED_SIDE / max(height, width))
-    small_size = max(1, round(width * shrink)), max(1, round(height * shrink))
-    small_mask, photo, empty = (resize_array(x, *small_size) for x in (mask, image, background))
-    guide = np.concatenate([photo, cv2.absdiff(photo, empty)], axis=2).astype(np.float32) / 255
-    steep = np.clip((small_mask - 0.5) * EDGE_GAIN + 0.5, 0, 1)
+    shrink = min(1.0, MAX_REFINED_SIDE / max(mask.shape))
+    height, width = (max(1, round(side * shrink)) for side in mask.shape)
+    small_mask, photo, empty = (resize_array(x, width, height) for x in (mask, image, background))
+    guide = np.dstack([photo, cv2.absdiff(photo, empty)]).astype(np.float32) / 255
+    steep = np.clip((small_mask - 0.5) * EDGE_GAIN + 0.5, 0, 1)  # so that a window holds all of a blurred edge
     window = 2 * max(1, round(factor * shrink / 2)) + 1
     # The coefficients vary slowly, so some of the pixels are enough to find them; all would take gigabytes. kornia
     # 0.8.2, the last for Python 3.10, needs sides that are multiples of `part`: repeat the border.
     part = max(1, window // 4)
-    border = 0, -small_size[1] % part, 0, -small_size[0] % part
-    guide, steep = (cv2.copyMakeBorder(x, *border, cv2.BORDER_REPLICATE) for x in (guide, steep))
-    guide, steep = torch.from_numpy(guide).permute(2, 0, 1)[None], torch.from_numpy(steep)[None, None]
-    refined = guided_blur(guide, steep, window, 1e-4, subsample=part)
-    refined = refined[0, 0, : small_size[1], : small_size[0]].clamp(0, 1).contiguous().numpy()
-    return resize_array(refined, width, height)
+    border = 0, -height % part, 0, -width % part
+    padded = (np.atleast_3d(cv2.copyMakeBorder(x, *border, cv2.BORDER_REPLICATE)) for x in (guide, steep))
+    refined = guided_blur(*(torch.from_numpy(x).permute(2, 0, 1)[None] for x in padded), window, 1e-4, subsample=part)
+    refined = refined[0, 0, :height, :width].clamp(0, 1).contiguous().numpy()
+    return resize_array(refined, *mask.shape[::-1])
 
 
 def cut_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from ..camera import EYE_HEIGHT, FOV, MAX_DEPTH
 from ..devices import choose_device
-from ..files import data_dir
+from ..files import data_dir, to_asset_error
 from ..models.networks import MINIMUM_SIZE, to_mask_depth
 from ..models.weights import CheckpointError, load_network
 from .photos import check_sizes, read_picture, refine_mask, resize_array
@@ -40,39 +39,24 @@ def load_pretrained(path: str | Path | None = None, device: str | torch.device =
 
     Raises:
         CheckpointError: The file is missing, damaged or of another network.
-        AssetError: The folder data/ is missing.
+        AssetError: The shipped network is missing or damaged.
     """
     if path is None or path in SHIPPED:
-        path = shipped_network(path or SHIPPED[0])
+        path = data_dir() / "checkpoints" / f"{path or SHIPPED[0]}.safetensors"
+        checksums = path.with_name("SHA256SUMS")
+        for file in (path, checksums):
+            if not file.is_file():
+                raise to_asset_error(file, "is missing")
+        checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+        if f"{checksum}  {path.name}" not in checksums.read_text(encoding="utf8").splitlines():
+            found = f"expected the sha256 listed in {checksums.name}, found {checksum[:16]}..."
+            raise to_asset_error(path, f"is not the file that was shipped: {found}")
     model, metadata = load_network(path)
     return Predictor(model, metadata, device)
 
 
-def shipped_network(name: str) -> Path:
-    """The path of a shipped network's file, its checksum verified. Raises as `load_pretrained` does."""
-    path = data_dir() / "checkpoints" / f"{name}.safetensors"
-    restore = "Get it again (git checkout data/checkpoints) or name a checkpoint of your own: load_pretrained(path)"
-    if not path.is_file():
-        raise CheckpointError(f"{path}: the shipped network is missing. {restore}")
-    sums = path.with_name("SHA256SUMS")
-    listing = sums.read_text(encoding="utf8", errors="replace") if sums.is_file() else ""
-    listed = re.search(rf"^(\S+)\s+\*?{re.escape(path.name)}$", listing, re.MULTILINE)  # `sha256sum -b` writes a star
-    expected = listed[1] if listed else "none"
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != expected:
-        sums_differ = f"expected the sha256 {expected[:16]} (listed in {sums.name}), found {found[:16]}"
-        raise CheckpointError(f"{path}: not the file that was shipped: {sums_differ}. {restore}")
-    return path
-
-
 class Predictor:
-    """A trained network with what is needed around it: sizes, cameras, units.
-
-    Args:
-        model: Any network that takes image and background, such as `MaskDepthNet`.
-        metadata: What the checkpoint says about the network: "size" is the picture width it was trained at.
-        device: As for `load_pretrained`.
-    """
+    """A network with what is needed around it; "size" in its metadata is the picture width it was trained at."""
 
     def __init__(self, model: nn.Module, metadata: dict, device: str | torch.device = "auto"):
         self.device = choose_device(device)
@@ -80,15 +64,12 @@ class Predictor:
         self.metadata = metadata
         self.size = metadata.get("size", 160)
         if not isinstance(self.size, int) or self.size < MINIMUM_SIZE:
-            raise CheckpointError(
-                f"the checkpoint says that its network was trained at {self.size!r} px: "
-                f"expected a whole number, at least {MINIMUM_SIZE}"
-            )
+            raise CheckpointError(f"trained at {self.size!r} px: expected a whole number, at least {MINIMUM_SIZE}")
 
     def predict(
         self, image: Picture, background: Picture, fov: float = FOV, eye_height: float = EYE_HEIGHT, refine: bool = True
     ) -> Prediction:
-        """Predict mask and depth of `image`, given the same place without the object in `background`.
+        """Predict mask and depth of `image` at its own size, given the same place without the object in `background`.
 
         Args:
             image: uint8 array (H, W, 3) in RGB, Pillow image, or path; at least 32 x 32 pixels.
@@ -97,9 +78,6 @@ class Predictor:
             eye_height: The camera's height above the floor in metres. A picture shows no absolute scale, so a wrong
                 `fov` or `eye_height` multiplies depth by a factor.
             refine: Whether the mask of a larger photo follows its edges (see `photos.refine_mask`).
-
-        Returns:
-            Prediction(mask, depth) at the pictures' own size.
 
         Raises:
             ValueError, TypeError, FileNotFoundError: A picture or option that does not fit.
@@ -117,8 +95,8 @@ class Predictor:
             logits, depth = to_mask_depth(self.model(*tensors))
 
         def enlarge(output: Tensor) -> np.ndarray:
-            array = output[0, 0].float().cpu().numpy()[:network_height, :network_width]  # without the padding
-            return resize_array(array, width, height)
+            output = output[0, 0, :network_height, :network_width]  # without the padding
+            return resize_array(output.float().cpu().numpy(), width, height)
 
         mask, metres = None, None
         if logits is not None:
@@ -149,7 +127,5 @@ def network_size(width: int, height: int, size: int) -> tuple[int, int]:
     Fields of view and focal lengths count in image widths, so that a 60 degree camera's picture of any height then has
     the scale of the training pictures. Only very tall pictures are made smaller.
     """
-    scale = size / width
-    if height * scale > MAX_ASPECT * size:
-        scale = MAX_ASPECT * size / height
+    scale = min(size / width, MAX_ASPECT * size / height)
     return max(1, round(width * scale)), max(1, round(height * scale))

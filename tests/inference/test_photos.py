@@ -44,7 +44,7 @@ def test_transparent_parts_become_white(photo):
     "values, found",
     [
         (np.ones((40, 60), np.float32), "Pillow mode F"),
-        (np.linspace(0, 70000, 2400, dtype=np.int32).reshape(40, 60), "values 0 to 70000"),
+        (np.linspace(0, 70000, 2400, dtype=np.int32).reshape(40, 60), "Pillow mode I, values 0 to 70000"),
     ],
 )
 def test_values_of_unknown_white_are_refused(values, found):
