@@ -19,13 +19,11 @@ class AssetError(RuntimeError):
 
 def data_dir() -> Path:
     """The folder of rooms/, objects/ and scenes/: the environment's MASKDEPTH_DATA, else data/ beside the package."""
-    named = os.environ.get("MASKDEPTH_DATA")
-    path = Path(named) if named else Path(__file__).resolve().parent.parent / "data"
+    path = Path(os.environ.get("MASKDEPTH_DATA") or Path(__file__).resolve().parents[1] / "data").resolve()
     if any((path / kind).is_dir() for kind in ("rooms", "objects", "scenes")):
-        return path.resolve()
+        return path
     found = "it holds no rooms/, objects/ or scenes/" if path.is_dir() else "there is no such folder"
-    hint = "clone the course's repository, which has data/, and set MASKDEPTH_DATA to that folder"
-    raise AssetError(f"No course data at {path}: {found}. To go on, {'correct MASKDEPTH_DATA' if named else hint}.")
+    raise AssetError(f"No course data at {path}: {found}. Set MASKDEPTH_DATA to data/ in a clone of the repository.")
 
 
 def to_asset_error(path: Path, problem: str) -> AssetError:
@@ -34,22 +32,18 @@ def to_asset_error(path: Path, problem: str) -> AssetError:
 
 
 def entries(kind: str, data: Path | None) -> tuple[dict, dict[str, dict]]:
-    """The manifest of "rooms", "objects" or "scenes": its whole content, and its entries by name.
-
-    It is read again only when the file has changed. `data`: the data folder, None for `data_dir()`.
-    """
-    path = Path(data or data_dir()) / kind / f"{kind}.json"
-    if not path.is_file():
-        raise to_asset_error(path, "is missing")
-    return read_manifest(path, kind, path.stat().st_mtime_ns)
+    """The manifest of "rooms", "objects" or "scenes" in `data` (None: `data_dir()`), and its entries by name."""
+    return read_manifest(Path(data or data_dir()) / kind / f"{kind}.json")
 
 
 @lru_cache(maxsize=32)
-def read_manifest(path: Path, kind: str, modified: int) -> tuple[dict, dict[str, dict]]:
-    """Read a manifest; its time of change is a parameter so that a changed file is read again."""
+def read_manifest(path: Path) -> tuple[dict, dict[str, dict]]:
+    """A manifest's content and entries. It stays in memory, as the pictures do."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return content, {entry["name"]: entry for entry in content[kind]}
+        return content, {entry["name"]: entry for entry in content[path.stem]}
+    except FileNotFoundError:
+        raise to_asset_error(path, "is missing") from None
     except (ValueError, KeyError, TypeError) as error:
         raise to_asset_error(path, f"is damaged ({error})") from error
 
@@ -64,30 +58,22 @@ def find_entry(kind: str, name: str, data: Path | None) -> tuple[dict, dict]:
 
 
 def open_picture(path: Path, mode: str, shape: tuple[int, int] | None = None) -> np.ndarray:
-    """Read a picture, and check it.
-
-    Args:
-        mode: The expected pixels: Pillow's "RGB", "RGBA" or "L", or "I;16", which becomes uint16.
-        shape: The expected (rows, columns).
-    """
+    """Read a picture, and check its pixels (Pillow's "RGB", "RGBA", "L", or "I;16" for uint16) and (rows, columns)."""
     try:
         with Image.open(path) as picture:
-            picture.load()
-            found = picture.mode
-            if mode == "I;16":
-                array = np.asarray(picture).astype(np.uint16) if found.startswith("I") else None
-            else:
-                array = np.asarray(picture.convert(mode) if {found, mode} <= {"RGB", "RGBA", "P"} else picture)
+            found = "I;16" if picture.mode == "I" else picture.mode  # Pillow before 11 opens 16-bit PNGs as 32 bits
+            colors = {found, mode} <= {"RGB", "RGBA", "P"}
+            array = np.asarray(picture.convert(mode) if colors else picture)
     except FileNotFoundError:
         raise to_asset_error(path, "is missing") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise to_asset_error(path, f"({Path(path).stat().st_size} bytes) cannot be decoded: {error}") from error
-    if array is None or array.ndim != (2 if mode in ("L", "I;16") else 3):
+    if not (found == mode or colors):
         raise to_asset_error(path, f"has pixels of type {found}, expected {mode}")
     if shape is not None and array.shape[:2] != tuple(shape):
-        found = f"{array.shape[1]}x{array.shape[0]}"
-        raise to_asset_error(path, f"is {found} pixels, expected {shape[1]}x{shape[0]}")
-    return array
+        size = f"{array.shape[1]}x{array.shape[0]}"
+        raise to_asset_error(path, f"is {size} pixels, expected {shape[1]}x{shape[0]}")
+    return array.astype(np.uint16) if mode == "I;16" else array
 
 
 class WriteError(OSError):
@@ -98,18 +84,14 @@ class WriteError(OSError):
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file such that it is entirely the old or entirely the new one, even if the power fails.
-
-    Raises:
-        WriteError: The file cannot be written.
-    """
+    """Write a file such that it is entirely the old or entirely the new one, even if the power fails."""
     with replacing(Path(path)) as [part]:
         part.write_bytes(content)
 
 
 @contextlib.contextmanager
 def replacing(*paths: Path, overwrite: bool = True) -> Iterator[list[Path]]:
-    """Replace files safely: yield temporary paths beside them, and rename these when the block ends.
+    """Replace files of one folder: yield temporary paths beside them, and rename these when the block ends.
 
     The temporary files ("NAME.part") must be closed when the block ends. They are forced to the disk before they are
     renamed, because a rename is the one change that a file system makes entirely or not at all. If the block raises,
@@ -119,28 +101,25 @@ def replacing(*paths: Path, overwrite: bool = True) -> Iterator[list[Path]]:
         FileExistsError: One of the files exists, and `overwrite` is False.
         WriteError: A file cannot be written.
     """
-    found = [path.name for path in paths if path.exists()]
-    if found and not overwrite:
-        place = f"{paths[0].parent} already has {', '.join(found)}"
-        raise FileExistsError(f"{place}: choose another folder, or pass overwrite=True")
+    folder = paths[0].parent
+    existing = ", ".join(path.name for path in paths if path.exists())
+    if existing and not overwrite:
+        raise FileExistsError(f"{folder} already has {existing}: choose another folder, or pass overwrite=True")
     parts = [path.with_name(path.name + ".part") for path in paths]
     try:
-        for path in paths:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         yield parts
         for part in parts:
             with open(part, "rb+") as file:
                 os.fsync(file.fileno())
         for part, path in zip(parts, paths):
             os.replace(part, path)
-        for folder in {path.parent for path in paths}:
-            sync_folder(folder)
     except BaseException as error:
         for part in parts:
             with contextlib.suppress(OSError):
                 part.unlink()
         if isinstance(error, OSError) and not isinstance(error, WriteError):
-            place = paths[0] if len(paths) == 1 else paths[0].parent
+            place = paths[0] if len(paths) == 1 else folder
             raise WriteError(error.errno, explain_write_error(error, place)) from error
         raise
 
@@ -153,25 +132,12 @@ def check_space(folder: Path, needed: float) -> None:
         raise WriteError(errno.ENOSPC, message)
 
 
-def explain_write_error(error: OSError, path: Path) -> str:
-    """The message for a failed write to `path`."""
-    if not is_disk_full(error):
-        return f"{path}: cannot be written ({error.strerror or error})"
-    existing = next(folder for folder in path.absolute().parents if folder.exists())
-    return f"{path}: the disk is full ({shutil.disk_usage(existing).free / 1e6:.1f} MB free)"
-
-
 def is_disk_full(error: BaseException) -> bool:
     """Whether an error says that no space is left on the disk, or of the user's share of it."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def sync_folder(folder: Path) -> None:
-    """Force a folder's list of names to the disk, where the system can: Windows cannot open folders."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            with contextlib.suppress(OSError):  # some network drives refuse; the files are on the disk already
-                os.fsync(handle)
-        finally:
-            os.close(handle)
+def explain_write_error(error: OSError, path: Path) -> str:
+    """The message for a failed write to `path`."""
+    reason = "the disk is full" if is_disk_full(error) else f"cannot be written ({error.strerror or error})"
+    return f"{path}: {reason}"

@@ -109,7 +109,7 @@ class ExportOptions(CheckpointOptions):
     start: int = setting(0, "first sample")
     count: int = setting(1000, "how many samples", type=positive)
     overwrite: bool = setting(False, "replace an earlier export in the folder")
-    workers: int = setting(1, "webdataset: processes that write shards", type=positive)
+    workers: int = setting(0, "webdataset: processes that make samples")
     per_shard: int = setting(1000, "webdataset: samples per tar file", type=positive)
 
 

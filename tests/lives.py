@@ -8,7 +8,6 @@ import importlib
 import itertools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +17,6 @@ from pathlib import Path
 from maskdepth_utils.models.weights import list_checkpoints
 
 HERE = Path(__file__).parent
-NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")  # where one may mount without asking
 
 
 def born(work, *arguments) -> int:
@@ -64,11 +62,11 @@ def die_before(number: int, matches, cut: bool = False) -> None:
 
 
 @functools.cache
-def nursery(prefix=()) -> subprocess.Popen:
+def nursery() -> subprocess.Popen:
     """An interpreter that has loaded all it needs and waits for calls, each of which it forks a process for."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}"}
     preloaded = "pytest, small_training, torch._dynamo, torch.utils.tensorboard, webdataset"
-    command = [*prefix, sys.executable, "-c", f"import lives, {preloaded}; lives.serve()"]
+    command = [sys.executable, "-c", f"import lives, {preloaded}; lives.serve()"]
     return subprocess.Popen(command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
@@ -95,46 +93,16 @@ def serve() -> None:
         print(code, flush=True)
 
 
-def in_fresh_process(function, folder, *arguments, prefix=()) -> tuple:
+def in_fresh_process(function, folder, *arguments) -> tuple:
     """Call one of these files' functions in a forked process: (what it returns, what was printed)."""
     call = {"module": function.__module__, "function": function.__name__, "arguments": [str(folder), *arguments]}
     call |= {"environment": dict(os.environ), "log": f"{folder}.log", "result": f"{folder}.json"}
-    server = nursery(prefix)
+    server = nursery()
     server.stdin.write(json.dumps(call) + "\n")
     server.stdin.flush()
     code, text = server.stdout.readline(), Path(call["log"]).read_text()
     assert code == "0\n", f"exit code {code}: {text}"
     return json.loads(Path(call["result"]).read_text()), text
-
-
-def can_mount() -> bool:
-    command = [*NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return shutil.which("unshare") is not None and subprocess.run(command, capture_output=True).returncode == 0
-
-
-def fill(path, left: int) -> None:
-    """Fill the disk with one file but for `left` bytes."""
-    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    os.truncate(path, max(0, os.path.getsize(path) - left))
-
-
-def message_of(work, *arguments) -> str | None:
-    """The message of the error that `work` ends with in a process of its own; None if it does not."""
-    reading, writing = os.pipe()
-
-    def tell():
-        try:
-            work(*arguments)
-        except (RuntimeError, OSError) as error:
-            os.write(writing, str(error).encode())
-
-    life = born(tell)
-    os.close(writing)
-    assert ended(life) == 0
-    with open(reading) as pipe:
-        return pipe.read() or None
 
 
 def steps_of(folder) -> list[int]:

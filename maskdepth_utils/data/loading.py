@@ -9,13 +9,13 @@ from torch.utils.data import DataLoader, Dataset
 
 
 def make_loader(
-    dataset: Dataset, batch: int = 64, shuffle: bool = False, workers: int = 0, seed: int = 0, drop_last: bool = False,
-    batches: Iterable[list[int]] | None = None,
+    dataset: Dataset, batch: int | None = 64, shuffle: bool = False, workers: int = 0, seed: int = 0,
+    drop_last: bool = False, batches: Iterable[list[int]] | None = None,
 ) -> DataLoader:  # fmt: skip
     """A DataLoader of `dataset`. It never draws from PyTorch's global generator, which belongs to the caller.
 
     Args:
-        batch: Samples in a batch.
+        batch: Samples in a batch; None gives single samples as they are.
         shuffle: Mix the samples anew each time the loader is started, by `seed`; the workers do not matter.
         workers: Processes that make samples beside this one (0: this one makes them).
         drop_last: Leave out the last batch if it is smaller than the others.

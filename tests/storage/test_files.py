@@ -21,12 +21,6 @@ def test_files_are_replaced_together(tmp_path):
         assert names(tmp_path / "new folder") == ["a", "b"] and all(path.read_text() == content for path in paths)
 
 
-def test_files_can_be_written_where_folders_cannot_be_opened(tmp_path, monkeypatch):
-    monkeypatch.delattr(os, "O_DIRECTORY", raising=False)  # as on Windows
-    write_file(tmp_path / "file", b"content")
-    assert (tmp_path / "file").read_bytes() == b"content"
-
-
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 @pytest.mark.parametrize("error, raised", [(KeyboardInterrupt(), KeyboardInterrupt), (OSError(5, "I/O"), WriteError)])
 def test_a_failure_leaves_the_earlier_file(tmp_path, monkeypatch, step, error, raised):
@@ -47,7 +41,7 @@ def test_a_failure_leaves_the_earlier_file(tmp_path, monkeypatch, step, error, r
 def test_a_full_disk_leaves_the_earlier_file(tmp_path):
     write_file(tmp_path / "file", b"old")
     (tmp_path / "file.part").symlink_to("/dev/full")  # a device on which there is no space for anything
-    with pytest.raises(WriteError, match=r"file: the disk is full \(\d+\.\d MB free\)"):
+    with pytest.raises(WriteError, match="file: the disk is full"):
         write_file(tmp_path / "file", bytes(1_000_000))
     assert names(tmp_path) == ["file"] and (tmp_path / "file").read_bytes() == b"old"
 

@@ -1,55 +1,31 @@
 """Shards hold the samples, survive whatever ends an export, and name what is wrong with them."""
 
+import errno
 import itertools
 import json
 import os
 import signal
-import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 import webdataset
-from lives import NAMESPACE, born, can_mount, die_before, ended, fill, in_fresh_process, message_of
+from filelock import FileLock
+from lives import born, die_before, ended, in_fresh_process
 
 from maskdepth_utils.data import MaskDepthDataset, make_loader
-from maskdepth_utils.data.storage.arrays import write_arrays
 from maskdepth_utils.data.storage.shards import ShardDataset, write_shards
-from maskdepth_utils.files import AssetError
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL")
+from maskdepth_utils.files import AssetError, WriteError
 
 
-class HeldDataset(MaskDepthDataset):
-    """Samples of which those from 6 on do not come while the file `hold` exists."""
-
-    hold = None
-
-    def shot(self, index):
-        if index >= 6 and self.hold:
-            wait_until(lambda: not os.path.exists(self.hold))
-        return super().shot(index)
+def training_samples() -> MaskDepthDataset:
+    return MaskDepthDataset("train", 80, "tripod", rooms=3)
 
 
-def wait_until(is_true) -> None:
-    deadline = time.monotonic() + 120
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def export(folder, count=4, hold=None, **options) -> dict:
+def export(folder, count=4, **options) -> dict:
     """Write shards of two samples each."""
-    dataset = HeldDataset("train", 80, "tripod", rooms=3)
-    dataset.hold = hold
-    return write_shards(dataset, folder, range(count), **{"per_shard": 2, "progress": False} | options)
-
-
-def names(folder, pattern="*") -> list[str]:
-    return sorted(path.name for path in Path(folder).glob(pattern))
+    return write_shards(training_samples(), folder, range(count), **{"per_shard": 2, "progress": False} | options)
 
 
 def contents(folder) -> dict:
@@ -58,9 +34,9 @@ def contents(folder) -> dict:
 
 def test_shards_hold_the_samples(data, tmp_path):
     done = export(tmp_path, 7, per_shard=3)
-    assert (done["samples"], done["shards"]) == (7, 3) == (7, len(names(tmp_path, "shard-*")))
+    assert (done["samples"], done["shards"], len(list(tmp_path.glob("shard-*.tar")))) == (7, 3, 3)
     limits = {"image": 0.03, "background": 0.03, "mask": 0.003, "depth": 1e-4}
-    for sample, expected in zip(ShardDataset(tmp_path, 80), HeldDataset("train", 80, "tripod", rooms=3)):
+    for sample, expected in zip(ShardDataset(tmp_path, 80), training_samples()):
         assert all((sample[field] - expected[field]).abs().mean() < limit for field, limit in limits.items())
     assert sum(len(batch["image"]) for batch in make_loader(ShardDataset(tmp_path, 80), batch=2, workers=2)) == 7
 
@@ -80,13 +56,18 @@ def test_without_webdataset_the_message_says_what_to_install(data, tmp_path, mon
         export(tmp_path)
 
 
-@pytest.mark.parametrize("other", [{"quality": 50}, {"count": 5}, {"per_shard": 4}])
+@pytest.mark.parametrize("other", [{"count": 5}, {"per_shard": 4}])
 def test_shards_of_two_exports_are_never_mixed(data, tmp_path, other):
     export(tmp_path)
     with pytest.raises(FileExistsError, match="another export"):
         export(tmp_path, **other)
     done = export(tmp_path, overwrite=True, **other)
     assert len(list(ShardDataset(tmp_path, 80))) == done["samples"]
+
+
+def test_two_exports_at_once_are_refused(data, tmp_path):
+    with FileLock(tmp_path / ".lock"), pytest.raises(FileExistsError, match="another export is writing"):
+        export(tmp_path)
 
 
 def test_a_damaged_shard_is_named(data, tmp_path):
@@ -106,34 +87,20 @@ def test_a_damaged_shard_is_named(data, tmp_path):
         ShardDataset(tmp_path / "nowhere")
 
 
-# ---------------------------------------------------------------- exports that are killed, and full disks
-def kill_an_export(folder):
-    """Try a second export beside one in two processes; kill that with three shards done and two begun."""
-    hold = Path(folder) / "hold"
-    shards = Path(folder) / "shards"
-    hold.touch()
-    life = born(lambda: export(shards, 16, hold, workers=2))
-    wait_until(lambda: len(names(shards, "shard-*.tar")) == 3 and len(names(shards, "*.tar.part")) == 2)
-    second = message_of(export, shards, 16)
-    workers = psutil.Process(life).children(recursive=True)
-    os.kill(life, signal.SIGKILL)
-    ended(life)
-    assert len(workers) >= 2 and not psutil.wait_procs(workers, timeout=60)[1]  # they end, too
-    hold.unlink()
-    return second
+def test_after_a_full_disk_only_the_missing_shards_are_written(data, tmp_path, monkeypatch):
+    calls = itertools.count()
 
+    def fill_disk(file):
+        if next(calls) == 2:  # after shards.json and the first shard
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-@needs_fork
-@pytest.mark.slow
-def test_a_killed_export_in_several_processes_goes_on(data, tmp_path):
-    second, _ = in_fresh_process(kill_an_export, tmp_path)
-    assert "another export is writing into this folder" in second
-    folder = tmp_path / "shards"
-    before = {name: (folder / name).stat().st_mtime_ns for name in names(folder, "shard-*.tar")}
-    export(folder, 16, workers=2)
-    export(tmp_path / "whole", 16)
-    assert len(before) == 3 and contents(folder) == contents(tmp_path / "whole")
-    assert {name: (folder / name).stat().st_mtime_ns for name in before} == before
+    with monkeypatch.context() as patch, pytest.raises(WriteError, match="shard-000001.tar: the disk is full"):
+        patch.setattr(os, "fsync", fill_disk)
+        export(tmp_path)
+    assert sorted(contents(tmp_path)) == [".lock", "shard-000000.tar", "shards.json"]
+    first = tmp_path / "shard-000000.tar"
+    written = first.stat().st_mtime_ns
+    assert export(tmp_path)["shards"] == 2 and first.stat().st_mtime_ns == written
 
 
 def kill_exports(folder):
@@ -143,7 +110,7 @@ def kill_exports(folder):
 
         def short_life(number=number, out=out):
             die_before(number, lambda event, path: f"{out}/" in path, cut=True)
-            export(out)
+            export(out, workers=2)
 
         code = ended(born(short_life))
         assert code in (0, -signal.SIGKILL) and ended(born(export, out)) == 0
@@ -151,32 +118,10 @@ def kill_exports(folder):
             return number
 
 
-@needs_fork
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL")
 def test_an_export_killed_before_every_file_operation_goes_on(data, tmp_path):
+    """Its workers, which live a little longer, do not disturb the next export."""
     operations, _ = in_fresh_process(kill_exports, tmp_path)
     assert operations > 8
     for number in range(operations):
         assert contents(tmp_path / str(number)) == contents(tmp_path / str(operations))
-
-
-def export_to_a_full_disk(folder):
-    """Write arrays that cannot fit; write shards until the disk is full, then the rest."""
-    disk = Path(folder) / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
-    arrays = message_of(write_arrays, MaskDepthDataset("train", 80, "tripod", rooms=3), disk / "arrays", range(1000))
-    fill(disk / "filler", 70_000)
-    full = message_of(export, disk / "shards", 8)
-    left = names(disk, "*/*.npy*") + names(disk, "shards/*.part")
-    there = len(names(disk, "shards/shard-*.tar"))
-    (disk / "filler").unlink()
-    export(disk / "shards", 8)
-    return [arrays, full, left, there, len(names(disk, "shards/shard-*.tar"))]
-
-
-@pytest.mark.skipif(not can_mount(), reason="a small disk to fill cannot be mounted here")
-def test_an_export_to_a_full_disk(data, tmp_path):
-    (arrays, full, left, there, in_the_end), _ = in_fresh_process(export_to_a_full_disk, tmp_path, prefix=NAMESPACE)
-    assert "57.6 MB are needed, 1.0 MB are free" in arrays and left == []
-    assert "the disk is full" in full and f"{there} of 4 shards are complete; to go on, make room" in full
-    assert 0 < there < in_the_end == 4

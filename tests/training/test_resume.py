@@ -192,7 +192,7 @@ def test_a_full_disk_is_said_and_the_newest_checkpoint_stays(tmp_path, monkeypat
             (tmp_path / "checkpoint-00000012.pt.part").symlink_to("/dev/full")
         else:
             patch.setattr("torch.utils.tensorboard.SummaryWriter.flush", refuse)
-        with pytest.raises(CheckpointError, match=f"{where}.*the disk is full .*The newest.* is .*-00000003.pt"):
+        with pytest.raises(CheckpointError, match=f"{where}.*the disk is full.*The newest.* is .*-00000003.pt"):
             small_fit(new_net(), tmp_path)
     assert names(tmp_path) == ["checkpoint-00000003.pt", "lock", "tensorboard"]
     assert figures(small_fit(new_net(), tmp_path)) == figures(small_fit(new_net()))

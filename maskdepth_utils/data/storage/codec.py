@@ -12,10 +12,6 @@ from ..tensors import Shot, resized
 
 # The stored fields, in the order of a `Shot`, and the endings of their picture files.
 ENDINGS = {"image": ".jpg", "background": ".jpg", "mask": ".png", "depth": ".png"}
-READ_FLAGS = {
-    "image": cv2.IMREAD_COLOR, "background": cv2.IMREAD_COLOR,
-    "mask": cv2.IMREAD_GRAYSCALE, "depth": cv2.IMREAD_ANYDEPTH,  # one channel, of 8 or 16 bits as stored
-}  # fmt: skip
 
 
 def to_arrays(shot: Shot, size: int) -> dict[str, np.ndarray]:
@@ -29,23 +25,21 @@ def to_arrays(shot: Shot, size: int) -> dict[str, np.ndarray]:
 
 def to_shot(arrays: dict[str, np.ndarray]) -> Shot:
     """Undo `to_arrays`. Depth of 8 bits, as in the 2020 project's files, is relative: 255 becomes 10 m."""
-    depth = arrays["depth"]
-    step = 1 / 1000 if depth.dtype == np.uint16 else MAX_DEPTH / 255
-    mask = arrays["mask"] * np.float32(1 / 255)
-    return Shot(arrays["image"], arrays["background"], mask, depth * np.float32(step), {})
+    step = 1 / 1000 if arrays["depth"].dtype == np.uint16 else MAX_DEPTH / 255
+    mask, depth = arrays["mask"] * np.float32(1 / 255), arrays["depth"] * np.float32(step)
+    return Shot(arrays["image"], arrays["background"], mask, depth, {})
 
 
-def encode(field: str, array: np.ndarray, quality: int) -> bytes:
-    """One array of `to_arrays` as a picture file; quality: of JPEGs, 1 to 100."""
-    if array.ndim == 3:
-        array = cv2.cvtColor(array, cv2.COLOR_RGB2BGR)
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if ENDINGS[field] == ".jpg" else []
-    return cv2.imencode(ENDINGS[field], array, options)[1].tobytes()
+def encode(field: str, array: np.ndarray) -> bytes:
+    """One array of `to_arrays` as a picture file, JPEG of quality 95 (OpenCV's default) or PNG."""
+    array = cv2.cvtColor(array, cv2.COLOR_RGB2BGR) if array.ndim == 3 else array
+    return cv2.imencode(ENDINGS[field], array)[1].tobytes()
 
 
 def decode(field: str, content: bytes) -> np.ndarray:
     """The pixels of a picture file, RGB (H, W, 3) or (H, W). Raises ValueError if it is not a picture."""
-    array = cv2.imdecode(np.frombuffer(content, np.uint8), READ_FLAGS[field])
+    flags = cv2.IMREAD_COLOR if ENDINGS[field] == ".jpg" else cv2.IMREAD_ANYDEPTH  # the latter is gray, of 8 or 16 bits
+    array = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     if array is None:
         raise ValueError("not a picture")
     return cv2.cvtColor(array, cv2.COLOR_BGR2RGB) if array.ndim == 3 else array

@@ -3,35 +3,33 @@
 A sample is a run of members with one stem: 0000007.background.jpg, .depth.png, .image.jpg, .json and .mask.png.
 """
 
-import functools
 import hashlib
+import itertools
 import json
-import multiprocessing
 import os
 import tarfile
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import cv2
 import numpy as np
 from filelock import FileLock, Timeout
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 from tqdm import tqdm
 
-from ...files import AssetError, WriteError, replacing, write_file
+from ...files import AssetError, replacing, write_file
+from ..loading import make_loader
 from ..tensors import to_sample
 from .codec import ENDINGS, decode, encode, to_arrays, to_shot
 
 
 def write_shards(
-    dataset: Dataset, folder: Path, indices: Sequence[int], per_shard: int = 1000, quality: int = 95,
-    workers: int = 1, overwrite: bool = False, progress: bool = True,
+    dataset: Dataset, folder: Path, indices: Sequence[int], per_shard: int = 1000, workers: int = 0,
+    overwrite: bool = False, progress: bool = True,
 ) -> dict:  # fmt: skip
-    """Write samples of a MaskDepthDataset or SceneDataset as tar files of `per_shard` samples, in `workers` processes.
+    """Write samples of a MaskDepthDataset or SceneDataset as tar files of `per_shard` samples, made by `workers`.
 
     An interrupted export, even a killed one, goes on with the missing shards when it is started again. The same
     samples make the same bytes.
@@ -45,25 +43,18 @@ def write_shards(
         WriteError: The disk is full; complete shards stay.
     """
     folder = Path(folder)
-    if not indices or per_shard < 1:
-        raise ValueError(f"expected samples and at least one in a shard, found {len(indices)} and {per_shard}")
     starts = range(0, len(indices), per_shard)
     shards = {folder / f"shard-{n:06d}.tar": indices[i : i + per_shard] for n, i in enumerate(starts)}
     checksum = hashlib.sha256(np.asarray(indices, "<i8").tobytes()).hexdigest()
-    export = {"dataset": dataset.settings, "indices": checksum, "per_shard": per_shard, "quality": quality}
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):
+            export = {"dataset": dataset.settings, "indices": checksum, "per_shard": per_shard}
             prepare_folder(folder, export, overwrite)
             missing = {path: part for path, part in shards.items() if not path.is_file()}
-            with tqdm(total=len(shards), initial=len(shards) - len(missing), unit="shard", disable=not progress) as bar:
-                for _ in write_missing(dataset, missing, quality, workers):
-                    bar.update()
+            write_missing(dataset, missing, workers, progress)
     except Timeout:
         raise FileExistsError(f"{folder}: another export is writing into this folder; choose another one") from None
-    except WriteError as error:
-        complete = f"{sum(path.is_file() for path in shards)} of {len(shards)} shards are complete"
-        raise WriteError(error.errno, f"{error}. {complete}; to go on, make room and export again") from error
     size = sum(path.stat().st_size for path in shards)
     return {"folder": str(folder), "samples": len(indices), "shards": len(shards), "bytes": size}
 
@@ -80,43 +71,33 @@ def prepare_folder(folder: Path, export: dict, overwrite: bool) -> None:
     write_file(path, json.dumps(export, indent=1).encode())
 
 
-def write_missing(dataset: Dataset, shards: dict[Path, Sequence[int]], quality: int, workers: int) -> Iterator[None]:
-    """Write shards, {path: indices}, in one process or several, and yield after each."""
-    write = functools.partial(write_shard, dataset, quality)
-    if workers < 2:
-        yield from map(write, shards, shards.values())
-        return
-    context = multiprocessing.get_context("spawn")  # a fork of a process that has PyTorch's threads may hang
-    with ProcessPoolExecutor(workers, context, initializer=start_writer) as pool:
-        yield from pool.map(write, shards, shards.values())
+def write_missing(dataset: Dataset, shards: dict[Path, Sequence[int]], workers: int, progress: bool) -> None:
+    """Write shards, {path: indices}. The workers encode pictures; only this process writes files."""
+    samples = EncodedSamples(dataset, [index for part in shards.values() for index in part])
+    stream = iter(make_loader(samples, batch=None, workers=workers))
+    for path, indices in tqdm(shards.items(), unit="shard", disable=not progress):
+        with replacing(path) as [part], open(part, "wb") as file:
+            with import_webdataset().TarWriter(file, encoder=False, mtime=0) as tar:  # no time: the same bytes
+                for members in itertools.islice(stream, len(indices)):
+                    tar.write(members)
 
 
-def start_writer() -> None:
-    """In a worker process: use one thread, and end together with the process that started it.
+@dataclass
+class EncodedSamples(Dataset):
+    """Samples as the members of a tar file."""
 
-    If that process is killed, ProcessPoolExecutor leaves its workers waiting for work for ever. (multiprocessing.Pool
-    does not, but it waits for ever if a worker is killed.) So a thread waits for the parent's end, and then ends this
-    process at once: a shard that is finished later could get in the way of the next export.
-    """
-    cv2.setNumThreads(0)
+    dataset: Dataset
+    indices: Sequence[int]
 
-    def end_with_parent() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
+    def __len__(self) -> int:
+        return len(self.indices)
 
-    threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def write_shard(dataset: Dataset, quality: int, path: Path, indices: Sequence[int]) -> None:
-    """Write one shard."""
-    with replacing(path) as [part], open(part, "wb") as file:
-        with import_webdataset().TarWriter(file, encoder=False, mtime=0) as tar:  # no time: same samples, same bytes
-            for index in indices:
-                shot = dataset.shot(index)
-                members = {"__key__": f"{index:07d}", "json": json.dumps(shot.about).encode()}
-                for field, array in to_arrays(shot, dataset.size).items():
-                    members[field + ENDINGS[field]] = encode(field, array, quality)
-                tar.write(members)
+    def __getitem__(self, row: int) -> dict[str, str | bytes]:
+        index = self.indices[row]
+        shot = self.dataset.shot(index)
+        arrays = to_arrays(shot, self.dataset.size).items()
+        pictures = {field + ENDINGS[field]: encode(field, array) for field, array in arrays}
+        return {"__key__": f"{index:07d}", "json": json.dumps(shot.about).encode()} | pictures
 
 
 def import_webdataset() -> ModuleType:
@@ -141,20 +122,17 @@ class ShardDataset(IterableDataset):
             raise AssetError(f"{folder}: no shards (shard-000000.tar ...) in this folder")
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        for path in import_webdataset().split_by_worker(self.paths):
-            yield from self.read(path)
-
-    def read(self, path: Path) -> Iterator[dict[str, Tensor]]:
-        """The samples of one shard."""
-        tar = import_webdataset().tariterators
-        try:
-            with open(path, "rb") as stream:
-                stream.seek(-1024, os.SEEK_END)
-                if any(stream.read()):  # a tar file ends with 1024 zeros, but webdataset does not miss them
-                    raise ValueError("its end is missing")
-                stream.seek(0)
-                for members in tar.group_by_keys(tar.tar_file_expander([{"url": str(path), "stream": stream}])):
-                    arrays = {field: decode(field, members[field + ending]) for field, ending in ENDINGS.items()}
-                    yield to_sample(to_shot(arrays), self.size)
-        except (tarfile.TarError, ValueError, KeyError, OSError) as error:
-            raise AssetError(f"{path} is damaged: {error.args[0]}. Export it again.") from error
+        webdataset = import_webdataset()
+        for path in webdataset.split_by_worker(self.paths):
+            try:
+                with open(path, "rb") as stream:
+                    stream.seek(-1024, os.SEEK_END)
+                    if any(stream.read()):  # a tar file ends with 1024 zeros, but webdataset does not miss them
+                        raise ValueError("its end is missing")
+                    stream.seek(0)
+                    files = webdataset.tariterators.tar_file_expander([{"url": str(path), "stream": stream}])
+                    for members in webdataset.tariterators.group_by_keys(files):
+                        arrays = {field: decode(field, members[field + ending]) for field, ending in ENDINGS.items()}
+                        yield to_sample(to_shot(arrays), self.size)
+            except (tarfile.TarError, ValueError, KeyError, OSError) as error:
+                raise AssetError(f"{path} is damaged: {error.args[0]}. Export it again.") from error

@@ -16,6 +16,7 @@ import csv
 import os
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -39,35 +40,30 @@ DEPTH_COLUMNS = ("batch", "image", "depth")
 
 
 def write_zips(
-    dataset: Dataset, folder: Path, indices: Sequence[int] | None = None, quality: int = 95,
-    overwrite: bool = False, progress: bool = True,
-) -> dict:  # fmt: skip
-    """Write samples (default: all) of a MaskDepthDataset or SceneDataset as zips. All files appear at the end, or none.
+    dataset: Dataset, folder: Path, indices: Sequence[int], overwrite: bool = False, progress: bool = True
+) -> dict:
+    """Write samples of a MaskDepthDataset or SceneDataset as zips. All files appear at the end, or none.
 
-    With gap "none" a background is stored once for each view of a room, as in the original; with any other gap each
-    sample has a shot of its own. The same samples make the same bytes.
+    With gap "none" a background is stored once for each view of a room, as in the original.
+    The same samples make the same bytes.
 
     Returns:
         The `folder`, the number of `samples` and the `bytes` written.
 
     Raises:
         FileExistsError: The folder has such files already, and `overwrite` is not set.
-        WriteError: The disk is too small; the message comes after 50 samples and says how much space is needed.
+        WriteError: The disk is too small; the message says how much space is needed.
     """
-    folder = Path(folder)
-    indices = range(len(dataset)) if indices is None else indices
-    if not indices:
-        raise ValueError("nothing to export: indices is empty")
-    paths = [folder / name for name in (*ZIPS.values(), LABELS)]
+    paths = [Path(folder) / name for name in (*ZIPS.values(), LABELS)]
     with replacing(*paths, overwrite=overwrite) as parts:
         rows = []
         with contextlib.ExitStack() as stack:
             archives = {field: stack.enter_context(zipfile.ZipFile(part, "w")) for field, part in zip(ZIPS, parts)}
             for index in tqdm(indices, desc=f"export to {folder}", unit="sample", disable=not progress):
-                rows.append(add_sample(archives, dataset.shot(index), dataset.size, quality))
+                rows.append(add_sample(archives, dataset.shot(index), dataset.size))
                 if len(rows) == TRIAL:
                     written = sum(part.stat().st_size for part in parts[:-1])
-                    check_space(folder, written / TRIAL * (len(indices) - TRIAL))
+                    check_space(Path(folder), written / TRIAL * (len(indices) - TRIAL))
         with open(parts[-1], "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
@@ -75,7 +71,7 @@ def write_zips(
     return {"folder": str(folder), "samples": len(indices), "bytes": sum(path.stat().st_size for path in paths)}
 
 
-def add_sample(archives: dict[str, zipfile.ZipFile], shot: Shot, size: int, quality: int) -> dict:
+def add_sample(archives: dict[str, zipfile.ZipFile], shot: Shot, size: int) -> dict:
     """Add a sample to the zip files, and return its row of the label table."""
     about = {key: int(value) if isinstance(value, bool) else value for key, value in shot.about.items()}
     names = {field: f"{about['index']:07d}{ending}" for field, ending in ENDINGS.items()}
@@ -84,7 +80,7 @@ def add_sample(archives: dict[str, zipfile.ZipFile], shot: Shot, size: int, qual
         names["background"] = f"{view}.jpg"
     for field, array in to_arrays(shot, size).items():
         if names[field] not in archives[field].NameToInfo:
-            archives[field].writestr(zipfile.ZipInfo(names[field]), encode(field, array, quality))
+            archives[field].writestr(zipfile.ZipInfo(names[field]), encode(field, array))
     return names | about
 
 
@@ -94,14 +90,12 @@ class ZipDataset(Dataset):
     A worker process needs 200 MB and 3 seconds to open a zip of 400,000 members.
 
     Args:
-        folder: Where the zips and tables are.
-        size: Width and height of the tensors.
         image, background, mask, depth: Zip files, or folders of pictures; several may be the same.
         labels: The label table, beside the zips or in one of them.
         depth_labels: A second table, which pairs images with depths.
 
     Raises:
-        AssetError: A file is missing or damaged, or the tables do not fit; names the zip and the member.
+        AssetError: A file is missing or damaged, or the tables do not fit.
     """
 
     def __init__(
@@ -115,22 +109,18 @@ class ZipDataset(Dataset):
         self.sources = {field: self.folder / name for field, name in sources.items()}
         self.folders = {source for source in (self.folder, *self.sources.values()) if source.is_dir()}
         members = {source: self.list_members(source) for source in set(self.sources.values())}
-        table = self.read_table(labels, LABEL_COLUMNS, members)
+        rows = self.read_table(labels, LABEL_COLUMNS, members)
         if depth_labels:
-            pairs = self.read_table(depth_labels, DEPTH_COLUMNS, members)
-            depths = dict(zip(pairs["image"], pairs["depth"]))
-            missing = [name for name in table["image"] if name not in depths]
-            if missing:
-                raise AssetError(
-                    f"{depth_labels} has no depth for {len(missing)} images of {labels}, such as {missing[0]}"
-                )
-            table["depth"] = [depths[name] for name in table["image"]]
+            depths = {row["image"]: row["depth"] for row in self.read_table(depth_labels, DEPTH_COLUMNS, members)}
+            for row in rows:
+                row["depth"] = depths.get(row["image"])
         self.names = {}
         for field, source in self.sources.items():
-            if field not in table:
-                raise AssetError(f"{labels} in {self.folder} has no column {field!r}; it has {', '.join(table)}")
+            names = [row.get(field) for row in rows]
+            if None in names:
+                raise AssetError(f"{labels} in {folder} has no {field} in row {names.index(None) + 1}")
             # An array of bytes takes a sixth of the memory of a list, and forked workers can share it.
-            self.names[field] = np.array(find_members(source, members[source], table[field]), np.bytes_)
+            self.names[field] = np.array(find_members(source, members[source], names), np.bytes_)
 
     def __len__(self) -> int:
         return len(self.names["image"])
@@ -165,47 +155,34 @@ class ZipDataset(Dataset):
         if source in self.folders:
             return sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
         try:
-            return [member.filename for member in self.open(source).infolist() if not member.is_dir()]
-        except FileNotFoundError:
-            raise AssetError(f"{source} is missing: expected a zip file or a folder of pictures") from None
-        except zipfile.BadZipFile as error:
-            raise AssetError(f"{source} ({source.stat().st_size} bytes) is damaged: {error}. Get it again.") from error
+            return [name for name in self.open(source).namelist() if not name.endswith("/")]
+        except (FileNotFoundError, zipfile.BadZipFile) as error:
+            raise AssetError(f"{source} is missing or damaged: {error}. Get the file again.") from error
 
-    def read_table(self, name: str, columns: Sequence[str], members: dict[Path, list[str]]) -> dict[str, list[str]]:
-        """The columns of a label table; `columns` are their names unless its first line has names."""
-        source = self.folder
-        if not (source / name).is_file():
-            source = next((source for source, names in members.items() if name in names), None)
-        if source is None:
+    def read_table(self, name: str, columns: Sequence[str], members: dict[Path, list[str]]) -> list[dict[str, str]]:
+        """The rows of a label table; `columns` are their names unless its first line has names."""
+        places = [self.folder] if (self.folder / name).is_file() else [key for key in members if name in members[key]]
+        if not places:
             raise AssetError(f"No label table {name} in {self.folder} nor in its zip files")
-        text = self.read(source, name).decode("utf-8-sig")
-        lines = [line for line in text.splitlines() if line.strip()]
-        rows = list(csv.reader(lines, delimiter="\t" if "\t" in text else ","))
-        if rows and "image" in rows[0]:
-            columns = rows.pop(0)
+        text = self.read(places[0], name).decode("utf-8-sig")
+        delimiter = "\t" if "\t" in text else ","
+        has_names = "image" in text.partition("\n")[0].split(delimiter)
+        rows = list(csv.DictReader(text.splitlines(), None if has_names else columns, delimiter=delimiter))
         if not rows:
             raise AssetError(f"The label table {name} in {self.folder} is empty")
-        for number, row in enumerate(rows, 1):
-            if len(row) != len(columns):
-                raise AssetError(
-                    f"{name} in {self.folder}: expected {len(columns)} columns, found {len(row)} in row {number}"
-                )
-        return {column: list(values) for column, values in zip(columns, zip(*rows))}
+        return rows
 
 
 def find_members(source: Path, members: list[str], names: list[str]) -> list[str]:
-    """The members with these names. A name may lack folder and ending, as the 2020 labels' backgrounds do."""
-    found: dict[str, str | None] = {}
+    """The members with these names, which may lack folder and ending, as the 2020 labels' backgrounds do."""
+    found = {}
     # The exact names win, as they come last.
     for shorten in (lambda name: PurePosixPath(name).stem, lambda name: PurePosixPath(name).name, str):
-        short = {}
-        for member in members:
-            name = shorten(member)
-            short[name] = None if name in short else member  # None: several members have this name
-        found |= short
+        short = [shorten(member) for member in members]
+        counts = Counter(short)
+        found |= {name: member if counts[name] == 1 else None for name, member in zip(short, members)}
     for name in names:
-        if name not in found:
-            raise AssetError(f"{source} has no member {name!r}, which the labels name")
-        if found[name] is None:
-            raise AssetError(f"{source} has several members named {name!r}: the labels must name its folder, too")
+        if not found.get(name):
+            count = "several members" if name in found else "no member"
+            raise AssetError(f"{source} has {count} named {name!r}, which is in the labels")
     return [found[name] for name in names]
