@@ -49,7 +49,7 @@ def train(
     model = new_network(network)
     criterion = make_loss(loss)
     if run.init:
-        load_weights(model, read_network(run.init)[0], run.init, FULL_SIZE)
+        load_weights(model, read_network(run.init)[0], run.init)
     if network.full_size_lr is not None:
         settings = replace(settings, lr_factors={FULL_SIZE: network.full_size_lr})
     validation = MaskDepthDataset("val", samples.size, samples.val_gap, settings.seed)

@@ -37,17 +37,17 @@ def differences(image: Tensor, background: Tensor) -> Tensor:
     """The thirteen channels of two pictures of equal exposure: (N, 13, H, W), each of a scale of about 1.
 
     * 0 to 2: image minus background, in units of 0.1.
-    * 3 to 5, signal-to-noise ratio: the same in units of the noise, squashed to -2 .. 2. The noise is the geometric
-      mean of all differences, which an object hardly changes.
-    * 6 to 8, share by magnitude: the difference's length over the largest one within 3, 5 and 9 pixels. Along an
-      outline, where object and background mix, it is about the object's share of the pixel.
-    * 9 to 11, share by colour: the same share, estimated from the colours (`object_shares`).
-    * 12, noise level: the logarithm of the noise, the same at every pixel; it tells how reliable the others are.
+    * 3 to 5: the same in units of the noise, squashed to -2 .. 2.
+    * 6 to 8: its length over the largest one within 3, 5 and 9 pixels, along an outline about the object's share.
+    * 9 to 11: the object's share of each pixel, estimated from the colours (`object_shares`).
+    * 12: the logarithm of the noise, which tells how reliable the others are.
     """
     difference = image - background
+    # The geometric mean of all differences, which an object hardly changes.
     noise = (difference.abs().mean(1, keepdim=True) + 0.001).log().mean((2, 3), keepdim=True).exp()
     ratio = 2 * difference / (difference.abs() + 3 * noise + 0.01)
-    length, least = (difference * difference).sum(1, keepdim=True).sqrt(), noise + 0.005
+    length = (difference * difference).sum(1, keepdim=True).sqrt()
+    least = noise + 0.005
     shares = [length / (largest + least) for largest in window_maxima(length)]
     shares += object_shares(image, background, least)
     level = (noise.log() / 2 + 1.5).expand_as(length)

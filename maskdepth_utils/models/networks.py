@@ -15,7 +15,7 @@ from .blocks import FINE_CHANNELS, IMAGENET_MEAN, IMAGENET_STD, Branch, Detail, 
 from .differences import match_exposure
 
 TASKS = ("mask", "depth")
-# The layers of MaskDepthNet at full size: the only ones that have changed since its first checkpoints.
+# Names of the layers of MaskDepthNet at full size.
 FULL_SIZE = r"(detail|branches\.\w+\.(widen|lateral|mix|head))\."
 MINIMUM_SIZE = 32  # pixels: the 7x7 stem's deepest features are then 1x1
 

@@ -25,23 +25,11 @@ def small(**options):
     return MaskDepthNet(width=0.125, **options)
 
 
-@pytest.mark.parametrize(
-    "options, expected",
-    [
-        ({"skips": False, "stem": "3x3"}, 16_181_090),  # the network of 2020
-        ({"stem": "3x3", "detail": False}, 16_357_218),
-        ({"stem": "3x3", "detail": "raw"}, 16_407_538),
-        ({"stem": "3x3"}, 16_410_418),
-    ],
-)
-def test_parameters_are_counted_exactly(options, expected):
-    assert count_parameters(MaskDepthNet(**options)) == expected
-
-
-def test_default_and_light_networks_have_their_size():
-    assert 16.0e6 < count_parameters(MaskDepthNet()) < 16.6e6
+def test_parameters_are_counted_exactly():
+    assert count_parameters(MaskDepthNet(skips=False, stem="3x3")) == 16_181_090  # the network of 2020
+    assert count_parameters(MaskDepthNet(stem="3x3", detail="raw")) == 16_407_538
+    assert count_parameters(MaskDepthNet(stem="3x3")) == 16_410_418
     assert count_parameters(MaskDepthNet(width=0.25)) < 1.2e6
-    assert count_parameters(MaskNet()) < 110_000
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (101, 64)])
