@@ -70,7 +70,8 @@ def build_network(metadata: dict[str, Any], source: str | Path) -> nn.Module:
     name = metadata.get("network")
     arguments = metadata.get("arguments", {})
     if name not in NETWORKS:
-        raise CheckpointError(f"{source}: holds no network of this course (expected {' or '.join(NETWORKS)}, found {name})")
+        expected = " or ".join(NETWORKS)
+        raise CheckpointError(f"{source}: holds no network of this course: expected {expected}, found {name}")
     try:
         return NETWORKS[name](**arguments)
     except (TypeError, ValueError) as error:
