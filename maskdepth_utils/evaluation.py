@@ -28,7 +28,7 @@ Figures = dict[str, np.ndarray]  # {figure: its value for each image}
 
 @torch.no_grad()
 def evaluate(predict: Callable, loader: Iterable[dict], per_image: bool = False) -> dict:
-    """Average all figures of `measure` over a loader of sample dicts.
+    """Average all figures of `measure` over a loader of sample dicts: ``{"images": count, "iou": mean, ...}``.
 
     Args:
         predict: ``predict(image, background) -> (mask probability, depth in [0, 1])``, either of them None: a baseline
@@ -36,13 +36,10 @@ def evaluate(predict: Callable, loader: Iterable[dict], per_image: bool = False)
             of the sample, which it takes as keywords; KeyError if they are missing.
         loader: Batches of samples.
         per_image: Return all values of each figure, in the loader's order, instead of their mean.
-
-    Returns:
-        ``{"images": count, "iou": mean, ...}``.
     """
     means, images = Means(), 0
+    needs = getattr(predict, "needs", ())
     for sample in loader:
-        needs = getattr(predict, "needs", ())
         for name in needs:
             if name not in sample:
                 raise KeyError(f"{predict!r} needs {name!r} in each sample, found {sorted(sample)}")
@@ -53,10 +50,7 @@ def evaluate(predict: Callable, loader: Iterable[dict], per_image: bool = False)
 
 
 def network_predict(model: nn.Module, device: torch.device | None = None) -> Callable:
-    """Wrap a network as the `predict` of `evaluate`: in evaluation mode, with the sigmoid on its mask logits.
-
-    For bf16, call `evaluate` inside ``torch.autocast``.
-    """
+    """Wrap a network as the `predict` of `evaluate`: in evaluation mode, with the sigmoid on its mask logits."""
     device = device or next(model.parameters()).device
 
     @torch.no_grad()
@@ -91,15 +85,11 @@ def compare_with_baselines(
 ) -> dict[str, Figures]:  # fmt: skip
     """Measure a network, and baselines beside it, on the first `count` samples: {row: values of each figure per image}.
 
-    Args:
-        predictor: The network, whose row comes first.
-        dataset: Held-out samples. Any stretch of their indices is a good mixture.
-        count: How many of them.
-        tuning: Validation samples for the difference threshold; None leaves it out.
-        training: Training samples for the baselines of depth; None leaves them out.
+    `tuning`: validation samples for the difference threshold; `training`: training samples for the baselines of depth.
+    None leaves these baselines out. Any stretch of a dataset's indices is a good mixture.
     """
 
-    def batches(samples: Dataset, most: int) -> DataLoader:
+    def batches(samples: Dataset, most: int = BASELINE_SAMPLES) -> DataLoader:
         return make_loader(Subset(samples, range(min(most, len(samples)))), batch, workers=workers)
 
     def figures(predict: Callable, samples: Dataset = dataset) -> Figures:
@@ -108,11 +98,10 @@ def compare_with_baselines(
 
     rows = {predictor.metadata["network"]: figures(network_predict(predictor.model, predictor.device))}
     if tuning is not None:
-        rows["difference threshold"] = figures(DifferenceThreshold().fit(batches(tuning, BASELINE_SAMPLES)))
+        rows["difference threshold"] = figures(DifferenceThreshold().fit(batches(tuning)))
     if training is not None:
-        examples = batches(training, BASELINE_SAMPLES)
-        rows["one constant depth"] = figures(ConstantDepth().fit(examples))
-        rows["mean depth per pixel"] = figures(MeanDepth().fit(examples))
+        rows["one constant depth"] = figures(ConstantDepth().fit(batches(training)))
+        rows["mean depth per pixel"] = figures(MeanDepth().fit(batches(training)))
         rows["empty room's depth (oracle)"] = figures(EmptyRoomDepth(), WithRoomDepth(dataset))
     return rows
 
@@ -147,19 +136,17 @@ def breakdown(figures: Figures, dataset: Dataset, count: int) -> dict[str, dict]
     about = {key: [shot.about[key] for shot in shots] for key in ("object", "room", "kind", "distance")}
     return {
         "intervals": intervals(figures, about["object"], about["room"]),
-        "by_size": means_by_group(figures, label_by_bound(shares, SIZES), SIZES),
-        "by_distance": means_by_group(figures, label_by_bound(about["distance"], DISTANCES), DISTANCES),
-        "by_kind": means_by_group(figures, np.array(about["kind"]), sorted(set(about["kind"]))),
+        "by_size": means_by_group(figures, shares, SIZES),
+        "by_distance": means_by_group(figures, about["distance"], DISTANCES),
+        "by_kind": means_by_group(figures, about["kind"]),
     }
 
 
-def label_by_bound(values: Sequence[float], bounds: dict[str, float]) -> np.ndarray:
-    """The name of the first bound above each value."""
-    return np.array(list(bounds))[np.searchsorted(list(bounds.values()), values, side="right")]
-
-
-def means_by_group(figures: Figures, labels: np.ndarray, order: Iterable[str]) -> dict[str, dict[str, float]]:
-    """Average `GROUP_FIGURES` over the images of each label, in the given order."""
+def means_by_group(figures: Figures, values: Sequence, bounds: dict[str, float] | None = None) -> dict[str, dict]:
+    """Average `GROUP_FIGURES` over the images of each value, or over those below each upper bound."""
+    labels, order = np.array(values), sorted(set(values))
+    if bounds:
+        labels, order = np.array(list(bounds))[np.searchsorted(list(bounds.values()), values, side="right")], bounds
     table = {}
     for label in order:
         members = labels == label

@@ -41,10 +41,9 @@ Limits = tuple[float, float]  # the nearest and the farthest distance of a drawi
 def panels(
     rows: int, columns: int, width: float = 9.0, aspect: float = 1.0, title: float = 0.3, legend: float = 0.0
 ) -> Iterator[tuple[Figure, np.ndarray]]:
-    """Yield a figure and its grid of axes in the course's style; at the end close it, so that a notebook shows it once.
+    """Yield a figure, `width` inches wide, and its grid of axes; at the end close it: a notebook then shows it once.
 
-    The figure is `width` inches wide. A row is `aspect` times as high as a column is wide; `title` and `legend` are
-    inches to spare above each row and below the grid.
+    A row is `aspect` times as high as a column is wide; `title` and `legend` are inches above each row and below all.
     """
     height = rows * (width / columns * aspect + title) + legend
     with plt.rc_context(STYLE):
@@ -60,10 +59,9 @@ def panels(
 def to_array(value: Picture) -> np.ndarray:
     """Convert a tensor (1, C, H, W), (C, H, W) or (H, W) to an array (H, W, 3) or (H, W); arrays stay as they are."""
     if isinstance(value, Tensor):
-        value = value.detach().float().cpu().numpy()
+        value = value.detach().float().cpu()
         value = value[0] if value.ndim == 4 else value
-        if value.ndim == 3:
-            value = value[0] if len(value) == 1 else value.transpose(1, 2, 0)
+        value = value.movedim(0, -1).squeeze(-1) if value.ndim == 3 else value
     return np.asarray(value)
 
 
@@ -106,8 +104,7 @@ def draw_depth(axis: Axes, metres: np.ndarray, title: str = "", limits: Limits |
 
 def depth_limits(*maps: np.ndarray) -> Limits:
     """Whole metres around all values of the depth maps."""
-    nearest = np.floor(min(np.min(one) for one in maps))
-    farthest = np.ceil(max(np.max(one) for one in maps))
+    nearest, farthest = np.floor(np.min(maps)), np.ceil(np.max(maps))
     return float(nearest), float(max(farthest, nearest + 1))
 
 

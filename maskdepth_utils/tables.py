@@ -4,30 +4,18 @@ from collections.abc import Mapping
 
 from tabulate import tabulate
 
+Rows = Mapping[str, Mapping[str, object]]  # {row: {column: value}}
+
 
 def format_number(value: object, digits: str = ".4g") -> str:
     """Write a float with few digits, and anything else as it is."""
     return format(value, digits) if isinstance(value, float) else str(value)
 
 
-def format_table(
-    title: str,
-    rows: Mapping[str, Mapping[str, object]],
-    style: str = "plain",
-    digits: str = ".4g",
-    missing: str = "-",
-) -> str:
-    """Write rows of named figures as one table.
+def format_table(title: str, rows: Rows, style: str = "plain", digits: str = ".4g", missing: str = "-") -> str:
+    """Write rows of named figures as one table, in a style of tabulate such as "plain", "github" or "unsafehtml".
 
-    Args:
-        title: The heading of the first column, which holds the names of the rows.
-        rows: ``{row: {column: value}}``. The columns are all that occur, in the order in which they first occur.
-        style: A format of tabulate: ``"plain"``, ``"github"`` for Markdown, ``"unsafehtml"``, ...
-        digits: The format specification of floats. Other values are written by ``str``.
-        missing: What stands where a row has no value.
-
-    Returns:
-        The table's lines; ``plain`` aligns the columns after the first at their right end.
+    `title` heads the column of the rows' names; `digits` formats floats; `missing` stands where a row has no value.
     """
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     cells = [
@@ -46,8 +34,8 @@ def format_results(result: dict) -> str:
         title = name.replace("_", " ")
         if isinstance(value, dict) and value and all(isinstance(row, dict) for row in value.values()):
             lines += ["", format_table(title, value), ""]
-        elif isinstance(value, dict):
-            lines += [f"{title}: " + ", ".join(f"{key} {format_number(item)}" for key, item in value.items())]
-        else:
-            lines += [f"{title}: {format_number(value)}"]
+            continue
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {format_number(item)}" for key, item in value.items())
+        lines.append(f"{title}: {format_number(value)}")
     return "\n".join(lines).strip("\n")

@@ -132,7 +132,7 @@ def test_errors_are_one_line_and_exit_code_2(network, own_data, tmp_path, run):
         f"predict {tmp_path} {a} -o {out} --checkpoint {network}": "is no picture that can be read",
         f"predict {a} {a} -o {out} --checkpoint {network} --fov 190": "fov: expected",
         f"predict {a} {a} -o {out} --checkpoint {network} --eye-height inf": "eye_height: expected metres",
-        f"predict {a} {a} -o {out}": "the shipped network is missing",
+        f"predict {a} {a} -o {out}": "maskdepthnet.safetensors is missing",
         f"predict {a} {a} -o {tmp_path / 'file'} --checkpoint {network}": "file cannot be written, it is a file",
         f"evaluate --checkpoint {a}": "a.png: damaged, or no safetensors file",
         "bench flight": "expected data, formats, step, losses; found flight",

@@ -22,7 +22,7 @@ def enlarged(shot):
 def scenes():
     """A few scenes in real light: (image, background) uint8 (320, 320, 3), with true shadows between them."""
     dataset = SceneDataset(160, "none")
-    return [enlarged(dataset.shot(i)) for i in range(6)]
+    return [enlarged(dataset.shot(i)) for i in range(4)]
 
 
 def composites(fits):
@@ -66,6 +66,10 @@ def test_shifts_and_turns_are_found(scenes):
         errors.append(error(found, matrix))
         assert found.applied and "moved by" in found.reason
         assert found.background.shape == image.shape and found.background.dtype == np.uint8
+        before, after = (
+            np.abs(x[30:-30, 30:-30] - background[30:-30, 30:-30] * 0.93 - 4).mean() for x in (darker, found.background)
+        )
+        assert after < 0.5 * before
     assert np.median(errors) < 0.5 and max(errors) < 3
 
 
@@ -76,15 +80,6 @@ def test_a_large_object_does_not_mislead():
     for (image, background, _), matrix in itertools.islice(zip(large, motions()), 6):
         errors.append(error(align(image, moved(background, matrix)), matrix))
     assert np.median(errors) < 1 and np.mean(np.array(errors) > 3) < 0.2
-
-
-def test_the_aligned_background_agrees_with_the_true_one(scenes):
-    inner = np.s_[30:-30, 30:-30]
-    for (image, background), matrix in zip(scenes[:2], motions()):
-        shifted = moved(background, matrix)
-        pictures = shifted, align(image, shifted).background
-        before, after = (np.abs(picture[inner].astype(float) - background[inner]).mean() for picture in pictures)
-        assert after < 0.4 * before
 
 
 def test_a_background_that_fits_is_left_as_it_is(scenes):

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from maskdepth_utils.inference import photos
-from maskdepth_utils.inference.photos import cut_out, read_picture, refine_mask
+from maskdepth_utils.inference.photos import read_picture, refine_mask
 from maskdepth_utils.metrics import iou
 
 
@@ -84,10 +84,3 @@ def test_very_large_photos_are_refined_at_a_smaller_size(monkeypatch):
     image, background, truth = large_photo()
     fine = refine_mask(truth, image, background, 4)
     assert fine.shape == truth.shape and overlap(fine, truth) > 0.97
-
-
-def test_a_cutout_has_the_mask_as_alpha(photo):
-    mask = np.linspace(0, 1, 40 * 60, dtype=np.float32).reshape(40, 60)
-    cut = cut_out(photo, mask)
-    np.testing.assert_array_equal(cut[..., :3], photo)
-    assert cut.dtype == np.uint8 and cut[0, 0, 3] == 0 and cut[-1, -1, 3] == 255
