@@ -64,23 +64,13 @@ def edge(a: Tensor, b: Tensor) -> Tensor:
     return sum(derivative.abs().mean() for derivative in sobel(a - b))
 
 
-def local_means(x: Tensor) -> Tensor:
-    """Gaussian-weighted mean around each pixel that has a whole window: (N, C, H, W) -> (N, C, H-10, W-10).
-
-    Two filters of 11 samples replace one of 121; channels last is eight times as fast on a CPU.
-    """
-    channels = x.shape[1]
-    row = torch.tensor(GAUSSIAN, device=x.device).expand(channels, 1, 1, WINDOW)
-    x = x.contiguous(memory_format=torch.channels_last)
-    x = F.conv2d(F.conv2d(x, row, groups=channels), row.transpose(2, 3), groups=channels)
-    return x.contiguous()
-
-
 @in_float32
 def ssim_map(a: Tensor, b: Tensor) -> Tensor:
     """Structural similarity around each pixel that has a whole window: (N, 1, H-10, W-10). See `ssim`."""
-    # Only the sum of the two variances is needed, so four local means are enough.
-    means = local_means(torch.cat([a, b, a * a + b * b, a * b], dim=1))
+    # Four maps, as only the sum of the two variances is needed; channels last is eight times as fast on a CPU.
+    maps = torch.cat([a, b, a * a + b * b, a * b], dim=1).contiguous(memory_format=torch.channels_last)
+    row = torch.tensor(GAUSSIAN, device=a.device).expand(4, 1, 1, WINDOW)
+    means = F.conv2d(F.conv2d(maps, row, groups=4), row.transpose(2, 3), groups=4).contiguous()
     mean_a, mean_b, mean_squares, mean_product = means.chunk(4, dim=1)
     product = mean_a * mean_b
     squares = mean_a**2 + mean_b**2

@@ -8,7 +8,6 @@ import torch
 import torchvision
 from torch import nn
 
-from maskdepth_utils.course.summaries import print_summary
 from maskdepth_utils.models import MaskDepthNet, MaskNet
 from maskdepth_utils.models.blocks import imagenet_weights
 from maskdepth_utils.models.networks import count_parameters, to_mask_depth
@@ -176,14 +175,3 @@ def test_wrong_pictures_are_refused(make, image, background, message):
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         MaskDepthNet(**options)
-
-
-@pytest.mark.parametrize("make", [small, partial(MaskNet, width=4), partial(small, tasks=("depth",))])
-def test_summary_counts_and_leaves_the_network_alone(make, capsys):
-    network = make()
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    assert print_summary(network, size=64) == count_parameters(network)
-    printed = capsys.readouterr().out
-    assert f"Total params: {count_parameters(network):,}" in printed
-    assert "Input size (MB): 0.09" in printed  # 6 x 64 x 64 x 4 bytes, added and not multiplied
-    assert network.training and all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
