@@ -31,15 +31,11 @@ def write_shards(
 ) -> dict:  # fmt: skip
     """Write samples of a MaskDepthDataset or SceneDataset as tar files of `per_shard` samples, made by `workers`.
 
-    An interrupted export, even a killed one, goes on with the missing shards when it is started again. The same
-    samples make the same bytes.
-
-    Returns:
-        The `folder`, the numbers of `samples` and `shards`, and the `bytes` of the shards.
+    An interrupted export, even a killed one, goes on with the missing shards when it is started again. The same samples
+    make the same bytes. Returns the `folder` and the numbers of `samples`, `shards` and `bytes`.
 
     Raises:
-        FileExistsError: The folder has shards of another export, and `overwrite` is not set; or another export is
-            writing into it.
+        FileExistsError: The folder has shards of another export (unless `overwrite`), or is being written by one.
         WriteError: The disk is full; complete shards stay.
     """
     folder = Path(folder)

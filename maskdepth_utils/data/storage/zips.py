@@ -44,11 +44,8 @@ def write_zips(
 ) -> dict:
     """Write samples of a MaskDepthDataset or SceneDataset as zips. All files appear at the end, or none.
 
-    With gap "none" a background is stored once for each view of a room, as in the original.
-    The same samples make the same bytes.
-
-    Returns:
-        The `folder`, the number of `samples` and the `bytes` written.
+    With gap "none" a background is stored once for each view of a room, as in the original. The same samples make the
+    same bytes. Returns the `folder` and the numbers of `samples` and `bytes`.
 
     Raises:
         FileExistsError: The folder has such files already, and `overwrite` is not set.
@@ -87,15 +84,13 @@ def add_sample(archives: dict[str, zipfile.ZipFile], shot: Shot, size: int) -> d
 class ZipDataset(Dataset):
     """Samples from zip files, as `MaskDepthDataset` gives them; see the top of this file for the layouts.
 
-    A worker process needs 200 MB and 3 seconds to open a zip of 400,000 members.
+    A worker process needs 200 MB and 3 seconds to open a zip of 400,000 members. Raises AssetError if a file is missing
+    or damaged, or if the tables do not fit.
 
     Args:
         image, background, mask, depth: Zip files, or folders of pictures; several may be the same.
         labels: The label table, beside the zips or in one of them.
         depth_labels: A second table, which pairs images with depths.
-
-    Raises:
-        AssetError: A file is missing or damaged, or the tables do not fit.
     """
 
     def __init__(
