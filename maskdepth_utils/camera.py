@@ -20,10 +20,7 @@ PITCH = (2.0, 14.0)  # degrees, range of the canonical camera
 
 
 def camera_rotation(pitch: float, azimuth: float = 0.0) -> np.ndarray:
-    """3x3 matrix Rx(pitch) Ry(azimuth), from a level camera's frame to a pitched one's.
-
-    The level camera is turned right by `azimuth`; the other one has the same eye and looks down by `pitch`.
-    """
+    """3x3 matrix Rx(pitch) Ry(azimuth): from the frame of a level camera turned right to that of the pitched one."""
     p, a = math.radians(pitch), math.radians(azimuth)
     turn = np.array([[math.cos(a), 0, math.sin(a)], [0, 1, 0], [-math.sin(a), 0, math.cos(a)]])
     tilt = np.array([[1, 0, 0], [0, math.cos(p), -math.sin(p)], [0, math.sin(p), math.cos(p)]])
@@ -67,9 +64,8 @@ def turned_view(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The picture and z-depth of a camera at the same eye, turned right by `turn` and looking down by `new_pitch`.
 
-    image uint8 (H, W, 3) and depth_mm uint16 (H, W), larger than the view -> the same for (160, 160). With the eye in
-    place this is a homography, exact but for the resampling: nothing hidden comes into view (Hartley and Zisserman,
-    "Multiple View Geometry", section 8.4).
+    image uint8 (H, W, 3), depth_mm uint16 (H, W) -> (160, 160). With the eye in place this is a homography: nothing
+    hidden comes into view (Hartley and Zisserman, "Multiple View Geometry", section 8.4).
     """
     v, u = np.mgrid[0:IMAGE_SIZE, 0:IMAGE_SIZE] + 0.5
     rays = _source_rays(pitch, new_pitch, turn, u, v)

@@ -24,7 +24,5 @@ def choose_precision(precision: str = "auto", device: str | torch.device = "cpu"
     if kind == "cuda":
         # Older GPUs, such as Colab's T4, emulate bf16 slowly; capability 8.0 is the first that computes in it.
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
-    if kind == "cpu":
-        checks = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
-        return "bf16" if any(check() for check in checks if check) else "float32"
-    return "float32"
+    checks = (getattr(torch.cpu, f"_is_{name}_supported", bool) for name in ("avx512_bf16", "amx_tile"))
+    return "bf16" if kind == "cpu" and any(check() for check in checks) else "float32"

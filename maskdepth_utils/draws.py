@@ -1,10 +1,9 @@
 """Random draws that depend only on what they are for: (seed, split, index), never on what was drawn before.
 
 `numpy.random.default_rng(seed)` hands out numbers in sequence, so sample 7 would depend on whether samples 0 to 6 were
-drawn before it, and by which worker. A counter-based generator has no such history: its output is a function of a key
-and a counter. Philox (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) mixes both so well that
-counters 1, 2, 3 give unrelated bits. NumPy promises that these raw bits never change; what its *distributions* make of
-them may change with a version, so the few needed here are made from the bits directly.
+drawn before it. A counter-based generator's output is a function of a key and a counter. Philox (Salmon et al.,
+"Parallel random numbers: as easy as 1, 2, 3", SC 2011) mixes both so well that counters 1, 2, 3 give unrelated bits.
+NumPy promises that these raw bits never change; its *distributions* may, so the few needed here are made from the bits.
 """
 
 import threading
@@ -14,21 +13,16 @@ from statistics import NormalDist
 
 import numpy as np
 
-_NORMAL = NormalDist()
 _BLOCK = 16  # numbers fetched at once: a fetch costs as much as ten numbers
+_NORMAL = NormalDist()
+_QUANTILES = np.array([_NORMAL.inv_cdf((k + 0.5) / 256) for k in range(256)])
 
-
-def _normal_table() -> np.ndarray:
-    """256 equally likely values with mean 0 and standard deviation 1, close to a normal distribution's (float32)."""
-    table = np.array([_NORMAL.inv_cdf((k + 0.5) / 256) for k in range(256)])
-    return (table / table.std()).astype(np.float32)
-
-
-NORMAL_TABLE = _normal_table()
+# 256 equally likely values with mean 0 and standard deviation 1, close to a normal distribution's
+NORMAL_TABLE = (_QUANTILES / _QUANTILES.std()).astype(np.float32)
 
 
 class _Generator(threading.local):
-    """One Philox per thread, for all streams: to set its key and counter is seven times as fast as to make another."""
+    """One Philox per thread, for all streams: setting its key and counter is seven times as fast as making another."""
 
     def __init__(self):
         self.philox = np.random.Philox(key=0)
@@ -38,13 +32,7 @@ _GENERATOR = _Generator()
 
 
 class Draws:
-    """Random numbers for one purpose. Equal (seed, split, index, stream) give equal numbers, on any machine.
-
-    seed and index: 0 to 2**64 - 1; split: any text.
-
-    >>> Draws(0, "train", 7).fork("place").uniform(0, 1) == Draws(0, "train", 7).fork("place").uniform(0, 1)
-    True
-    """
+    """Random numbers for one purpose. Equal (seed, split, index, stream) give equal numbers, on any machine."""
 
     def __init__(self, seed: int, split: str, index: int, stream: int = 0):
         for name, value in (("seed", seed), ("index", index)):
@@ -53,7 +41,7 @@ class Draws:
         self._origin = int(seed), split, int(index)
         self._stream = stream
         self._fetched = 0  # how many numbers of the stream
-        self._block = []
+        self._block = []  # those of the last fetch that are left, the next one at the end
 
     def fork(self, name: str) -> "Draws":
         """An independent stream for the part called `name`: a draw added to one part changes no other part."""
@@ -73,8 +61,7 @@ class Draws:
 
     def _bits(self) -> int:
         if not self._block:
-            self._block = self._raw(_BLOCK).tolist()
-            self._block.reverse()
+            self._block = self._raw(_BLOCK)[::-1].tolist()
         return self._block.pop()
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
@@ -95,8 +82,8 @@ class Draws:
         for option, weight in zip(options, weights, strict=True):
             rest -= weight
             if rest < 0:
-                return option
-        return options[-1]
+                break
+        return option
 
     def bytes(self, *shape: int) -> np.ndarray:
         """Uniform uint8 array. `NORMAL_TABLE[draws.bytes(160, 160, 3)]` is normal noise, cheaply."""

@@ -33,7 +33,6 @@ def test_a_stream_continues_where_it_stopped(counts):
     np.testing.assert_array_equal(np.concatenate(found), plain_stream(sum(counts)))
 
 
-
 def test_draws_depend_on_seed_split_index_and_stream_only():
     first = [Draws(*key).uniform() for key in ((0, "train", 5), (1, "train", 5), (0, "val", 5), (0, "train", 6))]
     draws = Draws(0, "train", 5)

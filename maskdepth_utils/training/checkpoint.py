@@ -5,9 +5,7 @@ A run's folder holds
     checkpoint-00001200.pt    everything that the next step depends on, and the history
     tensorboard/  lock
 
-A checkpoint is a dict: the state_dict of the model, a loss that learns, the optimizer and the gradient scaler; step,
-history and the sums since its last record; config, what must not change; machine, what decides the last bits; size,
-the picture width. `models.weights` reads it.
+A checkpoint is the dict that `Run.save` makes; `models.weights` reads it.
 """
 
 import io
@@ -20,7 +18,6 @@ import torch
 from filelock import FileLock, Timeout
 
 from ..files import write_file
-from ..models.weights import CheckpointError, list_checkpoints
 
 
 class TrainingError(RuntimeError):
@@ -39,27 +36,14 @@ def lock(folder: Path) -> AbstractContextManager:
 
 
 def write_checkpoint(folder: Path, checkpoint: dict[str, Any], before: int) -> None:
-    """Write a checkpoint, and keep only it and the one of the step `before`, the newest that is known to be whole.
-
-    Raises:
-        CheckpointError: It cannot be written, say because the disk is full. Earlier checkpoints stay as they were.
-    """
+    """Write a checkpoint, and keep only it and the one of the step `before`, the newest that is known to be whole."""
     new, old = (f"checkpoint-{step:08d}.pt" for step in (checkpoint["step"], before))
     content = io.BytesIO()  # torch.save itself hides the reason why it cannot write a file
     torch.save(checkpoint, content)
-    try:
-        write_file(folder / new, content.getvalue())
-    except OSError as error:
-        raise CheckpointError(f"{error}. {name_newest(folder)}") from error
+    write_file(folder / new, content.getvalue())
     for path in folder.glob("checkpoint-*"):
         if path.name not in (new, old):  # older, damaged, or cut off when a run was killed
             path.unlink()
-
-
-def name_newest(folder: Path) -> str:
-    """The part of a message that names what one can go on from."""
-    found = list_checkpoints(folder)
-    return f"The newest checkpoint is {found[0]}" if found else "There is no earlier checkpoint in this folder"
 
 
 def delete_run(folder: Path) -> None:

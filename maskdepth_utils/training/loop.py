@@ -1,8 +1,7 @@
 """`fit`: the training loop of notebook 02, with checkpoints, a log, validation and several processes.
 
-A run of hours is interrupted sooner or later: Colab ends the session, or somebody needs the machine. So everything
-that a step depends on is either in the checkpoint (weights, momentum) or a function of the step's number (its samples,
-its random numbers, its learning rate). A resumed run then gives the result of one that was never stopped, bit for bit.
+Everything that a step depends on is either in the checkpoint (weights, momentum) or a function of the step's number
+(its samples, its random numbers, its learning rate). So a resumed run ends as one that was never stopped, bit for bit.
 """
 
 import dataclasses
@@ -35,10 +34,8 @@ def mask_and_depth_loss(
 ) -> dict[str, Tensor]:
     """Compute the default loss of notebook 04: {"mask": BCE + SSIM, "depth": L1 + edges + SSIM}.
 
-    Args:
-        output: The network's; one with a single output gets that output's part only.
-        mask: Other weights for `mask_loss`, such as {"bce": 1, "ssim": 0}.
-        depth: Other weights for `depth_loss`.
+    `mask` and `depth` are other weights for `mask_loss` and `depth_loss`, such as {"bce": 1, "ssim": 0}. A network with
+    a single output gets that output's part only.
     """
     predicted_logits, predicted_depth = to_mask_depth(output)
     terms = {}
@@ -65,8 +62,7 @@ def fit(
     """Train `model` on `dataset`, whose samples are those of `MaskDepthDataset`; leave it in evaluation mode.
 
     Started in several processes, by `torchrun` say, each takes its share of every batch, and their gradients are
-    averaged: the same samples in the same steps, whatever the number of processes. (BatchNorm sees its own share
-    alone.) A checkpoint fits any number of processes.
+    averaged. (BatchNorm sees its own share alone.) A checkpoint fits any number of processes.
 
     Args:
         model: `model(image, background)` returns mask logits, or a `MaskDepth`.
@@ -81,9 +77,9 @@ def fit(
 
     Returns:
         The history, a list of records: step, samples, loss, each of its terms, lr, data_seconds (a step's wait for
-        samples), step_seconds (the rest of it), images_per_second, each a mean over the `log_every` steps before; what
-        the processes use (see `Usage`); val_loss, val_iou ... On the same machine, with the same number of threads, a
-        resumed run gives the losses of an uninterrupted one, bit for bit. (Some GPU kernels add in any order.)
+        samples), step_seconds (the rest of it), images_per_second, each a mean over the `log_every` steps before;
+        memory_mb, cpu_cores (see `Usage`); val_loss, val_iou ... A resumed run gives those of an uninterrupted one,
+        bit for bit, on the same machine and number of threads. (Some GPU kernels add in any order.)
 
     Raises:
         ValueError: An argument makes no sense.
@@ -91,7 +87,13 @@ def fit(
         CheckpointError: All checkpoints are damaged, or the disk is full.
     """
     settings = Settings(**options) if settings is None else dataclasses.replace(settings, **options)
-    check_arguments(dataset, val, settings)
+    _, world = parallel.rank_and_world()
+    if not len(dataset):
+        raise ValueError("dataset: expected samples, found none")
+    if val is not None and val[1] < 1:
+        raise ValueError(f"val: expected a dataset and a whole number of at least 1, found {val[1]}")
+    if settings.batch % world:
+        raise ValueError(f"batch: expected a multiple of the {world} processes that share it, found {settings.batch}")
     weighting = weighting or add_up
     device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device)
@@ -117,7 +119,7 @@ def fit(
     # fork_rng: the caller's random numbers go on afterwards as if `fit` had not been called.
     with torch.random.fork_rng([torch.cuda.current_device()] if device.type == "cuda" else []), run.session(resume):
         network = parallel.wrap(model)
-        usage = Usage(device)
+        usage = Usage()
         remaining = range(run.step, settings.total_steps)
         order = (batch_indices(step, settings.batch, len(dataset), settings.seed) for step in remaining)
         batches = iter(make_loader(dataset, batches=map(parallel.share, order), workers=settings.workers))
@@ -149,17 +151,6 @@ def fit(
         parallel.share_buffers(model)
     model.eval()
     return run.history
-
-
-def check_arguments(dataset: Dataset, val: tuple[Dataset, int] | None, settings: Settings) -> None:
-    """Raise ValueError for what the settings alone do not show."""
-    _, world = parallel.rank_and_world()
-    if not len(dataset):
-        raise ValueError("dataset: expected samples, found none")
-    if val is not None and val[1] < 1:
-        raise ValueError(f"val: expected a dataset and a whole number of at least 1, found {val[1]}")
-    if settings.batch % world:
-        raise ValueError(f"batch: expected a multiple of the {world} processes that share it, found {settings.batch}")
 
 
 def describe(function: Callable) -> str | dict[str, Any]:

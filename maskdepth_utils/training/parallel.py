@@ -32,10 +32,7 @@ def share(items: list) -> list:
 
 
 def join(device: torch.device) -> None:
-    """Meet the other processes: gloo on CPUs, nccl on GPUs, of which each process takes its own.
-
-    They stay together until this process ends, because a second meeting, for another `fit`, is often refused.
-    """
+    """Meet the other processes, once: a second meeting, for another `fit`, is often refused."""
     if rank_and_world()[1] == 1:
         return
     if device.type == "cuda" and device.index is None:
@@ -46,7 +43,7 @@ def join(device: torch.device) -> None:
 
 
 def wrap(model: nn.Module) -> nn.Module:
-    """The model whose backward pass averages the gradients of all processes; with one process, the model itself."""
+    """The model whose backward pass averages the gradients of all processes."""
     return nn.parallel.DistributedDataParallel(model, static_graph=True) if rank_and_world()[1] > 1 else model
 
 
@@ -66,14 +63,13 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def mean(values: dict[str, float]) -> dict[str, float]:
-    """Average named numbers over all processes, which must have the same names."""
-    _, world = rank_and_world()
+    """Average named numbers over all processes, which must have the same names; each waits for the others."""
     numbers = [float(value) for value in values.values()]
-    if world > 1:
+    if rank_and_world()[1] > 1:
         device = "cuda" if dist.get_backend() == "nccl" else "cpu"
         summed = torch.tensor(numbers, dtype=torch.float64, device=device)
         dist.all_reduce(summed)
-        numbers = (summed / world).tolist()
+        numbers = (summed / rank_and_world()[1]).tolist()
     return dict(zip(values, numbers))
 
 

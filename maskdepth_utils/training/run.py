@@ -1,33 +1,29 @@
 """What surrounds the training loop: a run's history and log, its checkpoints, and the signals that stop it."""
 
 import contextlib
-import math
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..files import explain_write_error, is_disk_full
-from ..models.weights import CheckpointError, read_run
+from ..files import WriteError, is_disk_full
+from ..models.weights import CheckpointError, list_checkpoints, read_run
 from . import parallel
-from .checkpoint import TrainingError, delete_run, list_differences, lock, name_newest, write_checkpoint
+from .checkpoint import TrainingError, delete_run, list_differences, lock, write_checkpoint
 from .settings import Settings
-
-ADVICE = "a smaller lr may help, or float32 precision. What was saved before is as it was"
 
 
 @dataclass
 class Run:
-    """One run of `fit`: what it has done so far, in memory and, if it has a folder, on disk.
-
-    Of several processes only the first one writes into the folder; the others read where to go on.
-    """
+    """One run of `fit`: what it has done so far. Of several processes only the first one writes into the folder."""
 
     folder: Path | None  # for checkpoints and TensorBoard; None keeps the run in memory
     parts: dict[str, Any]  # saved by their `state_dict`: model, loss, optimizer, scaler
@@ -52,10 +48,12 @@ class Run:
             if self.folder:
                 self.restore(resume)
             if parallel.mean({"step": self.step})["step"] != self.step:
-                raise TrainingError(
-                    f"{self.folder}: the processes found different checkpoints in it; all must see the same folder"
-                )
-            self.bar = make_progress_bar(self.progress, self.settings.total_steps, self.step)
+                raise TrainingError(f"{self.folder}: the processes found different checkpoints; all must see one folder")
+            live = sys.stdout.isatty() or "ipykernel" in sys.modules  # in a log file each update is a line of its own
+            self.bar = tqdm(
+                total=self.settings.total_steps, initial=self.step, unit="step", file=sys.stdout,
+                disable=not self.progress, mininterval=0.5 if live else 30,
+            )  # fmt: skip
             try:
                 yield
             finally:
@@ -66,11 +64,7 @@ class Run:
             self.say(self.describe_end())
 
     def restore(self, resume: bool) -> None:
-        """Go on from the folder's newest checkpoint, if there is one; if not to `resume`, delete the run there.
-
-        Raises:
-            TrainingError: The checkpoint is of a run with other settings.
-        """
+        """Go on from the folder's newest checkpoint, if there is one; if not to `resume`, delete the run there."""
         if parallel.is_first() and not resume:
             delete_run(self.folder)
         parallel.wait_for_all()  # nobody reads the folder before the first process has locked it
@@ -99,15 +93,12 @@ class Run:
 
     def must_stop(self) -> bool:
         """Whether this was the last step, the time is over, or a signal has come, here or in another process."""
-        if self.step >= self.settings.total_steps:
-            return True
         limit = self.settings.max_minutes
         if limit is not None and time.monotonic() - self.started > limit * 60:
             self.stop_reason = self.stop_reason or f"Stopped after {limit:g} minutes"
-        if parallel.mean({"stopping": self.stop_reason is not None})["stopping"] == 0:
-            return False
-        self.stop_reason = self.stop_reason or "Stopped by another process"
-        return True
+        if parallel.mean({"stopping": self.stop_reason is not None})["stopping"] > 0:
+            self.stop_reason = self.stop_reason or "Stopped by another process"
+        return self.stop_reason is not None or self.step >= self.settings.total_steps
 
     def describe_end(self) -> str:
         """The last message: how far the run came, and how to go on."""
@@ -115,8 +106,7 @@ class Run:
         if self.step >= self.settings.total_steps:
             return f"Finished: {self.step:,} steps{saved}"
         advice = "call fit (or the command) again with the same settings" if saved else "a run needs a folder (out=)"
-        where = f"{self.stop_reason} at step {self.step:,} of {self.settings.total_steps:,}{saved}"
-        return f"{where}. To go on, {advice}"
+        return f"{self.stop_reason} at step {self.step:,} of {self.settings.total_steps:,}{saved}. To go on, {advice}"
 
     def say(self, text: str) -> None:
         """Print a message beside the progress bar, if there is one."""
@@ -126,8 +116,8 @@ class Run:
     def count_step(self, figures: dict[str, Tensor], data_seconds: float, step_seconds: float) -> None:
         """Add one step's figures to the sums.
 
-        The sums stay on the device, because reading one (`.item()`) would make the CPU wait for the GPU in every step.
-        On a GPU step_seconds are therefore right only over many steps: the waiting is done when a record is written.
+        They stay on the device: reading one would make the CPU wait for the GPU. There step_seconds are therefore right
+        only over many steps.
         """
         counted = {"steps": 1, "data_seconds": data_seconds, "step_seconds": step_seconds}
         for name, value in ({name: figure.detach() for name, figure in figures.items()} | counted).items():
@@ -142,49 +132,49 @@ class Run:
     def means(self) -> dict[str, float]:
         """The mean figures of the steps since the last record, over all processes."""
         sums = parallel.mean(self.sums)
-        self.check_finite(sums)
+        self.check_finite({"the loss": sums["loss"]})
         self.sums = {}
         steps = sums.pop("steps")
         means = {name: value / steps for name, value in sums.items()}
-        seconds = means["data_seconds"] + means["step_seconds"]
-        return means | {"images_per_second": self.settings.batch / seconds}
+        return means | {"images_per_second": self.settings.batch / (means["data_seconds"] + means["step_seconds"])}
 
     def log(self, figures: dict[str, float], picture: Tensor | None = None) -> None:
         """Add figures to this step's record in the history, and to TensorBoard, with a picture (3, H, W)."""
-        self.check_finite(self.sums)
         if not self.history or self.history[-1]["step"] != self.step:
             self.history.append({"step": self.step, "samples": self.step * self.settings.batch})
         self.history[-1] |= figures
-        self.bar.set_postfix(loss=f"{self.history[-1].get('loss', math.nan):.4f}")
-        if self.board is None:
-            return
-        for name, value in figures.items():
-            self.board.add_scalar(board_name(name), value, self.step)
-        if picture is not None:
-            self.board.add_image("val/image_background_mask_predicted_depth_predicted", picture, self.step)
+        if "loss" in figures:
+            self.bar.set_postfix(loss=f"{figures['loss']:.4f}")
+        if self.board:
+            for name, value in figures.items():
+                tag = f"val/{name[4:]}" if name.startswith("val_") else f"train/{name}"
+                self.board.add_scalar(tag, value, self.step)
+            if picture is not None:
+                self.board.add_image("val/image_background_mask_predicted_depth_predicted", picture, self.step)
 
     def save(self, size: int, now: bool) -> None:
         """Write a checkpoint, with the picture width in pixels, `now` or if `save_minutes` have passed."""
-        if self.folder is None or not (now or time.monotonic() - self.saved > self.settings.save_minutes * 60):
+        due = now or time.monotonic() - self.saved > self.settings.save_minutes * 60
+        if self.folder is None or not due or not parallel.is_first():
             return
-        self.check_finite(self.sums)
-        if parallel.is_first():
-            checkpoint = {name: part.state_dict() for name, part in self.parts.items()}
-            for name, tensor in (checkpoint["model"] | checkpoint["loss"]).items():
-                if not tensor.isfinite().all():  # the loss may still be finite: it was computed before the step
-                    raise TrainingError(f"{name} became inf or nan by step {self.step}: {ADVICE}")
-            checkpoint |= {"step": self.step, "history": self.history, "config": self.config, "machine": self.machine}
-            checkpoint |= {"sums": {name: float(value) for name, value in self.sums.items()}, "size": size}
-            self.board.flush()  # so that it holds all that comes before the checkpoint
-            write_checkpoint(self.folder, checkpoint, self.saved_step)
-            self.saved_step = self.step
+        checkpoint = {name: part.state_dict() for name, part in self.parts.items()}
+        # The weights, too: the loss was computed before the step that may have spoiled them.
+        self.check_finite({"the loss": self.sums.get("loss", 0.0)} | checkpoint["model"] | checkpoint["loss"])
+        checkpoint |= {"step": self.step, "history": self.history, "config": self.config, "machine": self.machine}
+        checkpoint |= {"sums": {name: float(value) for name, value in self.sums.items()}, "size": size}
+        self.board.flush()  # so that it holds all that comes before the checkpoint
+        write_checkpoint(self.folder, checkpoint, self.saved_step)
+        self.saved_step = self.step
         self.saved = time.monotonic()
 
-    def check_finite(self, sums: dict[str, Tensor | float]) -> None:
-        """Raise TrainingError if a loss since the last record was inf or nan: such weights must not be saved."""
-        loss = float(sums.get("loss", 0.0))
-        if not math.isfinite(loss):
-            raise TrainingError(f"the loss became {loss} by step {self.step}: {ADVICE}")
+    def check_finite(self, values: dict[str, Tensor | float]) -> None:
+        """Raise TrainingError for inf or nan, so that no spoilt weights are saved."""
+        for name, value in values.items():
+            if not torch.as_tensor(value).isfinite().all():
+                raise TrainingError(
+                    f"{name} became inf or nan by step {self.step}: a smaller lr may help, or float32 precision. "
+                    "What was saved before is as it was"
+                )
 
 
 @contextlib.contextmanager
@@ -198,9 +188,8 @@ def stop_signals(run: Run) -> Iterator[None]:
         print("\nFinishing this step and saving (Ctrl-C again: at once, without saving)", file=sys.stderr)
 
     before = {}
-    with contextlib.suppress(ValueError):  # only the main thread may; elsewhere signals keep their meaning
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, remember)
+    if threading.current_thread() is threading.main_thread():  # elsewhere signals keep their meaning
+        before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
@@ -210,37 +199,21 @@ def stop_signals(run: Run) -> Iterator[None]:
 
 @contextlib.contextmanager
 def explain_errors(folder: Path | None) -> Iterator[None]:
-    """Say how to go on when TensorBoard finds the disk full, or when one of several processes fails."""
+    """Name the newest checkpoint when the disk is full, or when one of several processes fails."""
     try:
         yield
+    except (TrainingError, CheckpointError):
+        raise
     except (OSError, RuntimeError) as error:
-        newest = name_newest(folder) if folder else "There is no checkpoint without out="
-        if folder and is_disk_full(error):
-            raise CheckpointError(f"{explain_write_error(error, folder / 'tensorboard')}. {newest}") from error
+        found = list_checkpoints(folder) if folder else []
+        newest = f"The newest checkpoint is {found[0]}" if found else "There is no checkpoint to go on from"
+        if isinstance(error, WriteError) or is_disk_full(error):
+            raise CheckpointError(f"{error}. {newest}") from error
         rank, world = parallel.rank_and_world()
-        if world == 1 or isinstance(error, (OSError, TrainingError, CheckpointError)):
+        if world == 1 or isinstance(error, OSError):
             raise
         # A partner that is gone is a RuntimeError like any other, in words that change from version to version.
         raise TrainingError(
             f"process {rank} of {world} (counted from 0) cannot go on: {error}. If another process was killed or "
-            f"failed, its own message, or the launcher's, says why. {newest}. To go on, start the same command again"
+            f"failed, its own message says why. {newest}. To go on, start the same command again"
         ) from error
-
-
-def board_name(figure: str) -> str:
-    """A figure's name in TensorBoard, with its group."""
-    if figure.startswith("val_"):
-        return figure.replace("val_", "val/", 1)
-    if "second" in figure:
-        return f"speed/{figure}"
-    in_use = figure in ("memory_mb", "cpu_cores", "gpu_memory_mb", "gpu_percent")
-    return f"usage/{figure}" if in_use else f"train/{figure}"
-
-
-def make_progress_bar(progress: bool, steps: int, start: int) -> tqdm:
-    """A bar in a terminal or notebook; in a log file, where each update is a line, one line every half minute."""
-    live = sys.stdout.isatty() or "ipykernel" in sys.modules
-    return tqdm(
-        total=steps, initial=start, unit="step", file=sys.stdout, disable=not progress,
-        mininterval=0.5 if live else 30, dynamic_ncols=live,
-    )  # fmt: skip

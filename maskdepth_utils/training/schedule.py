@@ -6,7 +6,6 @@ All of it follows from the step's number, so that a resumed run needs no memory 
 import functools
 import math
 import re
-from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -26,23 +25,17 @@ def permutation(length: int, seed: int, epoch: int) -> torch.Tensor:
 
 
 def batch_indices(step: int, batch: int, length: int, seed: int) -> list[int]:
-    """The samples of one step: a function of the step's number, not of what was drawn before.
-
-    Positions count on through the epochs, so every batch is full; a batch may hold an epoch's last samples and the
-    next epoch's first.
-    """
+    """The samples of one step. Every batch is full: it may hold an epoch's last samples and the next one's first."""
     positions = range(step * batch, (step + 1) * batch)
     return [int(permutation(length, seed, position // length)[position % length]) for position in positions]
 
 
-def schedule_factor(schedule: str | Callable[[float], float], progress: float) -> float:
+def schedule_factor(schedule: str, progress: float) -> float:
     """The factor on the learning rate at `progress`, which is 0 at the first step and 1 at the end.
 
     "constant" is 1. "one-cycle" is a linear warm-up from 0.04 to 1 over the first 15 %, then a cosine decay to 0 (the
-    shape of Smith's 1cycle policy, 2018, with constant momentum). A function is called with `progress`.
+    shape of Smith's 1cycle policy, 2018, with constant momentum).
     """
-    if callable(schedule):
-        return schedule(progress)
     if schedule == "constant":
         return 1.0
     if progress < 0.15:
@@ -51,8 +44,16 @@ def schedule_factor(schedule: str | Callable[[float], float], progress: float) -
 
 
 def make_optimizer(settings: Settings, parameters: dict[str, nn.Parameter]) -> torch.optim.Optimizer:
-    """Make the optimizer of named parameters, in groups by `settings.lr_factors`."""
-    groups = group_parameters(parameters, settings.lr_factors)
+    """Make the optimizer of named parameters, in groups by the `factor` of `settings.lr_factors` (1 for the others)."""
+    factors = settings.lr_factors or {}
+    members = {1.0: []}
+    for name, parameter in parameters.items():
+        factor = next((factor for pattern, factor in factors.items() if re.match(pattern, name)), 1.0)
+        members.setdefault(float(factor), []).append(parameter)
+    for pattern in factors:
+        if not any(re.match(pattern, name) for name in parameters):
+            raise ValueError(f"lr_factors: no parameter of this network has a name like {pattern!r}")
+    groups = [{"params": found, "factor": factor} for factor, found in members.items() if found]
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
     return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
@@ -60,27 +61,7 @@ def make_optimizer(settings: Settings, parameters: dict[str, nn.Parameter]) -> t
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, settings: Settings, step: int) -> float:
     """Set the learning rate of this step in all groups; return it for a factor of 1."""
-    rate = settings.lr * float(schedule_factor(settings.schedule, step / settings.total_steps))
+    rate = settings.lr * schedule_factor(settings.schedule, step / settings.total_steps)
     for group in optimizer.param_groups:
         group["lr"] = rate * group["factor"]
     return rate
-
-
-def group_parameters(parameters: dict[str, nn.Parameter], factors: dict[str, float] | None) -> list[dict]:
-    """Group parameters by the factor on their learning rate: [{"params": [...], "factor": 1.0}, ...].
-
-    Args:
-        parameters: The parameters by name.
-        factors: {regular expression for the beginning of names: factor}; all other parameters have 1.
-
-    Raises:
-        ValueError: No parameter's name matches an expression.
-    """
-    groups, matched = {1.0: []}, set()
-    for name, parameter in parameters.items():
-        matches = [pattern for pattern in factors or {} if re.match(pattern, name)]
-        groups.setdefault(factors[matches[0]] if matches else 1.0, []).append(parameter)
-        matched.update(matches)
-    for pattern in (factors or {}).keys() - matched:
-        raise ValueError(f"lr_factors: no parameter of this network has a name like {pattern!r}")
-    return [{"params": members, "factor": float(factor)} for factor, members in groups.items() if members]

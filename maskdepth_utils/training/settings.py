@@ -1,7 +1,6 @@
 """The settings of a training: what decides its result, and the conditions under which it runs."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -15,13 +14,10 @@ def setting(default: Any, help: str, *, compare: bool = True, **metadata: Any) -
 
 @dataclass(frozen=True)
 class Settings:
-    """All numbers and names that `fit` takes.
+    """All numbers and names that `fit` takes; ValueError for a value that makes no sense.
 
     The first fields decide the result: a checkpoint holds them, and a run goes on with these values only. The fields
     with `compare=False` may change from one session of a run to the next.
-
-    Raises:
-        ValueError: A value that makes no sense; the message names the field.
     """
 
     batch: int = setting(32, "samples per step", least=1)
@@ -29,21 +25,15 @@ class Settings:
     momentum: float = setting(0.0, "momentum of sgd; the 2020 write-up names none, 0.9 is usual", least=0)
     weight_decay: float = setting(0.0, "how strongly weights are drawn towards 0", least=0)
     optimizer: str = setting("sgd", "optimizer", choices=("sgd", "adamw"))
-    schedule: str | Callable[[float], float] = setting(
-        "constant", "learning rate over time (see schedule_factor)", choices=("constant", "one-cycle")
-    )
-    lr_factors: dict[str, float] | None = setting(
-        None, "{regular expression: factor} for parameters that learn faster or slower than the others"
-    )
+    schedule: str = setting("constant", "learning rate over time", choices=("constant", "one-cycle"))
+    lr_factors: dict[str, float] | None = setting(None, "{regular expression: factor} on some parameters' learning rate")
     seed: int = setting(0, "decides the order of the samples and the network's random numbers", least=0)
     log_every: int = setting(20, "steps between two records of the history", least=1)
 
     steps: int | None = setting(None, "steps to train for, each of `batch` samples", compare=False, least=1)
     samples: int | None = setting(None, "instead of steps: samples to train on", compare=False, least=1)
     val_samples: int = setting(256, "validation samples to measure on", compare=False, least=1)
-    precision: str = setting(
-        "auto", "precision of the convolutions; auto: the fastest", compare=False, choices=("auto", *DTYPES)
-    )
+    precision: str = setting("auto", "of the convolutions; auto: the fastest", compare=False, choices=("auto", *DTYPES))
     device: str = setting("auto", "cpu, cuda or mps; auto: the first GPU, else the CPU", compare=False)
     workers: int = setting(0, "processes that make samples beside this one", compare=False, least=0)
     max_minutes: float | None = setting(None, "stop after so many minutes, and save", compare=False, least=0)
@@ -55,7 +45,7 @@ class Settings:
         for one in fields(self):
             value = getattr(self, one.name)
             choices, least = one.metadata.get("choices"), one.metadata.get("least")
-            if choices and value not in choices and not (one.name == "schedule" and callable(value)):
+            if choices and value not in choices:
                 raise ValueError(f"{one.name}: expected {', '.join(choices)}; found {value!r}")
             if least is not None and value is not None:
                 kind = int if one.type in (int, int | None) else float
@@ -75,6 +65,4 @@ class Settings:
         if self.schedule != "constant":
             # A constant learning rate can be prolonged; a schedule that ends elsewhere is another one.
             found["steps"] = self.total_steps
-        if callable(self.schedule):
-            found["schedule"] = getattr(self.schedule, "__qualname__", type(self.schedule).__name__)
         return found

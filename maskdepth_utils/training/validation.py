@@ -47,13 +47,7 @@ def validate(
     model: nn.Module, loader: DataLoader, loss: Callable, weighting: Callable, autocast: torch.autocast,
     device: torch.device,
 ) -> tuple[dict[str, float], Tensor]:  # fmt: skip
-    """Measure the loss, its terms, IoU and depth RMSE (on the scale of 0 to 1) on held-out samples.
-
-    With several processes each measures its share of the batches, with the first one's BatchNorm statistics.
-
-    Returns:
-        The means over all samples, as {"val_loss": ...}; and a picture of the first four samples.
-    """
+    """Measure {"val_loss": ..., "val_iou": ...}, means over the samples of all processes; and draw the first four."""
     sums = {"samples": 0.0}
     picture = None
     parallel.share_buffers(model)
@@ -63,13 +57,17 @@ def validate(
         with autocast:
             output = model(batch["image"], batch["background"])
         figures = compute_loss(output, batch, loss, weighting)
+        columns = [batch["image"], batch["background"]]
         logits, depth = to_mask_depth(output)
         if logits is not None:
             figures["iou"] = iou(logits.float().sigmoid(), batch["mask"]).mean()
+            columns += [batch["mask"], logits.sigmoid()]
         if depth is not None:
             figures["rmse"] = rmse(depth.float(), batch["depth"]).mean()
+            columns += [batch["depth"], depth]
         if picture is None:
-            picture = draw_samples(batch, logits, depth)
+            rows = torch.cat([column[:4].float().cpu().expand(-1, 3, -1, -1) for column in columns], dim=3)
+            picture = torch.cat(list(rows), dim=1).clamp(0, 1)  # (3, 4 x H, columns x W)
         sums["samples"] += len(batch["image"])
         for name, value in figures.items():
             sums[name] = sums.get(name, 0.0) + value.item() * len(batch["image"])
@@ -77,14 +75,3 @@ def validate(
     sums = parallel.mean(sums)
     samples = sums.pop("samples")
     return {f"val_{name}": value / samples for name, value in sums.items()}, picture
-
-
-def draw_samples(batch: dict[str, Tensor], logits: Tensor | None, depth: Tensor | None, count: int = 4) -> Tensor:
-    """Draw (3, count x H, columns x W): image, background, mask, its prediction, depth, its prediction."""
-    columns = [batch["image"], batch["background"]]
-    if logits is not None:
-        columns += [batch["mask"], logits.sigmoid()]
-    if depth is not None:
-        columns += [batch["depth"], depth]
-    rows = torch.cat([column[:count].float().cpu().expand(-1, 3, -1, -1) for column in columns], dim=3)
-    return torch.cat(list(rows), dim=1).clamp(0, 1)

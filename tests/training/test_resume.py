@@ -192,7 +192,7 @@ def test_a_full_disk_is_said_and_the_newest_checkpoint_stays(tmp_path, monkeypat
             (tmp_path / "checkpoint-00000012.pt.part").symlink_to("/dev/full")
         else:
             patch.setattr("torch.utils.tensorboard.SummaryWriter.flush", refuse)
-        with pytest.raises(CheckpointError, match=f"{where}.*the disk is full.*The newest.* is .*-00000003.pt"):
+        with pytest.raises(CheckpointError, match="(disk is full|No space left).*The newest.* is .*-00000003.pt"):
             small_fit(new_net(), tmp_path)
     assert names(tmp_path) == ["checkpoint-00000003.pt", "lock", "tensorboard"]
     assert figures(small_fit(new_net(), tmp_path)) == figures(small_fit(new_net()))
@@ -207,12 +207,12 @@ def without_gradient(output, batch):
 
 
 @pytest.mark.parametrize(
-    "loss, message", [(infinite, "the loss became (inf|-inf|nan)"), (without_gradient, "became inf or nan")]
+    "loss, name", [(infinite, "the loss"), (without_gradient, "head.bias|down.*")]
 )
-def test_what_is_not_finite_stops_the_run_and_is_not_saved(tmp_path, loss, message):
+def test_what_is_not_finite_stops_the_run_and_is_not_saved(tmp_path, loss, name):
     small_fit(new_net(), tmp_path, steps=2)
     loss.__qualname__ = mask_and_depth_loss.__qualname__
-    with pytest.raises(TrainingError, match=f"{message} by step 3: a smaller lr may help"):
+    with pytest.raises(TrainingError, match=f"({name}) became inf or nan by step 3: a smaller lr may help"):
         small_fit(new_net(), tmp_path, loss=loss, save_minutes=0)
     assert newest_step(tmp_path) == 2 and read_run(tmp_path)["model"]["head.bias"].isfinite().all()
 
@@ -230,8 +230,7 @@ def test_a_checkpoint_holds_the_run_and_tensorboard_shows_it(tmp_path):
 
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     tags = events.Tags()
-    assert {"train/loss", "train/mask", "train/lr", "val/iou", "val/rmse"} <= set(tags["scalars"])
-    assert {"speed/data_seconds", "usage/memory_mb", "usage/cpu_cores"} <= set(tags["scalars"])
+    assert {"train/loss", "train/mask", "train/lr", "train/memory_mb", "val/iou", "val/rmse"} <= set(tags["scalars"])
     assert [event.step for event in events.Scalars("val/iou")] == [2, 4]
     picture = events.Images(tags["images"][0])[-1]
     assert (picture.width, picture.height) == (6 * 32, 4 * 32)

@@ -6,7 +6,6 @@ before it.
 
 import itertools
 import os
-import random
 import shutil
 import signal
 import time
@@ -18,13 +17,13 @@ from lives import born, die_before, ended, in_fresh_process, steps_of
 from small_training import Dropping, Squares, damage, figures, same_tensors, small_fit
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from maskdepth_utils.models.weights import list_checkpoints, newest_step, read_run
+from maskdepth_utils.models.weights import list_checkpoints, read_run
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL"),
     pytest.mark.usefixtures("one_thread"),  # as in the lives
 ]
-STEPS, KILLS = 16, 8
+STEPS = 12
 
 
 class Announced(Squares):
@@ -60,41 +59,6 @@ def assert_same_end(run, whole):
     assert sorted(path.name for path in Path(run).iterdir()) == [*kept, "lock", "tensorboard"]
 
 
-def kill_often(folder):
-    """Kill a run at random moments, and end it. Where it ends before its last kill, another one begins."""
-    draw = random.Random(0)
-    kills = 0
-    runs = 0
-    started = time.monotonic()
-    assert ended(born(train, f"{folder}/whole")) == 0
-    step_seconds = (time.monotonic() - started) / STEPS  # with its checkpoint
-    while True:
-        reading, writing = os.pipe()
-        life = born(train, f"{folder}/run-{runs}", STEPS, writing)
-        os.close(writing)
-        if kills < KILLS:
-            for _ in range(draw.randrange(12)):  # samples, four of which are a step
-                os.read(reading, 1)
-            time.sleep(draw.uniform(0, step_seconds))
-            os.kill(life, signal.SIGKILL)
-        code = ended(life)
-        os.close(reading)
-        assert code in (0, -signal.SIGKILL)
-        if code == 0:
-            runs += 1
-            if kills == KILLS:
-                return runs
-        else:
-            kills += 1
-
-
-def test_killed_at_random_moments(tmp_path):
-    runs, text = in_fresh_process(kill_often, tmp_path)
-    for number in range(runs):
-        assert_same_end(tmp_path / f"run-{number}", tmp_path / "whole")
-    assert "is damaged" not in text
-
-
 def kill_at_every_file_operation(folder, damaged):
     """Kill a life that writes one checkpoint before each of its file operations, and go on; how many there are."""
     folder = Path(folder)
@@ -126,26 +90,28 @@ def test_killed_before_every_file_operation(tmp_path, damaged):
     assert damaged or "is damaged" not in text
 
 
-def two_lives_with_a_board(folder):
-    """Kill a run after its fourth checkpoint, and end it in another life."""
+def two_lives(folder):
+    """Kill a run in its fifth step or later, and end it in another life."""
+    run = f"{folder}/run"
+    assert ended(born(train, f"{folder}/whole")) == 0
     reading, writing = os.pipe()
-    life = born(train, folder, STEPS, writing)
-    for _ in range(17):  # the first sample of the fifth step is made when the fourth step's checkpoint is written
+    life = born(train, run, STEPS, writing)
+    for _ in range(18):  # samples, four of which are a step
         os.read(reading, 1)
     os.kill(life, signal.SIGKILL)
     assert ended(life) == -signal.SIGKILL
-    killed = newest_step(folder)
     second = int(time.time())
     while int(time.time()) == second:  # TensorBoard's files are told apart by it
         time.sleep(0.05)
-    assert ended(born(train, folder, killed + 2)) == 0
-    return killed + 2
+    return ended(born(train, run))
 
 
-def test_tensorboard_shows_every_step_once_after_a_kill(tmp_path):
-    last, _ = in_fresh_process(two_lives_with_a_board, tmp_path)
-    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("train/loss")
-    assert [event.step for event in events] == list(range(1, last + 1))
+def test_killed_in_a_step_and_tensorboard_shows_every_step_once(tmp_path):
+    code, _ = in_fresh_process(two_lives, tmp_path)
+    assert code == 0
+    assert_same_end(tmp_path / "run", tmp_path / "whole")
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload().Scalars("train/loss")
+    assert [event.step for event in events] == list(range(1, STEPS + 1))
 
 
 def start_twice(folder):
