@@ -82,8 +82,8 @@ class Draws:
         for option, weight in zip(options, weights, strict=True):
             rest -= weight
             if rest < 0:
-                break
-        return option
+                return option
+        return options[-1]
 
     def bytes(self, *shape: int) -> np.ndarray:
         """Uniform uint8 array. `NORMAL_TABLE[draws.bytes(160, 160, 3)]` is normal noise, cheaply."""

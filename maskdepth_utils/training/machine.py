@@ -28,15 +28,17 @@ class Usage:
     def measure(self) -> dict[str, float]:
         """Measure memory_mb now and, since the last call, cpu_cores: CPU seconds per second (2.0: two busy cores)."""
         own = psutil.Process()
-        before, passed = self.seconds, time.monotonic() - self.moment
+        before = self.seconds
+        passed = time.monotonic() - self.moment
         self.seconds = {}
         self.moment += passed
         memory = 0
         for process in [own, *own.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):  # it may have ended since
-                times, used = process.cpu_times(), process.memory_full_info()
+                times = process.cpu_times()
+                used = process.memory_full_info()
                 self.seconds[process] = times.user + times.system
-                memory += getattr(used, "pss", used.rss)  # pss (Linux): memory that n processes share counts 1/n in each
+                memory += getattr(used, "pss", used.rss)  # pss (Linux): what n processes share counts 1/n in each
         # A process that has started since the last call had used nothing; one that has ended no longer counts.
         seconds = sum(now - before.get(process, 0.0) for process, now in self.seconds.items())
         figures = {"memory_mb": memory / 1e6, "cpu_cores": seconds / max(passed, 1e-9)}

@@ -48,7 +48,7 @@ class Run:
             if self.folder:
                 self.restore(resume)
             if parallel.mean({"step": self.step})["step"] != self.step:
-                raise TrainingError(f"{self.folder}: the processes found different checkpoints; all must see one folder")
+                raise TrainingError(f"{self.folder}: the processes found different checkpoints in it")
             live = sys.stdout.isatty() or "ipykernel" in sys.modules  # in a log file each update is a line of its own
             self.bar = tqdm(
                 total=self.settings.total_steps, initial=self.step, unit="step", file=sys.stdout,
@@ -75,15 +75,14 @@ class Run:
                     f"{self.folder}: holds a run with other settings: {'; '.join(differences)}. "
                     "Use its settings, another folder (out=), or start over with resume=False, which deletes it"
                 )
-            for difference in list_differences(checkpoint["machine"], self.machine):
-                self.say(f"Going on, but not bit for bit as on the same machine: {difference}")
+            if differences := list_differences(checkpoint["machine"], self.machine):
+                self.say(f"Going on, but not bit for bit as on the same machine: {'; '.join(differences)}")
             for name, part in self.parts.items():
                 if checkpoint[name]:  # a scaler that was switched off has no state
                     part.load_state_dict(checkpoint[name])
-            self.step = checkpoint["step"]
+            self.step = self.saved_step = checkpoint["step"]
             self.history = checkpoint["history"]
             self.sums = checkpoint["sums"]
-            self.saved_step = self.step
             self.say(f"{self.folder}: going on from step {self.step:,} of {self.settings.total_steps:,}")
         if parallel.is_first():
             from torch.utils.tensorboard import SummaryWriter  # here, because importing it takes a second or two
@@ -96,12 +95,12 @@ class Run:
         limit = self.settings.max_minutes
         if limit is not None and time.monotonic() - self.started > limit * 60:
             self.stop_reason = self.stop_reason or f"Stopped after {limit:g} minutes"
-        if parallel.mean({"stopping": self.stop_reason is not None})["stopping"] > 0:
+        stopping = parallel.mean({"stopping": self.stop_reason is not None})["stopping"] > 0
+        if stopping:
             self.stop_reason = self.stop_reason or "Stopped by another process"
-        return self.stop_reason is not None or self.step >= self.settings.total_steps
+        return stopping or self.step >= self.settings.total_steps
 
     def describe_end(self) -> str:
-        """The last message: how far the run came, and how to go on."""
         saved = f", saved in {self.folder}" if self.folder else ""
         if self.step >= self.settings.total_steps:
             return f"Finished: {self.step:,} steps{saved}"
@@ -114,11 +113,7 @@ class Run:
             tqdm.write(text)
 
     def count_step(self, figures: dict[str, Tensor], data_seconds: float, step_seconds: float) -> None:
-        """Add one step's figures to the sums.
-
-        They stay on the device: reading one would make the CPU wait for the GPU. There step_seconds are therefore right
-        only over many steps.
-        """
+        """Add one step's figures to the sums, on the device: reading them would make the CPU wait for the GPU."""
         counted = {"steps": 1, "data_seconds": data_seconds, "step_seconds": step_seconds}
         for name, value in ({name: figure.detach() for name, figure in figures.items()} | counted).items():
             self.sums[name] = self.sums.get(name, 0.0) + value
@@ -171,10 +166,8 @@ class Run:
         """Raise TrainingError for inf or nan, so that no spoilt weights are saved."""
         for name, value in values.items():
             if not torch.as_tensor(value).isfinite().all():
-                raise TrainingError(
-                    f"{name} became inf or nan by step {self.step}: a smaller lr may help, or float32 precision. "
-                    "What was saved before is as it was"
-                )
+                advice = "a smaller lr may help, or float32 precision. What was saved before is as it was"
+                raise TrainingError(f"{name} became inf or nan by step {self.step}: {advice}")
 
 
 @contextlib.contextmanager
@@ -202,15 +195,13 @@ def explain_errors(folder: Path | None) -> Iterator[None]:
     """Name the newest checkpoint when the disk is full, or when one of several processes fails."""
     try:
         yield
-    except (TrainingError, CheckpointError):
-        raise
     except (OSError, RuntimeError) as error:
         found = list_checkpoints(folder) if folder else []
         newest = f"The newest checkpoint is {found[0]}" if found else "There is no checkpoint to go on from"
         if isinstance(error, WriteError) or is_disk_full(error):
             raise CheckpointError(f"{error}. {newest}") from error
         rank, world = parallel.rank_and_world()
-        if world == 1 or isinstance(error, OSError):
+        if world == 1 or isinstance(error, (OSError, TrainingError, CheckpointError)):
             raise
         # A partner that is gone is a RuntimeError like any other, in words that change from version to version.
         raise TrainingError(

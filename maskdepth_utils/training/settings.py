@@ -26,7 +26,7 @@ class Settings:
     weight_decay: float = setting(0.0, "how strongly weights are drawn towards 0", least=0)
     optimizer: str = setting("sgd", "optimizer", choices=("sgd", "adamw"))
     schedule: str = setting("constant", "learning rate over time", choices=("constant", "one-cycle"))
-    lr_factors: dict[str, float] | None = setting(None, "{regular expression: factor} on some parameters' learning rate")
+    lr_factors: dict[str, float] | None = setting(None, "{regular expression of parameters: factor on lr}")
     seed: int = setting(0, "decides the order of the samples and the network's random numbers", least=0)
     log_every: int = setting(20, "steps between two records of the history", least=1)
 
