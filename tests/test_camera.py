@@ -20,7 +20,6 @@ def test_a_floor_point_appears_where_a_ray_meets_it():
     assert np.degrees(np.arctan2(x, np.cos(p) - y * np.sin(p))) == pytest.approx(12)
 
 
-
 def test_turned_views_stay_inside_the_stored_picture():
     turns = [camera.draw_turn(Draws(0, "any room", i), 2 + 12 * i / 199, 240, 192)[1] for i in range(200)]
     assert 0 not in turns  # every search found a turn

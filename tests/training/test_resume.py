@@ -32,10 +32,9 @@ CASES = {
     "default": {},
     "momentum, one-cycle": {"momentum": 0.9, "schedule": "one-cycle", "log_every": 2, "lr": np.float64(0.05)},
     "adamw, bf16": {"optimizer": "adamw", "lr": 1e-3, "precision": "bf16", "weight_decay": 0.01},
-    "fp16": {"precision": "fp16", "momentum": 0.9, "width": 2},
+    "fp16": {"precision": "fp16", "lr_factors": {"down.0": 3.0}, "momentum": 0.9, "width": 2},
     "dropout": {"kind": Dropping, "precision": "float32"},
     "a loss that learns": {"kind": MaskDepthNet, "width": 0.125, "weighting": UncertaintyWeighting, "momentum": 0.9},
-    "layers that learn faster": {"lr_factors": {"down.0": 3.0}, "momentum": 0.9},
     "workers": {"workers": 1},
     "validation": {"val": (Squares(8), 2), "val_samples": 4, "log_every": 3},
 }
@@ -65,14 +64,10 @@ def test_a_run_can_be_prolonged_and_a_finished_one_is_not_repeated(tmp_path, cap
     small_fit(new_net(), tmp_path, steps=4)
     assert figures(small_fit(model, tmp_path, steps=6, progress=True)) == figures(history)
     assert same_tensors(model, whole) and "going on from step 4 of 6" in capsys.readouterr().out
-    small_fit(again, tmp_path, steps=6, progress=True)
-    assert same_tensors(again, model) and "Finished: 6 steps" in capsys.readouterr().out
-
-
-def test_another_precision_is_said_and_goes_on(tmp_path, capsys):
-    small_fit(new_net(width=2), tmp_path, steps=1, precision="float32")
-    small_fit(new_net(width=2), tmp_path, steps=2, precision="fp16", progress=True)
-    assert "not bit for bit as on the same machine: precision is 'float32' there" in capsys.readouterr().out
+    small_fit(again, tmp_path, steps=6, precision="fp16", progress=True)
+    said = capsys.readouterr().out
+    assert same_tensors(again, model) and "Finished: 6 steps" in said
+    assert "not bit for bit as on the same machine: precision is" in said
 
 
 def test_start_over(tmp_path):
@@ -96,7 +91,8 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path, capsys, 
         return
     assert f"Stopped by Ctrl-C at step 3 of 4, saved in {tmp_path}. To go on" in capsys.readouterr().out
     assert len(history) == 3 and signal.getsignal(signal.SIGINT) == handler
-    assert figures(small_fit(new_net(), tmp_path, steps=4)) == figures(small_fit(new_net(), steps=4))
+    assert len(small_fit(new_net(), dataset=data, progress=True)) == 3
+    assert "Stopped by Ctrl-C at step 3 of 12. To go on, a run needs a folder" in capsys.readouterr().out
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path):
@@ -105,16 +101,9 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path):
             os.kill(os.getpid(), signal.SIGINT)
             return super().__getitem__(index)
 
-    handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         small_fit(new_net(), tmp_path, dataset=Impatient())
-    assert signal.getsignal(signal.SIGINT) == handler and not list_checkpoints(tmp_path)
-
-
-def test_ctrl_c_without_a_folder_keeps_the_network(capsys):
-    data = Squares(interrupt_at=permutation(40, 0, 0)[5].item())
-    assert len(small_fit(new_net(), dataset=data, progress=True)) == 2
-    assert "Stopped by Ctrl-C at step 2 of 12. To go on, a run needs a folder" in capsys.readouterr().out
+    assert not list_checkpoints(tmp_path)
 
 
 # --- what goes wrong is said, and spoils nothing
@@ -125,10 +114,8 @@ def test_a_run_with_other_settings_is_refused(tmp_path):
     small_fit(new_net(), tmp_path, steps=2, loss=loss)
     for network, options, message in [
         ({}, {"lr": 0.1}, r"other settings: lr is 0.05 there and 0.1 here.*resume=False"),
-        ({}, {"schedule": "one-cycle"}, "schedule is 'constant' there and 'one-cycle' here; steps is None there"),
         ({}, {"loss": functools.partial(loss, mask={"bce": 2.0})}, "loss.mask.bce is 1.0 there and 2.0 here"),
         ({}, {"dataset": Squares(size=64)}, "dataset.size is 32 there and 64 here"),
-        ({}, {"dataset": Squares(length=41)}, "dataset.length is 40 there and 41 here"),
         ({"width": 8}, {}, r"network.parameters is \d+ there and \d+ here"),
     ]:
         with pytest.raises(TrainingError, match=message):
@@ -179,23 +166,23 @@ def test_checkpoints_of_an_earlier_version_are_named(tmp_path):
             read(tmp_path)
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
-@pytest.mark.parametrize("where", ["checkpoint", "tensorboard"])
-def test_a_full_disk_is_said_and_the_newest_checkpoint_stays(tmp_path, monkeypatch, where):
-    small_fit(new_net(), tmp_path, steps=3)
-
+def test_a_full_disk_is_said_and_the_newest_checkpoint_stays(tmp_path, monkeypatch):
     def refuse(board):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with monkeypatch.context() as patch:
-        if where == "checkpoint":  # whatever is written into it does not fit
-            (tmp_path / "checkpoint-00000012.pt.part").symlink_to("/dev/full")
-        else:
-            patch.setattr("torch.utils.tensorboard.SummaryWriter.flush", refuse)
-        with pytest.raises(CheckpointError, match="(disk is full|No space left).*The newest.* is .*-00000003.pt"):
-            small_fit(new_net(), tmp_path)
-    assert names(tmp_path) == ["checkpoint-00000003.pt", "lock", "tensorboard"]
-    assert figures(small_fit(new_net(), tmp_path)) == figures(small_fit(new_net()))
+    small_fit(new_net(), tmp_path, steps=3)
+    for where in ("checkpoint", "TensorBoard"):
+        with monkeypatch.context() as patch:
+            if where == "TensorBoard":
+                patch.setattr("torch.utils.tensorboard.SummaryWriter.flush", refuse)
+            elif os.path.exists("/dev/full"):  # whatever is written into it does not fit
+                (tmp_path / "checkpoint-00000006.pt.part").symlink_to("/dev/full")
+            else:
+                continue
+            with pytest.raises(CheckpointError, match="(disk is full|No space left).*The newest.* is .*-00000003.pt"):
+                small_fit(new_net(), tmp_path, steps=6)
+        assert names(tmp_path) == ["checkpoint-00000003.pt", "lock", "tensorboard"]
+    assert len(small_fit(new_net(), tmp_path, steps=6)) == 6
 
 
 def infinite(output, batch):
