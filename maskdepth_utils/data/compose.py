@@ -1,4 +1,4 @@
-"""Stand an object's cutout in a room: image, mask and exact depth. Pure NumPy, with OpenCV for the resampling."""
+"""Stand an object's cutout in a room: image, mask and exact depth."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,9 @@ from ..camera import EYE_HEIGHT
 from .library import Cutout, Room
 from .projection import CAMERA_MATRIX, Projection, bounds, crop_to_image, project_corners, project_cutout, resample
 
-Gain = float | np.ndarray  # a factor, or a 3x3 matrix
-
 
 def _srgb_tables() -> tuple[np.ndarray, np.ndarray]:
-    """sRGB bytes -> light from 0 to 1, float32 (256,), and back from light in 4095 steps, uint8 (4096,).
-
-    After IEC 61966-2-1; so many steps bring each of the 256 bytes back to itself.
-    """
+    """sRGB bytes -> light from 0 to 1, float32 (256,), and back from light in 4095 steps, uint8 (IEC 61966-2-1)."""
     byte, light = np.arange(256) / 255, np.arange(4096) / 4095
     linear = np.where(byte <= 0.04045, byte / 12.92, ((byte + 0.055) / 1.055) ** 2.4)
     srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
@@ -40,7 +35,8 @@ class Composite:
 
 def compose(
     room: Room, cutout: Cutout, distance: float, azimuth: float, flip: bool = False, shadow: float = 1.0,
-    gain: Gain = 1.0, gloss: float = 0.0, linear: bool = False, projection: Projection | None = None,
+    gain: float = 1.0, gloss: float = 0.0, linear: bool = False, colors: np.ndarray | None = None,
+    projection: Projection | None = None,
 ) -> Composite:  # fmt: skip
     """Stand `cutout` in `room`, wherever that is: whether it fits there is for `placement` to say.
 
@@ -49,33 +45,35 @@ def compose(
         azimuth: Degrees, right of the camera's heading.
         flip: Mirror the finished composite, with its background, mask and depth.
         shadow: Strength of the rendered contact shadow, 0 (none) to 1.
-        gain: Factor of the object's colours, to match the room's light; a 3x3 matrix mixes them.
+        gain: Factor of the object's colours, to match the room's light.
         gloss: How much of the object the floor mirrors, 0 to 1.
         linear: Mix object and room at the outline as light, as a lens does, and not as sRGB values, as pasting does:
             half a black leg before a white wall is then 188 of 255, and not 128.
+        colors: A 3x3 matrix that mixes the object's colours.
         projection: The object's `project_cutout`, if the caller has it already.
     """
+    matrix = gain * (np.eye(3) if colors is None else colors)
     projection = projection or project_cutout(room, cutout, distance, azimuth)
     image, mask, depth, part = room.image.copy(), projection.mask, room.depth, projection.part
     if shadow:
-        _cast_shadow(image, room.floor, projection, float(shadow))
+        _cast_shadow(image, room.floor, projection, shadow)
     if gloss:
-        _mirror(image, room.floor, projection, gain, float(gloss))
+        _mirror(image, room.floor, projection, matrix, gloss)
     if projection.inside:
-        _blend(image[part], projection.color, gain, linear=linear)
+        _blend(image[part], projection.color, matrix, linear=linear)
         depth[part] = np.where(mask[part] > 0.5, projection.depth, depth[part])
     background = room.image if flip else room.image.copy()
     arrays = [cv2.flip(array, 1) if flip else array for array in (image, background, mask, depth)]
     return Composite(*arrays, projection.inside, projection.visible)
 
 
-def _blend(image: np.ndarray, color: np.ndarray, gain: Gain, share: float = 1.0, linear: bool = False) -> None:
-    """Blend `share` of premultiplied RGBA `color` times gain over the image, in place; as light, if linear."""
-    # OpenCV mixes three channels with one several times as fast as NumPy's broadcasting
+def _blend(image: np.ndarray, color: np.ndarray, matrix: np.ndarray, share: float = 1.0, linear: bool = False) -> None:
+    """Blend `share` of premultiplied RGBA `color` times the matrix over the image, in place; as light, if linear."""
+    # OpenCV mixes three channels with one several times as fast as NumPy's broadcasting.
     alpha = cv2.cvtColor(color[..., 3] * np.float32(1 / 255), cv2.COLOR_GRAY2RGB)
     paint = cv2.cvtColor(color, cv2.COLOR_RGBA2RGB).astype(np.float32)
-    if np.ndim(gain) or gain != 1:
-        paint = cv2.transform(paint, np.float32(gain if np.ndim(gain) else gain * np.eye(3)))
+    if not np.array_equal(matrix, np.eye(3)):
+        paint = cv2.transform(paint, np.float32(matrix))
         paint = np.minimum(np.maximum(paint, 0), 255 * alpha)  # premultiplied: white is as large as alpha
     if share != 1:
         alpha, paint = alpha * np.float32(share), paint * np.float32(share)
@@ -87,18 +85,16 @@ def _blend(image: np.ndarray, color: np.ndarray, gain: Gain, share: float = 1.0,
         image[:] = cv2.add(image * (1 - alpha), paint, dtype=cv2.CV_8U)  # rounds
 
 
-def _mirror(image: np.ndarray, floor: np.ndarray, projection: Projection, gain: Gain, gloss: float) -> None:
-    """Blend the object's mirror image into the floor (only the floor) of `image`, in place.
-
-    It is a little blurred: no floor is a mirror, and at the outline the search for the relief does not always settle.
-    """
+def _mirror(image: np.ndarray, floor: np.ndarray, projection: Projection, matrix: np.ndarray, gloss: float) -> None:
+    """Blend the object's mirror image into the floor (only the floor) of `image`, in place."""
     pose = projection.cutout, projection.rotation, projection.distance
     window = bounds(project_corners(*pose, mirrored=True))
     crop, part = crop_to_image(window)
+    # Blurred a little: no floor is a mirror, and at the outline the search for the relief does not always settle.
     color = cv2.blur(resample(*pose, window, mirrored=True)[0], (3, 3))[crop]
     if color.size:
         color[~floor[part]] = 0
-        _blend(image[part], color, gain, gloss)
+        _blend(image[part], color, matrix, gloss)
 
 
 def _cast_shadow(image: np.ndarray, floor: np.ndarray, projection: Projection, strength: float) -> None:

@@ -1,6 +1,6 @@
 """Datasets: composites made while you read them, and path-traced scenes. Notebook 01 builds a sample by hand.
 
-A sample is a dict of float32 tensors, see `tensors.to_sample`; torch's default collate makes batches of it.
+A sample is a dict of float32 tensors, see `tensors.to_sample`.
 """
 
 import math
@@ -14,8 +14,9 @@ from ..draws import Draws
 from ..files import AssetError, data_dir
 from .compose import compose
 from .library import VIEWS, Room, load_room, load_scene, object_names, room_names, scene_names
-from .light import draw_color_matrix, draw_gain, draw_real_light, recolor
-from .placement import Placement, place
+from .light import draw_light, recolor
+from .placement import place
+from .projection import Projection
 from .shots import LEVELS, draw_level, shoot
 from .tensors import Shot, checked_index, to_sample
 
@@ -46,23 +47,21 @@ class ShotDataset(Dataset):
     @property
     def settings(self) -> dict:
         """What decides the samples, as plain values: to save with what was trained on them, and to compare."""
-        names = ("split", "size", "gap", "seed")
-        return {"class": type(self).__name__} | {name: getattr(self, name) for name in names}
+        values = {"split": self.split, "size": self.size, "gap": self.gap, "seed": self.seed}
+        return {"class": type(self).__name__} | values
 
 
 class MaskDepthDataset(ShotDataset):
-    """Composites of every object in every room, mirrored or not, at 20 places: (room, object, flip, place).
+    """Composites of every object in every room, mirrored or not, at 20 places.
 
-    Sample i depends on (seed, split, i) and nothing else: not on the order, the number of workers or the machine. Any
-    slice of the indices is a good mixture, see `locate`.
+    Sample i depends on (seed, split, i) and nothing else: not on the order, the number of workers or the machine.
 
     Args:
         split: "train", "val" or "test", which share neither rooms nor objects.
         size: 160, or 80 (the same samples, each 2x2 pixels averaged).
         gap: What differs between the two shots: one of `shots.GAPS`. It changes neither place nor light.
         seed: Another seed gives other places, lights and gaps.
-        rooms: How many training rooms, in order; 100 make 100 x 100 x 2 x 20 = 400,000 samples. val and test always
-            use all of theirs.
+        rooms: How many training rooms; 100 make 400,000 samples. val and test always use all of theirs.
         recolor: Other colours for room and object in each sample, the same in both shots; places, depths and gaps stay.
         real_light: Shadows, reflections and outlines mixed as light under every gap (see `light`).
         data: The folder of rooms/ and objects/, if not the usual one.
@@ -89,44 +88,39 @@ class MaskDepthDataset(ShotDataset):
 
     @property
     def settings(self) -> dict:
-        more = {"rooms": len(self.rooms), "recolor": self.recolor, "real_light": self.real_light}
-        return super().settings | more
+        look = {"recolor": self.recolor, "real_light": self.real_light}
+        return super().settings | {"rooms": len(self.rooms)} | look
 
     def shot(self, index: int) -> Shot:
         """Make sample `index`: all of its way from the index to the two shots."""
         index = checked_index(index, len(self))
-        draws = Draws(self.seed, self.split, index)
-        room, placement, about = self._place(index, draws)
-        level = draw_level(self.gap, draws.fork("gap").fork("level"))
-        gain = draw_gain(room.brightness, draws.fork("light"))
-        look = {"gain": gain, "shadow": LEVELS[level].shadow, "flip": about["flip"], "projection": placement.projection}
-        if self.real_light:
-            look |= draw_real_light(draws.fork("real light"), LEVELS[level].always_linear)
-        if self.recolor:
-            look["gain"] = gain * draw_color_matrix(draws.fork("object's colors"))
-        composite = compose(room, placement.cutout, placement.distance, placement.azimuth, **look)
+        room_number, object_number, flip, place_number = self.locate(index)
+        draws, view = Draws(self.seed, self.split, index), place_number % self.views
+        room = load_room(self.rooms[room_number], view, self.data)
+        name, projection = self._place(room, object_number, draws)
+        cutout, distance, azimuth = projection.cutout, projection.distance, projection.azimuth
+        gap = draw_level(self.gap, draws.fork("gap").fork("level"))
+        level = LEVELS[gap]
+        light = draw_light(room.brightness, draws, level.shadow, level.always_linear, self.real_light, self.recolor)
+        composite = compose(room, cutout, distance, azimuth, flip, projection=projection, **light)
         pictures = [composite.image, composite.background]
         if self.recolor:
             pictures = recolor(pictures, draws.fork("colors"))
-        image, background = shoot(*pictures, level, draws.fork("gap"))
-        about |= {"gap": level, "gain": gain, "inside": composite.inside, "visible": composite.visible}
+        image, background = shoot(*pictures, gap, draws.fork("gap"))
+        about = {
+            "index": index, "room": room.name, "view": view, "object": name, "kind": cutout.kind, "flip": flip,
+            "place": place_number, "distance": distance, "azimuth": azimuth, "yaw": cutout.yaw, "gap": gap,
+            "gain": light["gain"], "inside": composite.inside, "visible": composite.visible,
+        }  # fmt: skip
         return Shot(image, background, composite.mask, composite.depth, about)
 
-    def _place(self, index: int, draws: Draws) -> tuple[Room, Placement, dict]:
-        """The room of sample `index`, where which object stands in it, and both in words."""
-        room_number, object_number, flip, place_number = self.locate(index)
-        view = place_number % self.views
-        room = load_room(self.rooms[room_number], view, self.data)
-        # Should an object fit nowhere in a room (too wide, too small to be seen), the next one takes its place.
+    def _place(self, room: Room, object_number: int, draws: Draws) -> tuple[str, Projection]:
+        """Place the object in the room, or the next one that fits, should it be too wide or too small to be seen."""
         for shift in range(len(self.objects)):
             name = self.objects[(object_number + shift) % len(self.objects)]
-            placement = place(room, name, draws.fork(f"place {shift}"), self.data)
-            if placement:
-                return room, placement, {
-                    "index": index, "room": room.name, "view": view, "object": name, "kind": placement.cutout.kind,
-                    "flip": flip, "place": place_number, "distance": placement.distance,
-                    "azimuth": placement.azimuth, "yaw": placement.cutout.yaw,
-                }  # fmt: skip
+            projection = place(room, name, draws.fork(f"place {shift}"), self.data)
+            if projection:
+                return name, projection
         raise AssetError(f"No object of {self.split!r} fits into {room.name}: see its entry in rooms.json")
 
     def locate(self, index: int) -> tuple[int, int, bool, int]:

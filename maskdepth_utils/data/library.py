@@ -1,7 +1,6 @@
 """Find, check and open what data/ holds: rooms, object cutouts and whole scenes. Notebook 01 opens the files by hand.
 
-What was read stays in memory, in as few bytes as it needs (8-bit colour, 16-bit millimetres): 77 MB for 100 rooms with
-5 views each and their floors, 77 MB for 100 objects.
+What was read stays in memory: 77 MB for 100 rooms with 5 views each and their floors, 77 MB for 100 objects.
 """
 
 import math
@@ -15,7 +14,7 @@ import numpy as np
 
 from ..camera import IMAGE_SIZE, draw_turn, floor_mask, turned_view
 from ..draws import Draws
-from ..files import AssetError, data_dir, entries, find_entry, open_picture
+from ..files import data_dir, entries, find_entry, open_picture
 
 Rectangle = tuple[float, float, float, float]  # on the floor, metres in room axes: X0, X1, Z0, Z1
 SPLITS = ("train", "val", "test")
@@ -27,7 +26,6 @@ class Room:
     """An empty room as its camera sees it. Room axes in metres: origin on the floor below the eye, X right, Z ahead."""
 
     name: str
-    split: str
     pitch: float  # degrees, > 0 looks down
     pan: float  # degrees, > 0 is turned right of the room's Z axis
     image: np.ndarray  # uint8 (160, 160, 3), RGB
@@ -49,13 +47,12 @@ class Room:
 
 @dataclass(frozen=True)
 class Cutout:
-    """One view of an object from a level camera that faces its floor anchor at `distance`. Row 0 is the top.
+    """One view of an object from a level camera that faces its floor anchor at `distance`.
 
     (x0, y0) is the top-left corner of the colour and relief pictures relative to the principal point, in pixels at
     `focal`; the shadow has its own corner, and pixels `shadow_step` times as large.
     """
 
-    name: str
     kind: str
     yaw: float  # degrees: the object's turn as seen from the camera, 0 = its front
     distance: float  # metres, horizontally from eye to anchor
@@ -104,12 +101,12 @@ class Scene:
 
 def room_names(split: str, data: str | Path | None = None) -> list[str]:
     """Names of a split's rooms."""
-    return _names("rooms", split, data)
+    return _names_in_split("rooms", split, data)
 
 
 def object_names(split: str, data: str | Path | None = None) -> list[str]:
     """Names of a split's objects."""
-    return _names("objects", split, data)
+    return _names_in_split("objects", split, data)
 
 
 def scene_names(data: str | Path | None = None) -> list[str]:
@@ -117,7 +114,7 @@ def scene_names(data: str | Path | None = None) -> list[str]:
     return list(entries("scenes", data)[1])
 
 
-def _names(kind: str, split: str, data: str | Path | None) -> list[str]:
+def _names_in_split(kind: str, split: str, data: str | Path | None) -> list[str]:
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}: choose from {', '.join(SPLITS)}")
     return [name for name, one in entries(kind, data)[1].items() if one["split"] == split]
@@ -126,8 +123,7 @@ def _names(kind: str, split: str, data: str | Path | None) -> list[str]:
 def load_room(name: str, view: int = 0, data: str | Path | None = None) -> Room:
     """Load a room from its view 0 to 4. Raises AssetError for an unknown room or a damaged file.
 
-    View 0 is the rendered picture, pixel for pixel. Views 1 to 4 turn the camera on the spot by up to 10 degrees in pan
-    and 2 in pitch: an exact homography of the picture, which is stored wider than the view for this purpose.
+    View 0 is the rendered picture, pixel for pixel; views 1 to 4 turn the camera on the spot, see `camera.draw_turn`.
     """
     if view not in range(VIEWS):
         raise ValueError(f"view: expected 0 to {VIEWS - 1}, found {view!r}")
@@ -138,26 +134,25 @@ def load_room(name: str, view: int = 0, data: str | Path | None = None) -> Room:
 def _stored_room(data: str, name: str) -> tuple[np.ndarray, np.ndarray, dict]:
     """Picture and z-depth in millimetres as they are stored, wider than the view, and the room's entry."""
     head, entry = find_entry("rooms", name, data)
-    folder, shape = Path(data) / "rooms", (head["height"], head["width"])
-    image = open_picture(folder / f"{name}.webp", "RGB", shape)
-    return image, open_picture(folder / f"{name}_depth.png", "I;16", shape), entry
+    path, shape = Path(data) / "rooms" / name, (head["height"], head["width"])
+    return open_picture(f"{path}.webp", "RGB", shape), open_picture(f"{path}_depth.png", "I;16", shape), entry
 
 
 @lru_cache(maxsize=900 * VIEWS)
 def _room_view(data: str, name: str, view: int) -> Room:
     image, depth, entry = _stored_room(data, name)
-    pitch, pan, shape = entry["pitch"], entry["pan"], depth.shape
+    pitch, pan, (height, width) = entry["pitch"], entry["pan"], depth.shape
     if view == 0:
-        top, left = (shape[0] - IMAGE_SIZE) // 2, (shape[1] - IMAGE_SIZE) // 2
+        top, left = (height - IMAGE_SIZE) // 2, (width - IMAGE_SIZE) // 2
         window = np.s_[top : top + IMAGE_SIZE, left : left + IMAGE_SIZE]
         image, depth = image[window].copy(), depth[window].copy()
     else:
-        new_pitch, turn = draw_turn(Draws(0, name, view), pitch, shape[1], shape[0])
+        new_pitch, turn = draw_turn(Draws(0, name, view), pitch, width, height)
         image, depth = turned_view(image, depth, pitch, new_pitch, turn)
         pitch, pan = new_pitch, pan + turn
-    box, obstacles = tuple(entry["box"]), tuple(tuple(o) for o in entry["obstacles"])
+    obstacles = tuple(map(tuple, entry["obstacles"]))
     brightness = float(image.mean()) / 255
-    return Room(name, entry["split"], pitch, pan, _frozen(image), _frozen(depth), box, obstacles, brightness)
+    return Room(name, pitch, pan, _frozen(image), _frozen(depth), tuple(entry["box"]), obstacles, brightness)
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:
@@ -186,49 +181,42 @@ def nearest_distance(distances: Sequence[float], distance: float) -> int:
 
 @lru_cache(maxsize=200)
 def _cutouts(data: str, name: str) -> list[list[Cutout]]:
-    """All views of an object, [distance][yaw], from its three sheets: a row of views for each distance."""
+    """All views of an object, [distance][yaw], from its three sheets."""
     head, entry = find_entry("objects", name, data)
-    rows, yaws, folder = entry["distances"], entry["yaws"], Path(data) / "objects"
+    rows, yaws = entry["distances"], entry["yaws"]
 
-    def read_sheet(ending: str, mode: str, frame: str) -> np.ndarray:
-        height, width = sum(row[frame]["height"] for row in rows), max(row[frame]["width"] for row in rows)
-        return open_picture(folder / f"{name}_{ending}", mode, (height, len(yaws) * width))
+    def read_views(ending: str, mode: str, frame: str) -> list[list[np.ndarray]]:
+        """Cut a sheet, with a row of views for each distance, into its views."""
+        heights, widths = ([row[frame][key] for row in rows] for key in ("height", "width"))
+        shape = sum(heights), len(yaws) * max(widths)
+        sheet = open_picture(Path(data) / "objects" / f"{name}_{ending}", mode, shape)
+        bands = np.split(sheet, np.cumsum(heights)[:-1])
+        return [np.split(band[:, : len(yaws) * width], len(yaws), axis=1) for band, width in zip(bands, widths)]
 
-    color = read_sheet("color.webp", "RGBA", "frame")
-    # Resampling mixes neighbouring pixels: weighted by alpha, colours from outside the object leave no fringe.
-    alpha = cv2.extractChannel(color, 3)
-    color = cv2.multiply(color, cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)]), scale=1 / 255)  # rounds
-    sheets = color, read_sheet("relief.png", "I;16", "frame"), read_sheet("shadow.png", "L", "shadow")
-    frames, tops, views = ("frame", "frame", "shadow"), [0, 0, 0], []
-    for row in rows:
-        cells = [_split_row(sheet, top, row[frame], len(yaws)) for sheet, top, frame in zip(sheets, tops, frames)]
-        views.append([_make_cutout(head, entry, row, *view) for view in zip(yaws, *cells)])
-        tops = [top + row[frame]["height"] for top, frame in zip(tops, frames)]
-    return views
-
-
-def _split_row(sheet: np.ndarray, top: int, frame: dict, count: int) -> list[np.ndarray]:
-    width = frame["width"]
-    return [sheet[top : top + frame["height"], k * width : (k + 1) * width] for k in range(count)]
+    sheets = (("color.webp", "RGBA", "frame"), ("relief.png", "I;16", "frame"), ("shadow.png", "L", "shadow"))
+    return [
+        [_make_cutout(head["focal"], entry, row, *view) for view in zip(yaws, *views)]
+        for row, *views in zip(rows, *(read_views(*sheet) for sheet in sheets))
+    ]
 
 
 def _make_cutout(
-    head: dict, entry: dict, row: dict, yaw: float, color: np.ndarray, relief: np.ndarray, shadow: np.ndarray
+    focal: float, entry: dict, row: dict, yaw: float, color: np.ndarray, relief: np.ndarray, shadow: np.ndarray
 ) -> Cutout:
     # The frame fits the widest view: keep what this one fills.
     x, y, width, height = cv2.boundingRect(cv2.extractChannel(color, 3))
-    color, relief = color[y : y + height, x : x + width].copy(), relief[y : y + height, x : x + width].copy()
-    if width == 0:
-        raise AssetError(f"{entry['name']}_color.webp is damaged: the view at {yaw} degrees is empty. Restore it.")
+    color, relief = color[y : y + height, x : x + width], relief[y : y + height, x : x + width].copy()
+    # Resampling mixes neighbouring pixels: weighted by alpha, colours from outside the object leave no fringe.
     alpha = cv2.extractChannel(color, 3)
+    color = cv2.multiply(color, cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)]), scale=1 / 255)  # rounds
     nearest, farthest, _, _ = cv2.minMaxLoc(relief, mask=alpha)
-    frame, shade, away, focal = row["frame"], row["shadow"], row["distance"], head["focal"]
+    frame, shade, distance = row["frame"], row["shadow"], row["distance"]
     return Cutout(
-        name=entry["name"], kind=entry["kind"], yaw=float(yaw), distance=away, focal=focal,
-        size=tuple(entry["size"]), premultiplied=_frozen(color), relief_code=_frozen(relief),
-        shadow=_frozen(shadow.copy()), x0=frame["x0"] + x, y0=frame["y0"] + y,
+        kind=entry["kind"], yaw=float(yaw), distance=distance, focal=focal, size=tuple(entry["size"]),
+        premultiplied=_frozen(color), relief_code=_frozen(relief), shadow=_frozen(shadow.copy()),
+        x0=frame["x0"] + x, y0=frame["y0"] + y,
         shadow_x0=shade["x0"], shadow_y0=shade["y0"], shadow_step=shade["step"],
-        area=cv2.sumElems(alpha)[0] / 255 * (away / focal) ** 2,
+        area=cv2.sumElems(alpha)[0] / 255 * (distance / focal) ** 2,
         relief_range=((nearest - 32768) / 1000, (farthest - 32768) / 1000),
     )  # fmt: skip
 
@@ -236,14 +224,10 @@ def _make_cutout(
 def load_scene(name: str, data: str | Path | None = None) -> Scene:
     """Load a path-traced test scene."""
     _, entry = find_entry("scenes", name, data)
-    folder, shape = Path(data or data_dir()) / "scenes", (IMAGE_SIZE, IMAGE_SIZE)
+    path, shape = Path(data or data_dir()) / "scenes" / name, (IMAGE_SIZE, IMAGE_SIZE)
+    image, background = (open_picture(f"{path}{end}.webp", "RGB", shape) for end in ("", "_background"))
+    mask = open_picture(f"{path}_mask.png", "L", shape) / np.float32(255)
+    depth = open_picture(f"{path}_depth.png", "I;16", shape) * np.float32(0.001)
     kind = entries("objects", data)[1].get(entry["object"], {}).get("kind", "")
-    return Scene(
-        name=name,
-        image=open_picture(folder / f"{name}.webp", "RGB", shape),
-        background=open_picture(folder / f"{name}_background.webp", "RGB", shape),
-        mask=open_picture(folder / f"{name}_mask.png", "L", shape) / np.float32(255),
-        depth=open_picture(folder / f"{name}_depth.png", "I;16", shape) * np.float32(0.001),
-        kind=kind,
-        **{key: entry[key] for key in ("room", "object", "yaw", "distance", "azimuth")},
-    )
+    about = {key: entry[key] for key in ("room", "object", "yaw", "distance", "azimuth")}
+    return Scene(name, image, background, mask, depth, kind=kind, **about)

@@ -1,4 +1,4 @@
-"""The light and the colours of a sample. Pure NumPy and OpenCV.
+"""The light and the colours of a sample.
 
 Colours: training rooms are few, and a network that knows the green carpet need not look where the floor ends. Of
 shapes it must learn where colours tell nothing. Light: shadows and reflections belong to no mask, and composites have
@@ -6,6 +6,7 @@ few. (What each is worth is a row of notebooks/tools/ablate.py.)
 """
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,6 +26,23 @@ SATURATION, BRIGHTNESS, GAMMA = 0.35, 0.1, 0.2  # standard deviations of the fac
 GRAY = np.full((3, 3), 1 / 3)
 
 
+def draw_light(
+    brightness: float, draws: Draws, shadow: bool, always_linear: bool, real_light: bool, recolor: bool
+) -> dict[str, Any]:
+    """All options of `compose` that are drawn for a sample in a room of this brightness.
+
+    Args:
+        shadow, always_linear: What the level of the gap says, see `shots.Level`.
+        real_light, recolor: What the dataset says.
+    """
+    options = {"gain": draw_gain(brightness, draws.fork("light")), "shadow": float(shadow)}
+    if real_light:
+        options |= draw_real_light(draws.fork("real light"), always_linear)
+    if recolor:
+        options["colors"] = draw_color_matrix(draws.fork("object's colors"))
+    return options
+
+
 def draw_gain(brightness: float, draws: Draws) -> float:
     """Factor for an object's colours: it follows the room's brightness, as far as path-traced objects do."""
     gain = brightness / USUAL_BRIGHTNESS * math.exp(draws.normal(0, BRIGHTNESS_SPREAD))
@@ -34,10 +52,8 @@ def draw_gain(brightness: float, draws: Draws) -> float:
 def draw_real_light(draws: Draws, always_linear: bool) -> dict[str, float | bool]:
     """Shadow, gloss and mixing for `compose`: what an object in real light does, whatever the gap of the shots.
 
-    A quarter of the objects is just pasted. The others cast a strong or a weak shadow, half of the floors mirror, most
-    of them little, and half of the outlines mix as light; all of them (`always_linear`) where the shots have no gap,
-    since there a shadow tells that nothing was pasted. Without this, shadows come with noise only, and a network never
-    sees a pair without noise but with shadows, as the scenes under "none" are.
+    Without this, a network never sees a pair without noise but with shadows, as the scenes under "none" are. There all
+    outlines mix as light (`always_linear`), since a shadow tells that nothing was pasted.
     """
     if draws.uniform() < PASTED:
         return {"shadow": 0.0, "gloss": 0.0, "linear": False}
@@ -47,10 +63,8 @@ def draw_real_light(draws: Draws, always_linear: bool) -> dict[str, float | bool
 
 
 def draw_color_matrix(draws: Draws) -> np.ndarray:
-    """A random linear change of colours, float64 (3, 3): turned hues, more or less saturation, another brightness.
-
-    Gray stays gray. The hues turn about the gray axis of the RGB cube (Rodrigues' formula).
-    """
+    """A random linear change of hue, saturation and brightness, float64 (3, 3), which leaves gray gray."""
+    # The hues turn about the gray axis of the RGB cube (Rodrigues' formula).
     angle = math.radians(draws.normal(0, HUE))
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
     turned = math.cos(angle) * (np.eye(3) - GRAY) + math.sin(angle) * cross

@@ -12,9 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from ..draws import Draws
-from ..files import AssetError, data_dir, open_picture, write_file
+from ..files import AssetError, data_dir, open_picture, to_asset_error, write_file
 from .datasets import ShotDataset
 from .shots import LEVELS, draw_level, shoot
 from .tensors import Shot, checked_index
@@ -24,20 +25,16 @@ FOLDER_VARIABLE = "MASKDEPTH_OFFICE_PHOTOS"
 SIZE = 160
 PLACES = 4
 SHADE = 0.45  # how much of the light the darkest part of the drawn shadow takes away
+open_photo = lru_cache(maxsize=256)(open_picture)
 
 
 def registry() -> dict[str, str]:
     """{"bg/bg001.jpg": sha256, ...}: the files that are used."""
     path = data_dir() / "office_photos.txt"
     try:
-        return dict(line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+        return dict(line.split() for line in path.read_text(encoding="utf-8").splitlines())
     except (OSError, ValueError) as error:
-        raise AssetError(f"{path}: missing or damaged ({error}). Restore it: git checkout {path}") from error
-
-
-def cache_folder() -> Path:
-    """Where downloaded photos are kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "maskdepth" / "office-photos"
+        raise to_asset_error(path, f"is missing or damaged ({error})") from error
 
 
 def office_photos(progress: bool = True) -> Path:
@@ -49,54 +46,42 @@ def office_photos(progress: bool = True) -> Path:
         AssetError: A photo cannot be had, or is another file than the course was written with.
     """
     named = os.environ.get(FOLDER_VARIABLE)
-    folder = Path(named).expanduser() if named else cache_folder()
-    files = registry()
-    for number, (name, expected) in enumerate(files.items()):
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    folder = Path(named or f"{cache}/maskdepth/office-photos").expanduser()
+    for name, expected in tqdm(registry().items(), "office photos", leave=False, disable=not progress):
         path = folder / name
-        if named and not path.is_file():
-            raise AssetError(f"{path} is missing, though {FOLDER_VARIABLE} says the office photos are in {named}")
-        content = path.read_bytes() if path.is_file() else _download(name)
+        try:
+            if named or path.is_file():
+                content = path.read_bytes()
+            else:
+                with urllib.request.urlopen(ADDRESS + name, timeout=30) as answer:
+                    content = answer.read()
+        except FileNotFoundError:
+            raise AssetError(f"{path} is missing, though {FOLDER_VARIABLE} says where it is") from None
+        except OSError as error:  # no connection, no answer, no such file
+            raise AssetError(
+                f"{ADDRESS}{name} could not be downloaded ({error}). Connect to the internet, or set "
+                f"{FOLDER_VARIABLE} to a folder with the project's bg/ and fg/"
+            ) from error
         if hashlib.sha256(content).hexdigest() != expected:
             raise AssetError(f"{path} is not the file that the course was written with: its sha256 differs. Delete it")
         if not path.is_file():
             write_file(path, content)
-        if progress and not named and number % 30 == 0:
-            print(f"office photos: {number} of {len(files)} files", flush=True)
     return folder
-
-
-def _download(name: str) -> bytes:
-    try:
-        with urllib.request.urlopen(ADDRESS + name, timeout=30) as answer:
-            return answer.read()
-    except OSError as error:  # no connection, no answer, no such file
-        raise AssetError(
-            f"{ADDRESS}{name} could not be downloaded ({type(error).__name__}: {error}). Connect to the internet, "
-            f"or set {FOLDER_VARIABLE} to a folder with the project's bg/ and fg/"
-        ) from error
-
-
-@lru_cache(maxsize=256)
-def _picture(path: str, mode: str) -> np.ndarray:
-    return open_picture(path, mode)
 
 
 class OfficeDataset(ShotDataset):
     """Cutouts of people and furniture, whole, on photos of empty offices: every pair, mirrored or not, at 4 places.
 
     Samples as MaskDepthDataset's, but without depth. The mask is the cutout's alpha: the hand-made masks differ from it
-    (IoU 0.94 on average). A cutout has no contact shadow; under a gap that has one, a flat dark ellipse is drawn under
-    its foot. folder: as `office_photos` returns it (default).
+    (IoU 0.94 on average). Under a gap with contact shadows, a flat dark ellipse is drawn under its foot.
     """
 
     def __init__(self, gap: str = "none", seed: int = 0, folder: str | Path | None = None):
         super().__init__("office", SIZE, gap, seed)
         self.folder = str(folder or office_photos())
-        names = [name for name in registry() if (Path(self.folder) / name).is_file()]
-        self.backgrounds = [name for name in names if name.startswith("bg/")]
-        self.cutouts = [name for name in names if name.startswith("fg/")]
-        if not (self.backgrounds and self.cutouts):
-            raise AssetError(f"{self.folder}: expected the office photos in bg/ and fg/, found none")
+        self.backgrounds = [name for name in registry() if name.startswith("bg/")]
+        self.cutouts = [name for name in registry() if name.startswith("fg/")]
 
     def __len__(self) -> int:
         return len(self.backgrounds) * len(self.cutouts) * 2 * PLACES
@@ -106,10 +91,10 @@ class OfficeDataset(ShotDataset):
         index = checked_index(index, len(self))
         turn, pair = divmod(index, len(self.backgrounds) * len(self.cutouts))
         step, column = divmod(pair, len(self.backgrounds))
-        name, other = self.backgrounds[column], self.cutouts[(column + step) % len(self.cutouts)]
+        names = self.backgrounds[column], self.cutouts[(column + step) % len(self.cutouts)]
         draws = Draws(self.seed, self.split, index)
         level = draw_level(self.gap, draws.fork("gap").fork("level"))
-        background, cutout = _picture(f"{self.folder}/{name}", "RGB"), _picture(f"{self.folder}/{other}", "RGBA")
+        background, cutout = (open_photo(f"{self.folder}/{name}", mode) for name, mode in zip(names, ("RGB", "RGBA")))
         background = background[:SIZE, :SIZE]
         if turn % 2:
             background, cutout = background[:, ::-1], cutout[:, ::-1]
@@ -126,9 +111,9 @@ class OfficeDataset(ShotDataset):
         here = np.s_[top : top + height, left : left + width]
         mask[here] = cutout[..., 3] / np.float32(255)
         image[here] += (cutout[..., :3] - image[here]) * mask[here][..., None]
-        image = np.uint8(np.rint(image))
-        image, background = shoot(image, np.ascontiguousarray(background), level, draws.fork("gap"))
-        about = {"index": index, "background": name, "cutout": other, "flip": bool(turn % 2), "gap": level}
+        image, background = np.uint8(np.rint(image)), np.ascontiguousarray(background)
+        image, background = shoot(image, background, level, draws.fork("gap"))
+        about = {"index": index, "background": names[0], "cutout": names[1], "flip": bool(turn % 2), "gap": level}
         return Shot(image, background, mask, None, about)
 
 

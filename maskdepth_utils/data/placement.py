@@ -1,13 +1,11 @@
-"""Find places where an object can stand: on free floor, in view, large enough. Geometry alone: no picture is made.
+"""Find places where an object can stand: on free floor, in view, large enough.
 
-Placing is a search: draw a candidate, look whether it is valid, draw again. All draws come from the sample's own
-generator, so that the same sample always ends up at the same place.
+Placing is a search: draw a candidate, look whether it is valid, draw again.
 """
 
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -29,29 +27,14 @@ ATTEMPTS = 40
 Corners = list[tuple[float, float]]  # (X, Z) of a rectangle on the floor, in room axes, metres, in order around it
 
 
-@dataclass(frozen=True)
-class Placement:
-    """Where an object stands, as its room's camera sees it.
-
-    The yaw is one of eight: an object has been rendered from eight sides, and what other sides show is not in the data.
-    """
-
-    yaw: int  # which of the object's views
-    distance: float  # metres, horizontally from the eye to the floor anchor
-    azimuth: float  # degrees, right of the camera's heading
-    cutout: Cutout = field(repr=False, compare=False)  # the object's view from there
-    projection: Projection = field(repr=False, compare=False)  # the same in the room's camera
-
-
-def place(room: Room, object_name: str, draws: Draws, data: str | Path | None = None) -> Placement | None:
-    """Find a valid place for the object in the room; None if it fits nowhere.
+def place(room: Room, object_name: str, draws: Draws, data: str | Path | None = None) -> Projection | None:
+    """The object in the room at a valid place; None if it fits nowhere.
 
     Valid: footprint inside the room and clear of its obstacles, by 3 cm; floor anchor inside the image; at least 60 %
     of the object inside the image, at least half of that unhidden, and 1 to 70 % of the pixels on it.
     """
     distances = cutout_distances(object_name, data)
-    first_yaw = draws.integer(8)
-    for yaw, azimuth, share in itertools.chain(_random_candidates(draws), _grid_candidates(first_yaw)):
+    for yaw, azimuth, share in _candidates(draws):
         nearest, farthest = _distance_range(room, load_cutout(object_name, yaw, 0, data), azimuth)
         if nearest < farthest:
             # Log-uniform, so that sizes in the image vary evenly.
@@ -60,20 +43,17 @@ def place(room: Room, object_name: str, draws: Draws, data: str | Path | None = 
             if _fits_floor_plan(room, cutout, distance, azimuth):
                 projection = project_cutout(room, cutout, distance, azimuth)
                 if _is_seen(projection):
-                    return Placement(yaw, distance, azimuth, cutout, projection)
+                    return projection
     return None
 
 
-def _random_candidates(draws: Draws) -> Iterator[tuple[int, float, float]]:
+def _candidates(draws: Draws) -> Iterator[tuple[int, float, float]]:
     """(yaw number, azimuth, how far between the nearest and the farthest distance that may fit, 0 to 1)."""
+    first_yaw = draws.integer(8)
     for _ in range(ATTEMPTS):
         yield draws.integer(8), draws.uniform(-MAX_AZIMUTH, MAX_AZIMUTH), draws.uniform()
-
-
-def _grid_candidates(first_yaw: int) -> Iterator[tuple[int, float, float]]:
-    """The same from a fixed grid, for the rare object that hardly fits anywhere."""
-    azimuths = sorted(range(-28, 29, 4), key=abs)
-    for turn, azimuth, step in itertools.product(range(8), azimuths, range(8)):
+    # A fixed grid, for the rare object that hardly fits anywhere.
+    for turn, azimuth, step in itertools.product(range(8), sorted(range(-28, 29, 4), key=abs), range(8)):
         yield (first_yaw + turn) % 8, float(azimuth), step / 7.5
 
 
@@ -84,17 +64,12 @@ def _distance_range(room: Room, cutout: Cutout, azimuth: float) -> tuple[float, 
     nearest = EYE_HEIGHT / math.tan(edge) / math.cos(math.radians(azimuth))
     nearest = max(MIN_DISTANCE, nearest, 0.9 + math.hypot(*cutout.size[:2]) / 2)
     farthest = FOCAL * math.sqrt(cutout.area / (1.05 * MIN_COVER * IMAGE_SIZE**2))
-    return nearest, min(farthest, _distance_to_wall(room, azimuth) - min(cutout.size[:2]) / 2)
-
-
-def _distance_to_wall(room: Room, azimuth: float) -> float:
-    """How far a ray along the floor goes from the eye's foot until it leaves the room's box, metres."""
+    # How far a ray along the floor goes from the eye's foot until it leaves the room's box.
     heading = math.radians(azimuth + room.pan)
-    reach = []
-    for low, high, step in ((*room.box[:2], math.sin(heading)), (*room.box[2:], math.cos(heading))):
-        if abs(step) > 1e-9:
-            reach.append((high if step > 0 else low) / step)
-    return max(0.0, min(reach))
+    x0, x1, z0, z1 = room.box
+    sides = ((x0, x1, math.sin(heading)), (z0, z1, math.cos(heading)))
+    wall = min((high if step > 0 else low) / step for low, high, step in sides if abs(step) > 1e-9)
+    return nearest, min(farthest, max(0.0, wall) - min(cutout.size[:2]) / 2)
 
 
 def _fits_floor_plan(room: Room, cutout: Cutout, distance: float, azimuth: float) -> bool:
@@ -118,12 +93,7 @@ def _is_seen(projection: Projection) -> bool:
 
 
 def footprint(room: Room, size: tuple[float, float, float], yaw: float, distance: float, azimuth: float) -> Corners:
-    """The corners of the object's floor rectangle.
-
-    Args:
-        size: Width, depth and height, metres.
-        yaw: Degrees, the object's turn as seen from the camera, anticlockwise seen from above.
-    """
+    """The corners of the floor rectangle of an object of this size and yaw, as in `Cutout`."""
     heading = math.radians(azimuth + room.pan)
     x, z = distance * math.sin(heading), distance * math.cos(heading)
     s, c = math.sin(heading - math.radians(yaw)), math.cos(heading - math.radians(yaw))
@@ -134,21 +104,19 @@ def footprint(room: Room, size: tuple[float, float, float], yaw: float, distance
 def is_free(room: Room, corners: Corners) -> bool:
     """Whether the rectangle with these corners lies in the room and apart from all obstacles, by `CLEARANCE`."""
     x0, x1, z0, z1 = room.box
-    if not all(
+    inside = all(
         x0 <= x - CLEARANCE and x + CLEARANCE <= x1 and z0 <= z - CLEARANCE and z + CLEARANCE <= z1 for x, z in corners
-    ):
-        return False
-    return not any(_overlap(corners, obstacle) for obstacle in room.obstacles)
+    )
+    return inside and not any(_overlap(corners, obstacle) for obstacle in room.obstacles)
 
 
 def _overlap(corners: Corners, obstacle: Rectangle) -> bool:
     """Whether two rectangles come closer than `CLEARANCE`: no line along one of their sides separates them."""
-    x0, x1, z0, z1 = obstacle
-    box = ((x0, z0), (x1, z0), (x1, z1), (x0, z1))
+    box = list(itertools.product(obstacle[:2], obstacle[2:]))
     (ax, az), (bx, bz), _, (cx, cz) = corners
     for u, v in ((1, 0), (0, 1), (bx - ax, bz - az), (cx - ax, cz - az)):
         gap = CLEARANCE * math.hypot(u, v)
-        mine, its = [u * x + v * z for x, z in corners], [u * x + v * z for x, z in box]
+        mine, its = ([u * x + v * z for x, z in rectangle] for rectangle in (corners, box))
         if min(mine) >= max(its) + gap or max(mine) <= min(its) - gap:
             return False
     return True

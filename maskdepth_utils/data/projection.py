@@ -34,6 +34,7 @@ class Projection:
 
     cutout: Cutout
     distance: float  # metres, horizontally from the eye to the floor anchor
+    azimuth: float  # degrees, right of the camera's heading
     rotation: np.ndarray  # (3, 3), from the frame of the cutout's camera to that of the room's
     mask: np.ndarray  # float32 (160, 160), soft coverage by the object, 0 to 1
     part: tuple[slice, slice]  # rows and columns of the image that the other arrays fill
@@ -44,7 +45,7 @@ class Projection:
 
 
 def project_cutout(room: Room, cutout: Cutout, distance: float, azimuth: float) -> Projection:
-    """Project `cutout`, standing at horizontal `distance` (metres) and `azimuth` (degrees), into the room's camera."""
+    """Project `cutout`, standing at `distance` and `azimuth`, into the room's camera."""
     rotation = camera_rotation(room.pitch, azimuth)
     scale = (FOCAL / distance) / (cutout.focal / cutout.distance)
     window = bounds(project_corners(cutout, rotation, distance))
@@ -54,17 +55,13 @@ def project_cutout(room: Room, cutout: Cutout, distance: float, azimuth: float) 
     # In the cutout's frame a pixel's ray p is R^T p; its point with depth d + r there has z = (d + r) / (R^T p)_z.
     color, depth = color[crop], (relief[crop] + np.float32(distance)) / toward[crop]
     mask = np.zeros(room.depth_mm.shape, np.float32)
-    inside = int(cv2.sumElems(color)[3]) if color.size else 0
-    if inside == 0:
-        return Projection(cutout, distance, rotation, mask, part, color, depth, 0.0, 0.0)
-    # The floor cannot hide what stands on it.
-    hidden = (room.depth[part] < depth - np.float32(OVERLAP)) & ~room.floor[part]
-    if hidden.any():
-        color[hidden] = 0
-    alpha = color[..., 3] * np.float32(1 / 255)
-    mask[part] = alpha
-    visible = 255 * float(alpha.sum(dtype=np.float64)) / inside
-    return Projection(cutout, distance, rotation, mask, part, color, depth, inside / whole, visible)
+    inside, visible = int(cv2.sumElems(color)[3]) if color.size else 0, 0.0
+    if inside:
+        # The floor cannot hide what stands on it.
+        color[(room.depth[part] < depth - np.float32(OVERLAP)) & ~room.floor[part]] = 0
+        mask[part] = color[..., 3] * np.float32(1 / 255)
+        visible = 255 * float(mask[part].sum(dtype=np.float64)) / inside
+    return Projection(cutout, distance, azimuth, rotation, mask, part, color, depth, inside / max(whole, 1), visible)
 
 
 def resample(
@@ -74,9 +71,7 @@ def resample(
 
     To know which cutout pixel to fetch one must know the relief there: look it up as if it were 0, then where that
     relief points to, and again: a fixed-point iteration. Mirror images, which get blurred, are never oversampled.
-
-    Returns:
-        Colour (premultiplied RGBA uint8), relief (float32 metres) and (R^T p)_z for each pixel's ray p.
+    Returns colour (premultiplied RGBA uint8), relief (float32 metres) and (R^T p)_z for each pixel's ray p.
     """
     x, y, toward = _rays(rotation, window, 1)
     relief_picture, relief = cutout.relief, np.float32(0)
@@ -103,8 +98,7 @@ def _rays(rotation: np.ndarray, window: Window, oversample: int) -> tuple[np.nda
     m = rotation.astype(np.float32)  # R^T p: columns of R
     z = column * m[0, 2] + (row * m[1, 2] + m[2, 2])
     inverse = 1 / z
-    x = column * m[0, 0] + (row * m[1, 0] + m[2, 0])
-    x *= inverse
+    x = (column * m[0, 0] + (row * m[1, 0] + m[2, 0])) * inverse
     y = (row * m[1, 1] + m[2, 1]) * inverse  # m[0, 1] is 0: the cameras' x axes are both level
     return x, y, z
 
@@ -121,10 +115,8 @@ def _scale(relief: np.ndarray, cutout: Cutout, distance: float) -> np.ndarray:
 
 def _fetch(picture: np.ndarray, x: np.ndarray, y: np.ndarray, scale: np.ndarray, cutout: Cutout) -> np.ndarray:
     """The cutout's picture at the slopes x, y times scale: colours bilinear, the relief nearest."""
-    x = x * scale
-    y = y * scale
-    x -= np.float32(cutout.x0 + 0.5)
-    y -= np.float32(cutout.y0 + 0.5)
+    x = x * scale - np.float32(cutout.x0 + 0.5)
+    y = y * scale - np.float32(cutout.y0 + 0.5)
     if picture.ndim == 3:
         return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return cv2.remap(picture, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
@@ -144,11 +136,9 @@ def project_corners(cutout: Cutout, rotation: np.ndarray, distance: float, mirro
 
 def bounds(points: np.ndarray) -> Window:
     """The smallest window around homogeneous points (3, N); the whole image if one is behind the camera."""
-    x, y, z = points.tolist()  # for so few numbers, Python itself is faster than NumPy
-    if min(z) <= 0:
+    if points[2].min() <= 0:
         return 0, 0, IMAGE_SIZE, IMAGE_SIZE
-    x = [a / c for a, c in zip(x, z)]
-    y = [b / c for b, c in zip(y, z)]
+    x, y = (points[:2] / points[2]).tolist()  # for so few numbers, Python itself is faster than NumPy
     return math.floor(min(x)), math.floor(min(y)), math.ceil(max(x)) + 1, math.ceil(max(y)) + 1
 
 

@@ -1,7 +1,6 @@
-"""Samples: from pictures to the tensors that a network reads, and their statistics."""
+"""Samples: from pictures to the tensors that a network reads."""
 
 import operator
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import cv2
@@ -24,9 +23,8 @@ class Shot(NamedTuple):
 def to_sample(shot: Shot, size: int = 160) -> dict[str, torch.Tensor]:
     """A Shot at 160 pixels -> the dict of float32 tensors. At size 80 each value is the mean of 2x2 pixels.
 
-    Returns:
-        `image` and `background` (3, size, size) from 0 to 1, `mask` (1, size, size), the object's coverage from 0 to 1,
-        and `depth` (1, size, size), z-depth / 10 m clipped to 1, if the shot has one.
+    `image` and `background` are (3, size, size), `mask` (1, size, size), the object's coverage, and `depth`, if the
+    shot has one, (1, size, size), z-depth / 10 m clipped to 1: all from 0 to 1.
     """
     sample = {name: planes(resized(getattr(shot, name), size)) for name in ("image", "background")}
     sample["mask"] = torch.from_numpy(resized(shot.mask, size)[None])
@@ -56,26 +54,3 @@ def checked_index(index: int, length: int) -> int:
     if not -length <= index < length:
         raise IndexError(f"sample {index} of a dataset of {length}")
     return index % length
-
-
-def mean_std(arrays: Iterable[np.ndarray | torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each channel over any number of (N, C, H, W) arrays: two float64 arrays (C,).
-
-    One pass: counts, means and sums of squared differences of two parts merge exactly (Chan, Golub and LeVeque,
-    "Updating formulae and a pairwise algorithm for computing sample variances", 1979). Summing squares and subtracting
-    would lose digits; the mean of each batch's deviation, as in the 2020 notebook, is something else.
-    """
-    count, mean, squares = 0, 0.0, 0.0
-    for array in arrays:
-        array = np.asarray(array, np.float64)
-        if array.ndim != 4:
-            raise ValueError(f"expected arrays of shape (N, C, H, W), found {array.shape}")
-        n = array.size // array.shape[1]
-        if n:
-            shift = array.mean((0, 2, 3)) - mean
-            squares = squares + array.var((0, 2, 3)) * n + shift**2 * count * n / (count + n)
-            mean = mean + shift * n / (count + n)
-            count += n
-    if count == 0:
-        raise ValueError("no data to take the mean of")
-    return mean, np.sqrt(squares / count)

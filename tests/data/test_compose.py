@@ -122,7 +122,7 @@ def test_gain_brightens_the_object_and_nothing_else(data):
     inside, outside = plain.mask == 1, plain.mask == 0
     np.testing.assert_array_equal(bright.image[outside], plain.image[outside])
     np.testing.assert_allclose(bright.image[inside], np.minimum(plain.image[inside] * 1.2, 255), atol=2)
-    np.testing.assert_array_equal(cabinet(gain=1.2 * np.eye(3)).image, bright.image)
+    np.testing.assert_array_equal(cabinet(colors=1.2 * np.eye(3)).image, bright.image)
 
 
 def test_flip_mirrors_everything(data):

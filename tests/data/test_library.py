@@ -29,7 +29,7 @@ def test_view_0_is_the_stored_picture_pixel_for_pixel(data):
     np.testing.assert_array_equal(room.image, stored[16:176, 40:200])
     np.testing.assert_allclose(room.depth, depth[16:176, 40:200] / 1000, atol=1e-6)
     assert room.image.dtype == np.uint8 and room.depth.dtype == np.float32
-    assert (room.pitch, room.pan, room.split) == (7.3, -3.1, "train")
+    assert (room.pitch, room.pan) == (7.3, -3.1)
 
 
 def test_the_floor_is_where_the_rays_reach_it(data):

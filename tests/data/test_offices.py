@@ -69,7 +69,7 @@ def test_photos_are_downloaded_once_and_kept_if_their_checksums_are_right(folder
     with pytest.raises(AssetError, match="fg001.png is not the file"):
         office_photos(progress=False)
     answers["fg/fg001.png"] = right
-    assert office_photos(progress=False) == office_photos() == offices.cache_folder()
+    assert office_photos(progress=False) == office_photos() == tmp_path / "cache/maskdepth/office-photos"
     assert sorted(asked) == sorted([*answers, "fg/fg001.png"])
 
 
