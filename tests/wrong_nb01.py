@@ -56,9 +56,10 @@ WRONG = {
         (lambda rooms, objects: split(rooms, objects, mixed=True), "14 rooms are in training and in test"),
         (lambda rooms, objects: split(rooms, objects, share=0.05), "are in test, expected at least 5%"),
         (lambda rooms, objects: split(rooms, objects, share=0.5), "are in train, expected at least 40%"),
-        (lambda rooms, objects: (np.arange(1200), np.arange(0)), "test: no sample is in it"),
+        (lambda rooms, objects: (np.arange(1200), np.arange(0)), "0.0% of the samples are in test"),
         (lambda rooms, objects: (rooms[:800], rooms[800:]), "expected indices of samples, found an array of shape"),
-        (lambda rooms, objects: (np.arange(1, 1201), np.arange(2)), "expected indices from 0 to 1199, found 1 to 1200"),
+        (lambda rooms, objects: (np.arange(1, 1201), np.arange(2)), "index 1200 is out of bounds"),
+        (lambda rooms, objects: (np.arange(600), np.arange(-1200, -1100)), "100 samples are in training and in test"),
         (lambda rooms, objects: np.arange(800), "expected 2 values (train, test), found an array"),
     ],
 }

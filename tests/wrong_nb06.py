@@ -95,19 +95,13 @@ WRONG = {
     "check_time": [
         (partial(time_calls, before=False, after=False), "the clock is read before the device is done"),
         (partial(time_calls, middle=list), "expected one number, found a list of 2"),
-        (
-            lambda function, clock, synchronize, calls: time_calls(function, clock, synchronize, calls + 1),
-            "expected 0.",
-        ),
+        (lambda *device_and_calls: time_calls(*device_and_calls[:3], device_and_calls[3] + 1), "expected 0."),
     ],
     "check_share": [
         (share(lambda s, b, r, w: range(s * b, (s + 1) * b)), "are in two places"),
         (share(lambda s, b, r, w: range(r, b, w)), "some samples are not of this step"),
         (lambda o, s, b, r, w: list(range(s * b + 1, (s + 1) * b + 1))[r::w], "order[place]"),
-        (
-            share(lambda s, b, r, w: range((s * w + r) * b, (s * w + r + 1) * b)),
-            "take 8 samples [4, 4], expected the 4",
-        ),
+        (share(lambda s, b, r, w: range((s * w + r) * b, (s * w + r + 1) * b)), "take 8 samples [4, 4], expected"),
         (share(lambda s, b, r, w: range(s * b + r * (b // w), s * b + (r + 1) * (b // w))), "does not divide evenly"),
         (share(all_for_the_last), "processes 4, samples 100: shares of [2, 2, 2, 5]"),
         (lambda o, s, b, r, w: o[s * b : (s + 1) * b][r::w], "After the last sample of `order` comes its first"),
@@ -132,10 +126,7 @@ WRONG = {
         (gradients(clear=False), "the gradients of an earlier step are in it"),
         (gradients(step=0.1), "it changes the weights"),
         (all_at_once, "the model gets 8 samples at once, and memory holds 4"),
-        (
-            lambda *inputs: gradients()(*inputs)[0],
-            "expected 4 values (0.weight, 0.bias, 2.weight, 2.bias), found a tensor",
-        ),
+        (lambda *inputs: gradients()(*inputs)[0], "4 values (0.weight, 0.bias, 2.weight, 2.bias), found a tensor"),
         (lambda model, parts, loss: [p.grad.sum(0) for p in model.parameters()], "expected shape (5, 4), found (4,)"),
         (lambda model, parts, loss: gradients()(model, parts, lambda *_: 0), "in your line"),
     ],

@@ -1,13 +1,10 @@
-"""How the checks of all exercises compare an answer with what is expected, and recognise the usual faults.
-
-Faults are tables {what is wrong, in words: what it leads to}.
-"""
+"""How the checks of all exercises compare an answer with what is expected, and recognise the usual faults."""
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .verdict import ARRAYS, Wrong, as_number, call_answer, describe_value, to_numpy
+from .verdict import ARRAYS, Wrong, as_number, call_answer, describe_value, require, to_numpy
 
 USUAL_FAULTS = {  # as functions of what is expected
     "the sign is wrong": lambda x: -x,
@@ -29,10 +26,10 @@ def compare_on_cases(answer, right, cases, faults, hint, names=(), gradients=Fal
         wrong = {words: fault(*inputs) for words, fault in faults.items()}
         if names:
             require_parts(found, names, where)
-        for place, name in enumerate(names):
-            part = {words: values[place] for words, values in wrong.items()}
-            require_equal(found[place], expected[place], f"{where}, {name}", hint, part)
-        if not names:
+            for place, name in enumerate(names):
+                part = {words: values[place] for words, values in wrong.items()}
+                require_equal(found[place], expected[place], f"{where}, {name}", hint, part)
+        else:
             require_equal(found, expected, where, hint, wrong)
         if gradients:
             (_, found), (_, expected) = (call_loss(loss, *inputs, where) for loss in (answer, right))
@@ -46,19 +43,18 @@ def call_loss(loss, prediction: Tensor, truth: Tensor, where: str) -> tuple[Tens
     found = call_answer(loss, prediction, truth, where=where)
     require_same_kind(found, torch.tensor(0.0), where)
     gradient = torch.autograd.grad(found, prediction, allow_unused=True)[0] if found.requires_grad else None
-    if gradient is None:
-        raise Wrong(where, "no gradient reaches the prediction", "Use tensors only: no .item(), .detach() or NumPy.")
-    for words, value in (("the loss", found), ("the gradient", gradient)):
-        if not torch.isfinite(value).all():
-            hint = "Which division, root or logarithm meets a zero? A root is infinitely steep there."
-            raise Wrong(where, f"{words} is not finite", hint)
+    hint = "Use tensors only: no .item(), .detach() or NumPy."
+    require(gradient is not None, where, "no gradient reaches the prediction", hint)
+    hint = "Which division, root or logarithm meets a zero? A root is infinitely steep there."
+    require(torch.isfinite(found), where, "the loss is not finite", hint)
+    require(torch.isfinite(gradient).all(), where, "the gradient is not finite", hint)
     return found.detach(), gradient
 
 
 def require_equal(found, expected, where, hint="", faults=None) -> None:
     """Raise Wrong unless a number, an array or a tensor is what was expected, within 1e-4.
 
-    The first fault that leads to what was found is named, else the first of `USUAL_FAULTS`, else a common factor.
+    The first fault that leads to what was found is named, be it given or usual, else a common factor.
     """
     if isinstance(expected, np.ndarray) and isinstance(found, list | tuple | np.floating):
         found = np.asarray(found, float)
@@ -70,13 +66,11 @@ def require_equal(found, expected, where, hint="", faults=None) -> None:
     difference = describe_difference(a, b)
     if np.isfinite(b).all() and not np.isfinite(a).all():
         raise Wrong(where, difference, "Which division or logarithm meets a zero?")
-    for words, wrong in (faults or {}).items():
+    with np.errstate(all="ignore"):  # whole numbers agree by chance
+        usual = {words: fault(b) for words, fault in USUAL_FAULTS.items() if (b % 1).any()}
+    for words, wrong in ((faults or {}) | usual).items():
         if not is_close(wrong, b) and is_close(wrong, a):
             raise Wrong(where, f"{words} ({difference})", hint)
-    with np.errstate(all="ignore"):
-        for words, fault in USUAL_FAULTS.items():
-            if (b % 1).any() and is_close(fault(b), a):  # whole numbers agree by chance
-                raise Wrong(where, f"{words} ({difference})", hint)
     factor = (a * b).sum() / (b * b).sum() if b.size > 1 and b.any() else 0
     if abs(factor) > 1e-3 and is_close(a, factor * b):
         raise Wrong(where, f"all values are {factor:.3g} times what is expected ({difference})", hint)
@@ -87,20 +81,18 @@ def require_same_kind(found, expected, where: str, hint: str = "") -> None:
     """Raise Wrong unless `found` is a tensor or array like `expected`, of its shape, and floating if that is."""
     kind, name = (Tensor, "a tensor") if isinstance(expected, Tensor) else (np.ndarray, "a NumPy array")
     shape = tuple(expected.shape)
-    if not isinstance(found, kind):
-        raise Wrong(where, f"expected {name} of shape {shape}, found {describe_value(found)}")
-    if tuple(found.shape) != shape:
-        usual = {0: "A loss is one number: average over all.", 1: "One value per image: sum over all dimensions but 0."}
-        hint = hint or usual.get(len(shape), "Print the shapes on the way: which step changes this one?")
-        raise Wrong(where, f"expected shape {shape}, found {tuple(found.shape)}", hint)
-    if "float" in str(expected.dtype) and "float" not in str(found.dtype):
-        raise Wrong(where, f"expected float values, found {describe_value(found)}", "tensor.float() converts them.")
+    require(isinstance(found, kind), where, f"expected {name} of shape {shape}, found {describe_value(found)}")
+    usual = {0: "A loss is one number: average over all.", 1: "One value per image: sum over all dimensions but 0."}
+    hint = hint or usual.get(len(shape), "Print the shapes on the way: which step changes this one?")
+    require(found.shape == shape, where, f"expected shape {shape}, found {tuple(found.shape)}", hint)
+    right = "float" in str(found.dtype) or "float" not in str(expected.dtype)
+    require(right, where, f"expected float values, found {describe_value(found)}", "tensor.float() converts them.")
 
 
 def require_parts(found, names, where: str) -> None:
     """Raise Wrong unless `found` holds as many values as there are names."""
-    if not isinstance(found, tuple | list | np.ndarray) or len(found) != len(names):
-        raise Wrong(where, f"expected {len(names)} values ({', '.join(names)}), found {describe_value(found)}")
+    right = isinstance(found, tuple | list | np.ndarray) and len(found) == len(names)
+    require(right, where, f"expected {len(names)} values ({', '.join(names)}), found {describe_value(found)}")
 
 
 def require_nonlinear(block: nn.Module, sizes, where: str) -> None:
@@ -109,13 +101,12 @@ def require_nonlinear(block: nn.Module, sizes, where: str) -> None:
     inputs = [torch.randn(size) for size in sizes]
     with torch.no_grad():
         found, opposite, zero = (block(*(sign * x for x in inputs)) for sign in (1, -1, 0))
-    if torch.allclose(found + opposite, 2 * zero, atol=1e-4):
-        hint = "Without a ReLU between them, two convolutions are only one convolution."
-        raise Wrong(where, "it is linear: no nonlinearity is in it", hint)
+    nonlinear = not torch.allclose(found + opposite, 2 * zero, atol=1e-4)
+    hint = "Without a ReLU between them, two convolutions are only one convolution."
+    require(nonlinear, where, "it is linear: no nonlinearity is in it", hint)
 
 
 def is_close(found, expected) -> bool:
-    """Whether two values are of one shape and equal within 1e-4, absolute and relative."""
     a, b = to_numpy(found), to_numpy(expected)
     return a.shape == b.shape and np.allclose(a, b, rtol=1e-4, atol=1e-4, equal_nan=True)
 
@@ -127,9 +118,6 @@ def describe_difference(found: np.ndarray, expected: np.ndarray) -> str:
         errors = np.nan_to_num(np.abs(found - expected), nan=np.inf)
         index = np.unravel_index(np.argmax(errors), errors.shape)
         place, found, expected = f"at index {tuple(map(int, index))} ", found[index], expected[index]
-    for digits in range(4, 18):  # as many as it takes to tell them apart
-        style = {"float": f"{{:.{digits}g}}".format}
-        words = [np.array2string(np.asarray(x), formatter=style, separator=", ") for x in (expected, found)]
-        if words[0] != words[1]:
-            break
+    style = {"float": "{:.5g}".format}  # the fewest digits that tell apart what is not close
+    words = [np.array2string(np.asarray(x), formatter=style, separator=", ") for x in (expected, found)]
     return f"{place}expected {words[0]}, found {words[1]}"

@@ -9,7 +9,7 @@ from ...baselines import DifferenceThreshold
 from ...data.datasets import MaskDepthDataset
 from ...metrics import iou
 from .compare import compare_on_cases, require_parts
-from .verdict import Wrong, as_number, call_answer, describe_value, report_verdict
+from .verdict import Wrong, as_number, call_answer, describe_value, report_verdict, require
 
 SAMPLES = 24  # validation samples in exercise A
 NEAR_BEST = 0.02  # how far from the best mean IoU is near enough in exercise A
@@ -20,14 +20,14 @@ LEAST_SHARES = {"train": 0.4, "test": 0.05}  # of all samples in exercise D
 def check_threshold(my_threshold):
     """A threshold, of 255, whose mean IoU on 24 validation samples (80 px, tripod) is within 0.02 of the best."""
     threshold = as_number(my_threshold, "my_threshold")
-    if not 1 <= threshold <= 255:
-        raise Wrong("my_threshold", f"expected a gray value from 1 to 255, found {threshold:g}")
+    right = 1 <= threshold <= 255
+    require(right, "my_threshold", f"expected a gray value from 1 to 255, found {threshold:g}")
     difference, mask, best_threshold, best = threshold_samples()
     score = iou(difference, mask, threshold / 255).mean().item()
-    if score < best - NEAR_BEST:
-        words = f"mean IoU {score:.2f} on {SAMPLES} validation samples, while another one has {best:.2f}"
-        low, high = "Noise and shadows pass it, too.", "Too much of the objects differs by less than that."
-        raise Wrong(f"a threshold of {threshold:g}", words, low if threshold < best_threshold else high)
+    words = f"mean IoU {score:.2f} on {SAMPLES} validation samples, while another one has {best:.2f}"
+    low, high = "Noise and shadows pass it, too.", "Too much of the objects differs by less than that."
+    hint = low if threshold < best_threshold else high
+    require(score >= best - NEAR_BEST, f"a threshold of {threshold:g}", words, hint)
     return f"Mean IoU {score:.2f} on {SAMPLES} validation samples; the best threshold of all has {best:.2f}"
 
 
@@ -41,16 +41,11 @@ def threshold_samples():
     return difference, batch["mask"], 255 * fitted.threshold, max(score for _, score in fitted.curve)
 
 
-def ray_lengths(shape, focal, offset=0.5, middle=None):
-    """Length of each pixel's ray (x, y, 1), (H, W)."""
-    middle_row, middle_column = np.array(shape) / 2 if middle is None else middle
-    row, column = np.mgrid[: shape[0], : shape[1]] + offset
-    return np.sqrt(((column - middle_column) / focal) ** 2 + ((row - middle_row) / focal) ** 2 + 1)
-
-
-def z_depth(ray, focal, **faults):
-    """Z-depth from the distance along the ray; the options of `ray_lengths` make the usual faults."""
-    return ray / ray_lengths(ray.shape, focal, **faults)
+def z_depth(ray, focal, offset=0.5, middle=None):
+    """Z-depth from the distance along each pixel's ray (x, y, 1); the options make the usual faults."""
+    middle_row, middle_column = np.array(ray.shape) / 2 if middle is None else middle
+    row, column = np.mgrid[: ray.shape[0], : ray.shape[1]] + offset
+    return ray / np.sqrt(((column - middle_column) / focal) ** 2 + ((row - middle_row) / focal) ** 2 + 1)
 
 
 Z_DEPTH_FAULTS = {
@@ -59,7 +54,7 @@ Z_DEPTH_FAULTS = {
     "the focal length is not used": lambda ray, focal: z_depth(ray, 1.0),
     "the middle is not always pixel 80": lambda ray, focal: z_depth(ray, focal, middle=(80, 80)),
     "rows and columns are mixed up": lambda ray, focal: z_depth(ray, focal, middle=np.array(ray.T.shape) / 2),
-    "it is divided by the squared length": lambda ray, focal: z_depth(ray, focal) / ray_lengths(ray.shape, focal),
+    "it is divided by the squared length": lambda ray, focal: z_depth(z_depth(ray, focal), focal),
 }
 
 
@@ -68,7 +63,7 @@ def check_z_depth(my_z_depth):
     """my_z_depth(ray, focal): ray distance in metres (H, W), focal length in pixels -> z-depth in metres (H, W)."""
     generator = np.random.default_rng(0)
     cases = {
-        "a wall 4 m straight ahead": (4 * ray_lengths((6, 6), 5.0), 5.0),
+        "a wall 4 m straight ahead": (4 / z_depth(np.ones((6, 6)), 5.0), 5.0),
         "a map of 160 x 160 pixels": (generator.uniform(1, 9, (160, 160)), 138.6),
         "a map of 6 x 10 pixels": (generator.uniform(1, 9, (6, 10)), 8.0),
         "another camera": (generator.uniform(1, 9, (10, 6)), 3.0),
@@ -78,7 +73,6 @@ def check_z_depth(my_z_depth):
 
 
 def average(a, b, first, second):
-    """The mean of a figure of part a and one of part b, weighted by the parts' counts."""
     return (a[0] * first + b[0] * second) / (a[0] + b[0])
 
 
@@ -127,32 +121,25 @@ def check_split(my_split):
         found = call_answer(my_split, *names.values(), where=where)
         require_parts(found, LEAST_SHARES, where)
         train, test = (as_indices(part, len(order), f"{where}, {name}") for part, name in zip(found, LEAST_SHARES))
-        both = len(np.intersect1d(train, test))
-        if both:
-            raise Wrong(where, f"{both} samples are in training and in test", "Take each sample once, or leave it out.")
-        for kind, values in names.items():
+        for kind, values in ({"samples": np.arange(len(order))} | names).items():
             shared = np.intersect1d(values[train], values[test])
-            if len(shared):
-                words = f"{len(shared)} {kind} are in training and in test, for instance {shared[0]!r}"
-                raise Wrong(where, words, "Decide for each room and each object first, then look at the samples.")
+            words = f"{len(shared)} {kind} are in training and in test: {', '.join(map(str, shared[:3]))}"
+            hint = "Decide for each room and each object first; then take each sample once, or leave it out."
+            require(not len(shared), where, words, hint)
         for part, (name, least) in zip((train, test), LEAST_SHARES.items()):
             share = len(part) / len(order)
-            if share < least:
-                words = f"{share:.1%} of the samples are in {name}, expected at least {least:.0%}"
-                hint = "With a share s of the rooms and of the objects on one side, it gets s x s of the samples."
-                raise Wrong(where, words, hint)
+            words = f"{share:.1%} of the samples are in {name}, expected at least {least:.0%}"
+            hint = "With a share s of the rooms and of the objects on one side, it gets s x s of the samples."
+            require(share >= least, where, words, hint)
     return "Tried: 20 x 20 and 10 x 15 rooms and objects; none is on both sides, and enough samples are left"
 
 
 def as_indices(part, count, where):
-    """One side of a split as indices (K,); a mask of (N,) bools is as good."""
+    """One side of a split as indices (K,) from 0; a mask of (N,) bools is as good."""
     part = np.asarray(part)
-    if part.dtype == bool and part.shape == (count,):
-        part = np.flatnonzero(part)
-    if part.size == 0:
-        raise Wrong(where, "no sample is in it")
-    if part.ndim != 1 or not np.issubdtype(part.dtype, np.integer):
-        raise Wrong(where, f"expected indices of samples, found {describe_value(part)}", "np.flatnonzero(mask)?")
-    if part.min() < 0 or part.max() >= count:
-        raise Wrong(where, f"expected indices from 0 to {count - 1}, found {part.min()} to {part.max()}")
-    return part
+    words = f"expected indices of samples, found {describe_value(part)}"
+    require(part.ndim == 1, where, words)
+    try:
+        return np.arange(count)[part]
+    except IndexError as error:
+        raise Wrong(where, f"{words}: {error}", "np.flatnonzero(mask)?") from error

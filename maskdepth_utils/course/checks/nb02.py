@@ -9,7 +9,7 @@ from torch import nn
 from ... import metrics
 from ...models.networks import count_parameters
 from .compare import compare_on_cases, require_nonlinear, require_same_kind
-from .verdict import Wrong, as_whole_number, build_module, call_answer, report_verdict
+from .verdict import as_whole_number, build_module, call_answer, report_verdict, require
 
 STRIDE, CELLS = 2, 8  # of the transposed convolution in exercise A
 
@@ -19,26 +19,20 @@ def check_transposed_convolution(my_kernel, my_padding):
     """A transposed convolution of stride 2 that paints each pixel twice and doubles the size: two whole numbers."""
     kernel, padding = as_whole_number(my_kernel, "my_kernel"), as_whole_number(my_padding, "my_padding", least=0)
     row = F.conv_transpose1d(torch.ones(1, 1, CELLS), torch.ones(1, 1, kernel), stride=STRIDE)[0, 0]
-    if len(row) <= 2 * padding:
-        raise Wrong("my_padding", f"{padding} pixels off each end leave nothing", "It cuts off the rim.")
     middle = [int(times) for times in row[len(row) // 2 - 2 :][:4]]
-    if middle != [2] * 4:
-        words = f"in the middle pixels are painted {', '.join(map(str, middle))} times, expected 2"
-        even = "Every pixel is painted equally often if the kernel is a multiple of the stride."
-        twice = "How many strides wide is a kernel that reaches over exactly one neighbour?"
-        if len(set(middle)) > 1:
-            raise Wrong(f"kernel {kernel}", f"{words}: a checkerboard", even)
-        raise Wrong(f"kernel {kernel}", words, twice)
+    words = f"in the middle pixels are painted {', '.join(map(str, middle))} times, expected 2"
+    hint = "Every pixel is painted equally often if the kernel is a multiple of the stride."
+    require(len(set(middle)) == 1, f"kernel {kernel}", f"{words}: a checkerboard", hint)
+    hint = "How many strides wide is a kernel that reaches over exactly one neighbour?"
+    require(middle == [2] * 4, f"kernel {kernel}", words, hint)
     size = len(row) - 2 * padding
-    if size != CELLS * STRIDE:
-        words = f"{CELLS} cells become {size} pixels, expected {CELLS * STRIDE}"
-        hint = "Without padding n cells paint (n - 1) * stride + kernel pixels; padding takes some off at both ends."
-        raise Wrong(f"padding {padding}", words, hint)
+    words = f"{CELLS} cells become {size} pixels, expected {CELLS * STRIDE}"
+    hint = "Without padding n cells paint (n - 1) * stride + kernel pixels; padding takes some off at both ends."
+    require(size == CELLS * STRIDE, f"padding {padding}", words, hint)
     return f"Kernel {kernel}, padding {padding}: {CELLS} cells become {size} pixels, painted twice but for the border"
 
 
 def output_size(pixels, kernel, stride, padding):
-    """Pixels that a convolution puts out, by PyTorch."""
     return F.conv1d(torch.zeros(1, 1, pixels), torch.zeros(1, 1, kernel), stride=stride, padding=padding).shape[-1]
 
 
@@ -50,18 +44,16 @@ SIZE_FAULTS = {
     "rounded up, but a window that does not fit is left out": lambda n, k, s, p: math.ceil((n + 2 * p - k) / s) + 1,
     "half a pixel: round down": lambda n, k, s, p: (n + 2 * p - k) / s + 1,
 }
-SIZES = (  # in this order every usual fault shows before another one that gives the same number
-    (20, 5, 1, 2), (160, 7, 2, 3), (10, 3, 2, 0), (81, 3, 2, 1), (80, 3, 2, 1), (10, 1, 3, 0), (7, 7, 1, 0),
-)  # fmt: skip
 
 
 @report_verdict
 def check_size(my_size):
     """my_size(pixels, kernel, stride, padding) -> how many pixels a convolution puts out; compared with PyTorch's."""
-    cases = {"{} pixels, kernel {}, stride {}, padding {}".format(*case): case for case in SIZES}
+    sizes = [(20, 5, 1, 2), (160, 7, 2, 3), (10, 3, 2, 0), (81, 3, 2, 1), (80, 3, 2, 1), (10, 1, 3, 0), (7, 7, 1, 0)]
+    cases = {"{} pixels, kernel {}, stride {}, padding {}".format(*case): case for case in sizes}
     compare_on_cases(my_size, output_size, cases, SIZE_FAULTS, "Count the places where the window's left end can be.")
-    if isinstance(my_size(*SIZES[0]), float):
-        raise Wrong("my_size", "expected a whole number, found a float", "// divides and rounds down.")
+    whole = not isinstance(my_size(*sizes[0]), float)
+    require(whole, "my_size", "expected a whole number, found a float", "// divides and rounds down.")
     return f"Tried: {len(cases)} convolutions, against PyTorch's"
 
 
@@ -122,9 +114,8 @@ def check_bce(my_bce):
     """my_bce(logits, target): (N, 1, H, W) twice -> mean cross-entropy, a scalar, whatever the logits."""
     logits, soft = 3 * torch.randn(2, 1, 5, 7), torch.rand(2, 1, 5, 7)
     cases = {"moderate logits": (logits, (soft > 0.5).float()), "soft targets": (logits, soft)}
-    for logit, y in ((1000.0, 0.0), (-1000.0, 1.0), (1000.0, 1.0), (-1000.0, 0.0)):
-        pair = torch.full((1, 1, 2, 2), logit), torch.full((1, 1, 2, 2), y)
-        cases[f"logit {logit:g} where the truth is {y:g}"] = pair
+    for x, y in ((1000.0, 0.0), (-1000.0, 1.0), (1000.0, 1.0), (-1000.0, 0.0)):
+        cases[f"logit {x:g} where the truth is {y:g}"] = torch.full((1, 1, 2, 2), x), torch.full((1, 1, 2, 2), y)
     hint = "It is -y log p - (1 - y) log(1 - p). Put the sigmoid into the logarithms and simplify, or see F.softplus."
     compare_on_cases(my_bce, F.binary_cross_entropy_with_logits, cases, BCE_FAULTS, hint, gradients=True)
     return "Tried: moderate logits, soft targets, and logits of 1000 and -1000, with their gradients"
@@ -144,25 +135,18 @@ def check_block(my_block):
             expected = torch.zeros(size[0], outputs, size[2] // 2, size[3] // 2)
             hint = "Which layer halves, and does the padding fit its kernel?"
             require_same_kind(found, expected, f"{where} on {size}", hint)
-        if not any(isinstance(layer, nn.BatchNorm2d) for layer in block.modules()):
-            raise Wrong(where, "no BatchNorm in it", "nn.BatchNorm2d takes the number of its channels.")
+        normed = any(isinstance(layer, nn.BatchNorm2d) for layer in block.modules())
+        require(normed, where, "no BatchNorm in it", "nn.BatchNorm2d takes the number of its channels.")
         require_nonlinear(block, [(4, inputs, 16, 16)], where)
-        height, width = receptive_field(block, inputs)
-        if (height, width) != (5, 5):
-            words = f"a pixel of the output sees {height} x {width} pixels, expected 5 x 5"
-            hint = "field + (kernel - 1) * step: the step is the product of the strides *before* a layer."
-            raise Wrong(where, words, hint)
+        x = torch.randn(16, inputs, 32, 32, requires_grad=True)
+        (gradient,) = torch.autograd.grad(block.eval()(x)[:, :, 8, 8].sum(), x)
+        seen = gradient.abs().sum((0, 1)) > 0
+        height, width = (int(seen.any(axis).sum()) for axis in (1, 0))
+        words = f"a pixel of the output sees {height} x {width} pixels, expected 5 x 5"
+        hint = "field + (kernel - 1) * step: the step is the product of the strides *before* a layer."
+        require((height, width) == (5, 5), where, words, hint)
         count, limit = count_parameters(block), 25 * inputs * outputs
-        if count >= limit:
-            words = f"{count:,} parameters, expected fewer than the {limit:,} of one 5 x 5 convolution"
-            hint = "Two small windows in a row see as much as a large one. Which should change the channels?"
-            raise Wrong(where, words, hint)
+        words = f"{count:,} parameters, expected fewer than the {limit:,} of one 5 x 5 convolution"
+        hint = "Two small windows in a row see as much as a large one. Which should change the channels?"
+        require(count < limit, where, words, hint)
     return "Tried: 6 to 16 and 8 to 8 channels: size, ReLU, BatchNorm, what a pixel sees, and the parameters"
-
-
-def receptive_field(block: nn.Module, inputs: int) -> tuple[int, int]:
-    """Height and width of what one pixel of the output sees, by its gradients on random pictures."""
-    x = torch.randn(16, inputs, 32, 32, requires_grad=True)
-    (gradient,) = torch.autograd.grad(block.eval()(x)[:, :, 8, 8].sum(), x)
-    seen = gradient.abs().sum((0, 1)) > 0
-    return int(seen.any(1).sum()), int(seen.any(0).sum())

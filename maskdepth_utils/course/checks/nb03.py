@@ -6,7 +6,7 @@ from torch import nn
 from ...models.blocks import UpProjection
 from ...models.networks import count_parameters
 from .compare import compare_on_cases, require_nonlinear, require_same_kind
-from .verdict import Wrong, as_whole_number, build_module, call_answer, report_verdict
+from .verdict import as_whole_number, build_module, call_answer, report_verdict, require
 
 PICTURE = 160  # pixels: what a feature should see in exercise A
 
@@ -15,13 +15,12 @@ PICTURE = 160  # pixels: what a feature should see in exercise A
 def check_layers(my_layers):
     """How many 3 x 3 convolutions of stride 2 it takes until a feature sees all of 160 pixels: a whole number."""
     count = as_whole_number(my_layers, "my_layers")
-    if count > 30:
-        raise Wrong("my_layers", f"{count} layers halve {PICTURE} pixels {count} times", "Each layer doubles the step.")
-    where, field = f"{count} layers", receptive_field([(3, 2, 1)] * count)
-    if field < PICTURE:
-        raise Wrong(where, f"a feature sees {field} pixels, expected at least {PICTURE}", "Each layer adds 2 x step.")
-    if receptive_field([(3, 2, 1)] * (count - 1)) >= PICTURE:
-        raise Wrong(where, f"a feature sees {field} pixels, more than it takes", "Would fewer layers do?")
+    hint = "Each layer doubles the step."
+    require(count <= 30, "my_layers", f"{count} layers halve {PICTURE} pixels {count} times", hint)
+    fewer, field = (receptive_field([(3, 2, 1)] * layers) for layers in (count - 1, count))
+    where, words = f"{count} layers", f"a feature sees {field} pixels"
+    require(field >= PICTURE, where, f"{words}, expected at least {PICTURE}", "Each layer adds 2 x step.")
+    require(fewer < PICTURE, where, f"{words}, more than it takes", "Would fewer layers do?")
     return f"After {count} layers a feature sees {field} pixels"
 
 
@@ -35,7 +34,7 @@ def receptive_field(layers, start=1, own=1, dilated=True, strided=True, early=Fa
     return field
 
 
-FIELD_FAULTS = {
+RECEPTIVE_FIELD_FAULTS = {
     "one is missing: without any layer a pixel sees itself": lambda layers: receptive_field(layers, start=0),
     "the kernel's own pixel is counted again": lambda layers: receptive_field(layers, own=0),
     "the dilation is not used": lambda layers: receptive_field(layers, dilated=False),
@@ -58,7 +57,7 @@ def check_receptive_field(my_field):
         "growing dilations": ([plain, wide, (3, 1, 4), (3, 2, 8), (5, 1, 2)],),
     }
     hint = "Keep two numbers, the field and the step, and go layer by layer: first the field grows, then the step."
-    return compare_on_cases(my_field, receptive_field, cases, FIELD_FAULTS, hint)
+    return compare_on_cases(my_field, receptive_field, cases, RECEPTIVE_FIELD_FAULTS, hint)
 
 
 def count_by_hand(inputs, outputs, skip, norm=2, bias=0, lateral=True, fives=2, channels=None) -> int:
@@ -68,7 +67,7 @@ def count_by_hand(inputs, outputs, skip, norm=2, bias=0, lateral=True, fives=2, 
     return lateral * skip * inputs + fives * (25 * inputs * outputs + added) + three
 
 
-PARAMETER_FAULTS = {
+PARAMETERS_FAULTS = {
     "the BatchNorms are missing": lambda i, o, skip: count_by_hand(i, o, skip, norm=0),
     "a BatchNorm is counted with one number per channel": lambda i, o, skip: count_by_hand(i, o, skip, norm=1),
     "a BatchNorm is counted with all four numbers per channel": lambda i, o, skip: count_by_hand(i, o, skip, norm=4),
@@ -84,15 +83,12 @@ def check_parameters(my_parameters):
     """my_parameters(inputs, outputs, skip_channels) -> the parameters of notebook 03's UpProjection."""
     cases = {f"UpProjection{case}": case for case in ((8, 4, 8), (4, 2, 8), (6, 2, 0))}
     hint = "Three convolutions without bias; a BatchNorm after each scales and shifts each channel; and the lateral."
-
-    def right(*case):
-        return count_parameters(UpProjection(*case))
-
-    return compare_on_cases(my_parameters, right, cases, PARAMETER_FAULTS, hint)
+    return compare_on_cases(
+        my_parameters, lambda *case: count_parameters(UpProjection(*case)), cases, PARAMETERS_FAULTS, hint
+    )
 
 
 INFLATION_FAULTS = {
-    "two equal pictures give twice the old response": lambda f: torch.cat([f, f], 1),
     "the background is not looked at": lambda f: torch.cat([f, 0 * f], 1),
     "the image is not looked at": lambda f: torch.cat([0 * f, f], 1),
     "two equal pictures give no response": lambda f: torch.cat([f, -f], 1),
@@ -105,9 +101,7 @@ INFLATION_FAULTS = {
 def check_inflation(my_inflate):
     """my_inflate(filters): (O, 3, k, k) of a trained stem -> (O, 6, k, k) for two pictures."""
     cases = {f"filters of shape {size}": (torch.randn(size),) for size in ((64, 3, 7, 7), (4, 3, 3, 3))}
-    hint = (
-        "The stem sees red, green, blue of the image, then of the background; two equal pictures give the old response."
-    )
+    hint = "It sees red, green, blue of the image, then of the background; two equal pictures give the old response."
     return compare_on_cases(my_inflate, lambda f: torch.cat([f, f], 1) / 2, cases, INFLATION_FAULTS, hint)
 
 
@@ -132,23 +126,23 @@ def check_up_block(MyUp):
 
 def require_learning(block: nn.Module, x_size, stage_size, where: str) -> None:
     """Raise Wrong unless the output depends on x, on the stage and on each parameter, and not linearly."""
-    if not list(block.parameters()):
-        raise Wrong(where, "it has no parameters", "nn.Module finds layers that are attributes, not those in a list.")
+    parameters = dict(block.named_parameters())
+    hint = "nn.Module finds layers that are attributes, not those in a list."
+    require(parameters, where, "it has no parameters", hint)
     block.eval()
     x, stage = torch.randn(x_size), torch.randn(stage_size)
     with torch.no_grad():
-        found = block(x, stage)
-        if not torch.equal(found, block(x, stage)):
-            hint = "Layers made in `forward` start at random each time: make them in `__init__`."
-            raise Wrong(where, "the same inputs give another output the second time", hint)
-        if torch.allclose(found, block(x, stage.flip(2, 3)), atol=1e-6):  # a mean over the stage stays the same
-            hint = "Its size alone, or one mean per channel, adds no detail. Add it to x, or put it beside x."
-            raise Wrong(where, "the stage's values make no difference", hint)
-        if torch.equal(found, block(x + torch.randn(x_size), stage)):
-            raise Wrong(where, "the values of x make no difference", "What comes up from below belongs in, too.")
+        found, again = block(x, stage), block(x, stage)
+        flipped = block(x, stage.flip(2, 3))  # a mean over the stage stays the same
+        moved = block(x + torch.randn(x_size), stage)
+    hint = "Layers made in `forward` start at random each time: make them in `__init__`."
+    require(torch.equal(found, again), where, "the same inputs give another output the second time", hint)
+    hint = "Its size alone, or one mean per channel, adds no detail. Add it to x, or put it beside x."
+    seen = not torch.allclose(found, flipped, atol=1e-6)
+    require(seen, where, "the stage's values make no difference", hint)
+    hint = "What comes up from below belongs in, too."
+    require(not torch.equal(found, moved), where, "the values of x make no difference", hint)
     require_nonlinear(block, [x_size, stage_size], where)
-    names, values = zip(*block.named_parameters())
-    gradients = torch.autograd.grad(block.train()(x, stage).square().sum(), values, allow_unused=True)
-    unused = [name for name, gradient in zip(names, gradients) if gradient is None]
-    if unused:
-        raise Wrong(where, f"no gradient reaches {', '.join(unused)}", "Is that layer used in `forward`?")
+    gradients = torch.autograd.grad(block.train()(x, stage).square().sum(), parameters.values(), allow_unused=True)
+    unused = [name for name, gradient in zip(parameters, gradients) if gradient is None]
+    require(not unused, where, f"no gradient reaches {', '.join(unused)}", "Is that layer used in `forward`?")

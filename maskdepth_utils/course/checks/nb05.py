@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ... import metrics
 from .compare import compare_on_cases, require_parts
-from .verdict import Wrong, as_number, as_whole_number, call_answer, report_verdict
+from .verdict import as_number, as_whole_number, call_answer, report_verdict, require
 
 WANTED = 0.9  # IoU of a square that is one pixel fat, exercise A
 SEEDS, WIDTH_ERROR = 8, 0.08  # bootstraps to average in exercise D, and how far off their interval may be
@@ -18,12 +18,10 @@ def check_side(my_side):
     side = as_whole_number(my_side, "my_side")
     found, smaller = (side / (side + 2)) ** 2, ((side - 1) / (side + 1)) ** 2
     where = f"a square of {side} x {side} pixels"
-    if found < WANTED:
-        hint = "One pixel is added on *both* sides of each row and column."
-        raise Wrong(where, f"IoU {found:.4f} when it is one pixel fat, expected at least {WANTED}", hint)
-    if smaller >= WANTED:
-        words = f"IoU {found:.4f}, but one of {side - 1} x {side - 1} still has {smaller:.4f}"
-        raise Wrong(where, words, "The smallest one is asked for.")
+    hint = "One pixel is added on *both* sides of each row and column."
+    require(found >= WANTED, where, f"IoU {found:.4f} when it is one pixel fat, expected at least {WANTED}", hint)
+    words = f"IoU {found:.4f}, but one of {side - 1} x {side - 1} still has {smaller:.4f}"
+    require(smaller < WANTED, where, words, "The smallest one is asked for.")
     return f"One pixel fat, {side} x {side} pixels have an IoU of {found:.4f}, the next smaller square {smaller:.4f}"
 
 
@@ -33,7 +31,6 @@ def share_where(is_right):
 
 
 def is_within(a, b):
-    """Whether depths are right within a factor of 1.25."""
     return torch.maximum(a / b, b / a) < 1.25
 
 
@@ -109,18 +106,17 @@ def check_interval(my_interval):
             found.append([as_number(x, f"{where}, {name}") for x, name in zip(answer, ("low", "high"))])
         low, high = np.mean(found, axis=0)
         expected, by_images = (mean_interval(values, groups) for groups in (rooms, np.arange(len(values))))
-        if abs((low + high) / 2 - expected.mean()) > WIDTH_ERROR * np.ptp(expected):
-            words = f"expected about {expected[0]:.3f} to {expected[1]:.3f}, found {low:.3f} to {high:.3f}"
-            raise Wrong(where, words, "Average over the drawn *images*: a room with more of them has more weight.")
+        words = f"expected about {expected[0]:.3f} to {expected[1]:.3f}, found {low:.3f} to {high:.3f}"
+        centred = abs((low + high) / 2 - expected.mean()) <= WIDTH_ERROR * np.ptp(expected)
+        hint = "Average over the drawn *images*: a room with more of them has more weight."
+        require(centred, where, words, hint)
+        by_rooms = not between or abs((high - low) / np.ptp(by_images) - 1) >= 2 * WIDTH_ERROR
+        require(by_rooms, where, f"single images are drawn: {words}", "Images of a room come and go together.")
         ratio = (high - low) / np.ptp(expected)
-        words = f"{high - low:.4f} wide, expected about {np.ptp(expected):.4f}"
-        if between and abs((high - low) / np.ptp(by_images) - 1) < 2 * WIDTH_ERROR:
-            raise Wrong(where, f"single images are drawn: {words}", "Images of a room come and go together.")
-        if ratio < 1 - WIDTH_ERROR:
-            hint = "Low comes first. Which percentiles leave 95 % between them? Draw as many rooms, with replacement."
-            raise Wrong(where, f"too narrow: {words}", hint)
-        if ratio > 1 + WIDTH_ERROR:
-            raise Wrong(where, f"too wide: {words}", "The interval is of the *mean*, not of single images or rooms.")
+        hint = "Low comes first. Which percentiles leave 95 % between them? Draw as many rooms, with replacement."
+        require(ratio >= 1 - WIDTH_ERROR, where, f"too narrow: {words}", hint)
+        hint = "The interval is of the *mean*, not of single images or rooms."
+        require(ratio <= 1 + WIDTH_ERROR, where, f"too wide: {words}", hint)
     return "Tried: rooms that differ much, and rooms that are all alike, eight times each"
 
 
@@ -141,7 +137,6 @@ def rooms_of_unequal_size(between: float, within: float):
 
 
 def mean(x: Tensor) -> Tensor:
-    """The mean of each image, (N, 1, 1, 1)."""
     return x.mean((1, 2, 3), keepdim=True)
 
 
@@ -150,12 +145,7 @@ def scaled_rmse(factor):
     return lambda a, b: metrics.rmse(factor(a, b) * a, b)
 
 
-def best_factor(a, b):
-    """The factor of least squares; 0 for a prediction of zeros."""
-    return mean(a * b) / mean(a * a).clamp(min=1e-12)
-
-
-SCALE_FAULTS = {
+SCALE_FREE_FAULTS = {
     "no factor is applied": metrics.rmse,
     "the median of the ratios is near, but not the least": scaled_rmse(
         lambda a, b: (b / a).flatten(1).median(1).values.view(-1, 1, 1, 1)
@@ -182,4 +172,5 @@ def check_scale_free(my_scale_free):
         "all black": (torch.zeros_like(target[:1]), target[:1]),
     }
     hint = "Which factor makes sum((s d - t)^2) least? Set its slope with respect to s to zero, image by image."
-    return compare_on_cases(my_scale_free, scaled_rmse(best_factor), cases, SCALE_FAULTS, hint)
+    least_squares = scaled_rmse(lambda a, b: mean(a * b) / mean(a * a).clamp(min=1e-12))  # 0 for a black prediction
+    return compare_on_cases(my_scale_free, least_squares, cases, SCALE_FREE_FAULTS, hint)

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils import parameters_to_vector as flat
 
 from .compare import compare_on_cases, require_equal, require_parts, require_same_kind
-from .verdict import Unsolved, Wrong, as_whole_number, call_answer, describe_value, report_verdict
+from .verdict import Unsolved, Wrong, as_whole_number, call_answer, describe_value, report_verdict, require
 
 
 def rate(load, compute, workers):
@@ -44,26 +44,6 @@ def check_rate(my_rate):
     return compare_on_cases(my_rate, rate, cases, RATE_FAULTS, hint)
 
 
-class PretendedDevice:
-    """A device with a queue and a clock that only its own work moves, so that a check of timing takes no time."""
-
-    def __init__(self, jobs, busy: float):
-        self.jobs = itertools.chain(jobs, itertools.repeat(jobs[-1]))
-        self.time = 100.0
-        self.done_at = self.time + busy
-
-    def call(self):
-        """Put the next job into the queue, and return before it is done."""
-        self.time += 0.01
-        self.done_at = max(self.done_at, self.time) + next(self.jobs)
-
-    def synchronize(self):
-        self.time = max(self.time, self.done_at)
-
-    def clock(self) -> float:
-        return self.time
-
-
 def time_calls(call, clock, synchronize, calls, skip=1, before=True, after=True, middle=statistics.median) -> float:
     """Seconds of a call, as exercise B wants it; the options make the usual faults."""
     for _ in range(skip):
@@ -81,11 +61,25 @@ def time_calls(call, clock, synchronize, calls, skip=1, before=True, after=True,
 
 
 def on_device(answer):
-    """A timing function as a function of a new device's jobs, the number of calls, and earlier work."""
+    """A timing function as a function of a device's jobs, the number of calls, and earlier work.
+
+    The device has a queue and a clock that only its own work moves, so that a check of timing takes no time.
+    """
 
     def measure(jobs, calls, busy):
-        device = PretendedDevice(jobs, busy)
-        return answer(device.call, device.clock, device.synchronize, calls)
+        jobs = itertools.chain(jobs, itertools.repeat(jobs[-1]))
+        time, done_at = 100.0, 100.0 + busy
+
+        def call():  # puts the next job into the queue, and returns before it is done
+            nonlocal time, done_at
+            time += 0.01
+            done_at = max(done_at, time) + next(jobs)
+
+        def synchronize():
+            nonlocal time
+            time = max(time, done_at)
+
+        return answer(call, lambda: time, synchronize, calls)
 
     return measure
 
@@ -123,8 +117,8 @@ def check_share(my_share):
         shares = []
         for rank in range(world):
             share = call_answer(my_share, order, step, batch, rank, world, where=f"{where}, rank {rank}")
-            if not hasattr(share, "__len__"):
-                raise Wrong(where, f"expected a list of sample numbers, found {describe_value(share)}")
+            words = f"expected a list of sample numbers, found {describe_value(share)}"
+            require(hasattr(share, "__len__"), where, words)
             shares.append([as_whole_number(sample, where) for sample in share])
         compare_shares(shares, wanted, order, where)
     return f"Tried: 1 to 4 processes, {len(cases)} steps; together always the whole batch, and no sample twice"
@@ -133,20 +127,19 @@ def check_share(my_share):
 def compare_shares(shares, wanted, order, where: str) -> None:
     """Raise Wrong unless the shares are the wanted batch, cut into parts of about one size."""
     together, sizes = sum(shares, []), [len(share) for share in shares]
+    hint = "Let the shares leave no gap and not overlap."
+    require(len(set(together)) == len(together), where, "some samples are in two places", hint)
     words = f"the ranks together take {len(together)} samples {sizes}, expected the {len(wanted)} of one batch"
-    if len(set(together)) < len(together):
-        raise Wrong(where, "some samples are in two places", "Let the shares leave no gap and not overlap.")
-    if len(together) > len(wanted):
-        raise Wrong(where, words, "`batch` counts the samples of all ranks: each takes its part of them.")
-    if not set(together) <= set(wanted):
-        hint = "Step s takes the samples order[place] from place s * batch on, however many processes there are."
-        raise Wrong(where, "some samples are not of this step", hint)
-    if len(together) < len(wanted):
-        end = "After the last sample of `order` comes its first: % takes a place round the end."
-        rest = "What if the batch does not divide evenly? Some ranks then take one more."
-        raise Wrong(where, words, rest if wanted == sorted(wanted, key=order.index) else end)
-    if max(sizes) - min(sizes) > 1:
-        raise Wrong(where, f"shares of {sizes} samples", "All wait for the largest share: let them differ by one.")
+    hint = "`batch` counts the samples of all ranks: each takes its part of them."
+    require(len(together) <= len(wanted), where, words, hint)
+    hint = "Step s takes the samples order[place] from place s * batch on, however many processes there are."
+    require(set(together) <= set(wanted), where, "some samples are not of this step", hint)
+    end = "After the last sample of `order` comes its first: % takes a place round the end."
+    rest = "What if the batch does not divide evenly? Some ranks then take one more."
+    hint = rest if wanted == sorted(wanted, key=order.index) else end
+    require(len(together) == len(wanted), where, words, hint)
+    hint = "All wait for the largest share: let them differ by one."
+    require(max(sizes) - min(sizes) <= 1, where, f"shares of {sizes} samples", hint)
 
 
 @report_verdict
@@ -159,9 +152,8 @@ def check_write(my_write):
         for count, (where, ends) in enumerate(cases.items()):
             there = {path, *path.parent.iterdir()}  # maybe what a dead session left
             write_once(my_write, path, f"step {count}. ".encode() * 100, ends, where)
-            left = set(path.parent.iterdir()) - there
-            if left and not ends:
-                raise Wrong(where, f"it leaves {min(left).name} behind", "Only the file itself should be there.")
+            left = " and ".join(sorted(other.name for other in {*path.parent.iterdir()} - there))
+            require(ends or not left, where, f"it leaves {left} behind", "Only the file itself should be there.")
     return "Tried: " + ", ".join(cases) + "; looked at the file after each system call"
 
 
@@ -184,8 +176,7 @@ def write_once(my_write, path: Path, new: bytes, ends: bool, where: str) -> None
         nonlocal moment
         moment = "in the middle of `write`"
         if Path(other).absolute().parent != path.parent:
-            problems.append("it writes in another folder, and renaming is one step only within a disk")
-            return
+            return problems.append("it writes in another folder, and renaming is one step only within a disk")
         Path(other).write_bytes(content[: len(content) // 2])
         if ends:
             raise SystemExit  # the session ends here: no `except Exception` stops it
@@ -203,14 +194,14 @@ def write_once(my_write, path: Path, new: bytes, ends: bool, where: str) -> None
             raise
     finally:
         sys.setprofile(profiler)
-    if moment == "before `write`":
-        if content() == old:
-            raise Unsolved("It does not write anything yet: call `write` in place of the `...`.")
-        raise Wrong(where, "it does not use `write`", "Only `write` forces its bytes to the disk before it returns.")
-    if problems:
-        raise Wrong(where, problems[0], "Write beside, in the same folder; then os.replace(other, path), at once.")
-    if not ends and content() != new:
-        raise Wrong(where, "the old content is still there afterwards", "How does the new file get its name?")
+    if moment == "before `write`" and content() == old:
+        raise Unsolved("It does not write anything yet: call `write` in place of the `...`.")
+    hint = "Only `write` forces its bytes to the disk before it returns."
+    require(moment != "before `write`", where, "it does not use `write`", hint)
+    hint = "Write beside, in the same folder; then os.replace(other, path), at once."
+    require(not problems, where, " ".join(problems[:1]), hint)
+    renamed = ends or content() == new
+    require(renamed, where, "the old content is still there afterwards", "How does the new file get its name?")
 
 
 @report_verdict
@@ -233,11 +224,11 @@ def check_gradients(my_gradients):
         require_parts(found, [name for name, _ in model.named_parameters()], where)
         for one, parameter in zip(found, parameters):
             require_same_kind(one, parameter.detach(), where)
-        if max(seen, default=0) > max(sizes):
-            words = f"the model gets {max(seen)} samples at once, and memory holds {max(sizes)}"
-            raise Wrong(where, words, "One part at a time: backward() adds to the gradients that are there.")
-        if not torch.equal(weights, flat(parameters)):
-            raise Wrong(where, "it changes the weights", "No optimizer step: only the gradients are asked for.")
+        words = f"the model gets {max(seen, default=0)} samples at once, and memory holds {max(sizes)}"
+        hint = "One part at a time: backward() adds to the gradients that are there."
+        require(max(seen, default=0) <= max(sizes), where, words, hint)
+        kept = torch.equal(weights, flat(parameters))
+        require(kept, where, "it changes the weights", "No optimizer step: only the gradients are asked for.")
         faults = {
             "the parts' gradients are added, not averaged": sum(each),
             "each part counts the same, however few samples it has": sum(each) / len(each),

@@ -1,6 +1,7 @@
 """Checks of the exercises in notebook 07: size and distance, a scene that fails, an order, a cure."""
 
 import functools
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from ...inference.predictor import load_pretrained
 from ...metrics import iou
 from .. import widgets
 from .compare import require_parts
-from .verdict import Wrong, as_number, call_answer, describe_value, report_verdict
+from .verdict import as_number, call_answer, describe_value, report_verdict, require
 
 CHEST = widgets.Setup("room_test_003", "test_015_chest", 2, -8.0, 2.6)  # of exercise A
 FAILED, LEAST_PIXELS = 0.5, 100  # exercise B: IoU, pixels of the object
@@ -30,13 +31,11 @@ shipped = functools.cache(load_pretrained)
 
 
 def mask_iou(mask: np.ndarray, scene) -> float:
-    """IoU of a predicted mask (H, W)."""
     return iou(*(torch.from_numpy(np.float32(x))[None, None] for x in (mask > 0.5, scene.mask))).item()
 
 
 @functools.cache
 def shipped_iou(setup: widgets.Setup) -> float:
-    """The shipped network's mask IoU on a scene."""
     return mask_iou(shipped().predict(build(setup).image, build(setup).background).mask, build(setup))
 
 
@@ -44,36 +43,33 @@ def shipped_iou(setup: widgets.Setup) -> float:
 def check_distance(my_distance):
     """The distance in metres at which the chest of the test set covers half of what it covers at 2.6 m."""
     distance = as_number(my_distance, "my_distance")
-    if not 0.5 <= distance <= 20:
-        raise Wrong("my_distance", f"expected metres from 0.5 to 20, found {distance:g}")
+    require(0.5 <= distance <= 20, "my_distance", f"expected metres from 0.5 to 20, found {distance:g}")
     near, far = (build(replace(CHEST, distance=d)).mask.sum() for d in (CHEST.distance, distance))
     share = far / near
-    if abs(share - 0.5) > 0.05:
-        hint = "Area has two directions: if both shrink with the distance, what becomes of their product?"
-        words = f"it covers {share:.0%} of what it covers at {CHEST.distance:g} m, expected 50 %, give or take 5 %"
-        raise Wrong(f"at {distance:g} m", words, hint)
+    hint = "Area has two directions: if both shrink with the distance, what becomes of their product?"
+    words = f"it covers {share:.0%} of what it covers at {CHEST.distance:g} m, expected 50 %, give or take 5 %"
+    require(abs(share - 0.5) <= 0.05, f"at {distance:g} m", words, hint)
     return f"At {distance:g} m the chest covers {share:.0%} of what it covers at {CHEST.distance:g} m"
 
 
 @report_verdict
 def check_break(my_setup):
     """A widgets.Setup that the data could hold, but for strengths up to 2, in which the network's IoU is below 0.5."""
-    if not isinstance(my_setup, widgets.Setup):
-        raise Wrong("my_setup", f"expected a widgets.Setup, found {describe_value(my_setup)}")
+    where = "my_setup"
+    right = isinstance(my_setup, widgets.Setup)
+    require(right, where, f"expected a widgets.Setup, found {describe_value(my_setup)}")
     for name, most in LIMITS.items():
-        if not 0 <= getattr(my_setup, name) <= most:
-            words = f"expected {name} from 0 to {most}, found {getattr(my_setup, name):g}"
-            raise Wrong("my_setup", words, "Be gentler.")
+        value = getattr(my_setup, name)
+        require(0 <= value <= most, where, f"expected {name} from 0 to {most}, found {value:g}", "Be gentler.")
     scene = build(my_setup)
-    if scene.remark:
-        raise Wrong("my_setup", scene.remark.rstrip("."), "Another distance or azimuth? It has to stand free.")
+    hint = "Another distance or azimuth? It has to stand free."
+    require(not scene.remark, where, scene.remark.rstrip("."), hint)
     pixels = int((scene.mask > 0.5).sum())
-    if pixels < LEAST_PIXELS:
-        raise Wrong("my_setup", f"the object has {pixels} pixels, expected at least {LEAST_PIXELS}", "Nearer.")
+    words = f"the object has {pixels} pixels, expected at least {LEAST_PIXELS}"
+    require(pixels >= LEAST_PIXELS, where, words, "Nearer.")
     found = shipped_iou(my_setup)
-    if found >= FAILED:
-        hint = "Which objects are thin, or small at that distance? What happens to their edges if the camera moves?"
-        raise Wrong("my_setup", f"IoU {found:.2f}, expected below {FAILED}", hint)
+    hint = "Which objects are thin, or small at that distance? What happens to their edges if the camera moves?"
+    require(found < FAILED, where, f"IoU {found:.2f}, expected below {FAILED}", hint)
     return f"The network's IoU is {found:.2f}, on an object of {pixels} pixels"
 
 
@@ -81,14 +77,13 @@ def check_break(my_setup):
 def check_order(my_order):
     """The names of four parts of the gap, from the one that costs least IoU at four times its strength to the worst."""
     require_parts(my_order, STRENGTHS, "my_order")
-    if sorted(map(str, my_order)) != sorted(STRENGTHS):
-        raise Wrong("my_order", f"expected each of {', '.join(STRENGTHS)} once, found {', '.join(map(str, my_order))}")
+    words = f"expected each of {', '.join(STRENGTHS)} once, found {', '.join(map(str, my_order))}"
+    require(sorted(map(str, my_order)) == sorted(STRENGTHS), "my_order", words)
     means = {part: mean_iou(part) for part in STRENGTHS}
-    for place, first in enumerate(my_order):
-        for second in my_order[place + 1 :]:
-            if means[second] - means[first] > TOLD_APART:
-                hint = f"Try both at strength {STRONG:g}, all else at 1: what is left in the pictures?"
-                raise Wrong("my_order", f"{second} stands after {first}, but costs less", hint)
+    hint = f"Try both at strength {STRONG:g}, all else at 1: what is left in the pictures?"
+    for first, second in itertools.combinations(my_order, 2):
+        words = f"{second} stands after {first}, but costs less"
+        require(means[second] - means[first] <= TOLD_APART, "my_order", words, hint)
     table = ", ".join(f"{part} {means[part]:.2f}" for part in my_order)
     return f"Mean IoU of {len(SCENES)} scenes at strength {STRONG:g}: {table}"
 
@@ -108,22 +103,21 @@ def check_cure(my_predict):
     gained = []
     for setup in SCENES:
         moved = replace(setup, gap="handheld", motion=STRONG)
-        for case, words in ((moved, "after the camera has moved"), (setup, "from a tripod")):
+        for case, camera in ((moved, "after the camera has moved"), (setup, "from a tripod")):
             scene, plain = build(case), shipped_iou(case)
-            where = f"{setup.object.split('_', 2)[2]}, {words}"
+            where = f"{setup.object.split('_', 2)[2]}, {camera}"
             found = call_answer(my_predict, shipped(), scene.image, scene.background, where=where)
             mask = getattr(found, "mask", found)
-            if mask is found or not isinstance(mask, np.ndarray) or mask.shape != scene.mask.shape:
-                words = f"expected a Prediction with a mask of {scene.mask.shape}, found {describe_value(mask)}"
-                raise Wrong(where, words)
+            right = mask is not found and isinstance(mask, np.ndarray) and mask.shape == scene.mask.shape
+            words = f"expected a Prediction with a mask of {scene.mask.shape}, found {describe_value(mask)}"
+            require(right, where, words)
             after = mask_iou(mask, scene)
             least = CURED if case is moved else plain - NO_WORSE
-            if after < least:
-                hint = "The mask has to fit the image: it is the background that may be moved."
-                raise Wrong(where, f"IoU {after:.2f}, expected at least {least:.2f} (without a cure {plain:.2f})", hint)
+            hint = "The mask has to fit the image: it is the background that may be moved."
+            words = f"IoU {after:.2f}, expected at least {least:.2f} (without a cure {plain:.2f})"
+            require(after >= least, where, words, hint)
             if case is moved:
                 gained.append((plain, after))
     plain, after = np.mean(gained, axis=0)
-    return (
-        f"After the camera has moved, mean IoU {after:.2f} instead of {plain:.2f}; from a tripod no worse than before"
-    )
+    verdict = f"After the camera has moved, mean IoU {after:.2f} instead of {plain:.2f}"
+    return f"{verdict}; from a tripod no worse than before"

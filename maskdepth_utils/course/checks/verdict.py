@@ -8,6 +8,7 @@ import functools
 import inspect
 import numbers
 import re
+import textwrap
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -43,15 +44,13 @@ class Unsolved(Exception):
 
 def report_verdict(check: Callable) -> Callable[..., bool]:
     """Decorate a check: it prints its verdict, returns whether the answer is right, and never raises."""
-    names = list(inspect.signature(check).parameters)
 
     @functools.wraps(check)
     def checked(*answers) -> bool:
         solved = False
         try:
-            if len(answers) != len(names):
-                raise Wrong(check.__name__, f"expected {len(names)} ({', '.join(names)}), found {len(answers)}")
-            blanks = [name for name, answer in zip(names, answers) if answer is None or answer is ...]
+            given = inspect.signature(check).bind(*answers).arguments
+            blanks = [name for name, answer in given.items() if answer is None or answer is ...]
             if blanks:
                 raise Unsolved(f"{' and '.join(blanks)}: write your answer in place of the `...`.")
             with torch.random.fork_rng(devices=[]), torch.enable_grad():  # the reader's random state is kept
@@ -78,11 +77,16 @@ def tally() -> str:
     return text + (f"; open: {', '.join(open_)}" if open_ else "")
 
 
+def require(right, where: str, words: str, hint: str = "") -> None:
+    """Raise Wrong unless something is right."""
+    if not right:
+        raise Wrong(where, words, hint)
+
+
 def call_answer(answer, *inputs, where: str):
     """Return ``answer(*inputs)``; raise Unsolved if it returns nothing, Wrong if it raises or changes its inputs."""
-    if not callable(answer):
-        hint = "Pass the function itself, without calling it: my_function and not my_function(...)."
-        raise Wrong(where, f"expected a function, found {describe_value(answer)}", hint)
+    hint = "Pass the function itself, without calling it: my_function and not my_function(...)."
+    require(callable(answer), where, f"expected a function, found {describe_value(answer)}", hint)
     before = [np.array(to_numpy(value)) for value in inputs]
     try:
         result = answer(*inputs)
@@ -91,9 +95,9 @@ def call_answer(answer, *inputs, where: str):
             raise Unsolved("It raises NotImplementedError.") from error
         hint = next((hint for pattern, hint in HINTS.items() if re.search(pattern, str(error))), "")
         raise Wrong(where, f"it raises {describe_error(error)}", hint) from error
-    if not all(np.array_equal(to_numpy(value), old, equal_nan=True) for value, old in zip(inputs, before)):
-        hint = "x -= y, x[...] = y, x.pop() and methods that end in _ change the caller's object: make a new one."
-        raise Wrong(where, "it changes its input in place", hint)
+    kept = all(np.array_equal(to_numpy(value), old, equal_nan=True) for value, old in zip(inputs, before))
+    hint = "x -= y, x[...] = y, x.pop() and methods that end in _ change the caller's object: make a new one."
+    require(kept, where, "it changes its input in place", hint)
     if result is None or result is ... or result is NotImplemented:
         raise Unsolved(f"It returns {result}: write your code in place of the `...`, and `return` the result.")
     return result
@@ -102,27 +106,24 @@ def call_answer(answer, *inputs, where: str):
 def build_module(answer, *arguments, where: str) -> nn.Module:
     """Return the module that a reader's function or class makes; raise Wrong if it is none."""
     module = call_answer(answer, *arguments, where=where)
-    if not isinstance(module, nn.Module):
-        hint = "nn.Sequential(*layers) makes one module of a list of layers."
-        raise Wrong(where, f"expected an nn.Module, found {describe_value(module)}", hint)
+    hint = "nn.Sequential(*layers) makes one module of a list of layers."
+    require(isinstance(module, nn.Module), where, f"expected an nn.Module, found {describe_value(module)}", hint)
     return module
 
 
 def as_number(answer, name: str) -> float:
     """Return the answer as a finite number; raise Wrong if it is none."""
     value = answer.item() if isinstance(answer, ARRAYS) and answer.ndim == 0 else answer
-    if not is_number(value):
-        raise Wrong(name, f"expected one number, found {describe_value(answer)}")
-    if not np.isfinite(float(value)):
-        raise Wrong(name, f"expected a finite number, found {value}")
+    require(is_number(value), name, f"expected one number, found {describe_value(answer)}")
+    require(np.isfinite(float(value)), name, f"expected a finite number, found {value}")
     return float(value)
 
 
 def as_whole_number(answer, name: str, least: int = 1) -> int:
     """Return the answer as a whole number of at least `least`; raise Wrong if it is none."""
     value = as_number(answer, name)
-    if value != int(value) or value < least:
-        raise Wrong(name, f"expected a whole number of at least {least}, found {answer}")
+    right = value == int(value) and value >= least
+    require(right, name, f"expected a whole number of at least {least}, found {answer}")
     return int(value)
 
 
@@ -133,24 +134,23 @@ def describe_value(value) -> str:
         return f"{kind} of shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}"
     if is_number(value):
         return f"the number {value:g}"
+    name = type(value).__name__
     if isinstance(value, str | bool):
-        return f"{type(value).__name__} {value!r}"
+        return f"{name} {value!r}"
     if isinstance(value, list | tuple):
-        return f"a {type(value).__name__} of {len(value)}"
-    return f"the class {value.__name__}" if isinstance(value, type) else f"an object of type {type(value).__name__}"
+        return f"a {name} of {len(value)}"
+    return f"the class {value.__name__}" if isinstance(value, type) else f"an object of type {name}"
 
 
 def describe_error(error: Exception) -> str:
     """An exception in words, with the reader's own line in which it happened."""
-    message = " ".join(str(error).split()).rstrip(".")
-    message = message if len(message) <= 300 else message[:300] + " ..."
+    message = textwrap.shorten(str(error), 300).rstrip(".")
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if not f.filename.startswith(PACKAGE) and not LIBRARY.search(f.filename)]
     return f"{type(error).__name__}: {message}" + (f", in your line `{own[-1].line}`" if own and own[-1].line else "")
 
 
 def is_number(value) -> bool:
-    """Whether it is a single real number, and no bool."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
 
 
