@@ -106,14 +106,13 @@ def _cast_shadow(image: np.ndarray, floor: np.ndarray, projection: Projection, s
     # A ray meets the floor at depth 1.5 / (y / f). Pushing that point back by `away` is linear in the ray.
     push = np.array([[1, 0, 0], [0, 1, 0], [0, away / EYE_HEIGHT, 1]])
     homography = CAMERA_MATRIX @ projection.rotation @ push @ ray
-    bottom, right = cutout.shadow.shape[0] - 0.5, cutout.shadow.shape[1] - 0.5
+    bottom, right = np.array(cutout.shadow.shape) - 0.5
     corners = np.array([[-0.5, right, -0.5, right], [-0.5, -0.5, bottom, bottom], [1, 1, 1, 1]])
     _, part = crop_to_image(bounds(homography @ corners))
     height, width = image[part].shape[:2]
     if height and width:
         move = np.array([[1, 0, -part[1].start], [0, 1, -part[0].start], [0, 0, 1]])
         shadow = cv2.warpPerspective(cutout.shadow, move @ homography, (width, height), borderValue=255)
-        factor = shadow.astype(np.float32) * np.float32(strength / 255)
-        factor += np.float32(1 - strength)
+        factor = shadow.astype(np.float32) * np.float32(strength / 255) + np.float32(1 - strength)
         factor = np.where(floor[part], factor, np.float32(1))
         image[part] = cv2.multiply(image[part], cv2.cvtColor(factor, cv2.COLOR_GRAY2RGB), dtype=cv2.CV_8U)

@@ -34,7 +34,7 @@ class ShotDataset(Dataset):
         self.split, self.size, self.gap, self.seed = split, size, gap, seed
 
     def shot(self, index: int) -> Shot:
-        """Sample `index` as uint8 pictures, coverage and metres, with what `describe` tells."""
+        """Sample `index` before it becomes tensors."""
         raise NotImplementedError
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
@@ -79,8 +79,7 @@ class MaskDepthDataset(ShotDataset):
                 raise ValueError(f"rooms: expected 1 to {len(self.rooms)}, all in {self.data}; found {rooms}")
             self.rooms = self.rooms[:rooms]
         if not self.rooms or not self.objects:
-            found = f"{len(self.rooms)} rooms and {len(self.objects)} objects"
-            raise AssetError(f"{self.data} lists {found} for {split!r}")
+            raise AssetError(f"{self.data} lists no rooms or no objects for {split!r}")
         self.views = VIEWS if split == "train" else 1
 
     def __len__(self) -> int:
@@ -140,10 +139,7 @@ class MaskDepthDataset(ShotDataset):
 
 
 class SceneDataset(ShotDataset):
-    """The path-traced scenes, with true shadows and bounced light: a test for what learned on composites.
-
-    Samples as MaskDepthDataset's. gap "none" leaves the pictures as they were rendered.
-    """
+    """The path-traced scenes, with true shadows and bounced light: a test for what learned on composites."""
 
     def __init__(self, size: int = 160, gap: str = "none", seed: int = 0, data: str | Path | None = None):
         super().__init__("scenes", size, gap, seed)
@@ -154,15 +150,16 @@ class SceneDataset(ShotDataset):
         return len(self.names)
 
     def shot(self, index: int) -> Shot:
-        """Scene `index` as uint8 pictures, coverage and metres."""
         index = checked_index(index, len(self))
         scene = load_scene(self.names[index], self.data)
         draws = Draws(self.seed, self.split, index).fork("gap")
         level = draw_level(self.gap, draws.fork("level"))
         image, background = shoot(scene.image, scene.background, level, draws)
-        about = {"index": index, "scene": scene.name, "flip": False}
-        about |= {key: getattr(scene, key) for key in ("room", "object", "kind", "distance", "azimuth", "yaw")}
-        return Shot(image, background, scene.mask, scene.depth, about | {"gap": level})
+        about = {
+            "index": index, "scene": scene.name, "flip": False, "room": scene.room, "object": scene.object,
+            "kind": scene.kind, "distance": scene.distance, "azimuth": scene.azimuth, "yaw": scene.yaw, "gap": level,
+        }  # fmt: skip
+        return Shot(image, background, scene.mask, scene.depth, about)
 
 
 @lru_cache

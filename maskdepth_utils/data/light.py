@@ -35,18 +35,14 @@ def draw_light(
         shadow, always_linear: What the level of the gap says, see `shots.Level`.
         real_light, recolor: What the dataset says.
     """
-    options = {"gain": draw_gain(brightness, draws.fork("light")), "shadow": float(shadow)}
+    # The object follows the room's brightness, as far as path-traced objects do.
+    gain = brightness / USUAL_BRIGHTNESS * math.exp(draws.fork("light").normal(0, BRIGHTNESS_SPREAD))
+    options = {"gain": min(1.5, max(0.5, gain)), "shadow": float(shadow)}
     if real_light:
         options |= draw_real_light(draws.fork("real light"), always_linear)
     if recolor:
         options["colors"] = draw_color_matrix(draws.fork("object's colors"))
     return options
-
-
-def draw_gain(brightness: float, draws: Draws) -> float:
-    """Factor for an object's colours: it follows the room's brightness, as far as path-traced objects do."""
-    gain = brightness / USUAL_BRIGHTNESS * math.exp(draws.normal(0, BRIGHTNESS_SPREAD))
-    return min(1.5, max(0.5, gain))
 
 
 def draw_real_light(draws: Draws, always_linear: bool) -> dict[str, float | bool]:

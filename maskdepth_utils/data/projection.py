@@ -77,7 +77,7 @@ def resample(
     relief_picture, relief = cutout.relief, np.float32(0)
     for _ in range(LOOKS + 1):
         scale = _scale(relief, cutout, distance)
-        seen = _floor_slope(relief, distance) - y if mirrored else y
+        seen = _mirrored_slope(y, relief, distance) if mirrored else y
         relief = _fetch(relief_picture, x, seen, scale, cutout)
     if oversample > 1:
         size = oversample * (window[2] - window[0]), oversample * (window[3] - window[1])
@@ -103,14 +103,14 @@ def _rays(rotation: np.ndarray, window: Window, oversample: int) -> tuple[np.nda
     return x, y, z
 
 
-def _floor_slope(relief: np.ndarray, distance: float) -> np.ndarray:
-    """Twice the floor's slope y / z there: the sum of the slopes of a point and of its mirror image."""
-    return np.float32(2 * EYE_HEIGHT) / (relief + np.float32(distance))
-
-
 def _scale(relief: np.ndarray, cutout: Cutout, distance: float) -> np.ndarray:
     """Cutout pixels per unit of slope, f (d + r) / (D + r): the same point projected by both cameras."""
     return (relief + np.float32(distance)) * np.float32(cutout.focal) / (relief + np.float32(cutout.distance))
+
+
+def _mirrored_slope(y: np.ndarray, relief: np.ndarray, distance: float) -> np.ndarray:
+    """The slope of a point's mirror image: the sum of both slopes is twice the floor's."""
+    return np.float32(2 * EYE_HEIGHT) / (relief + np.float32(distance)) - y
 
 
 def _fetch(picture: np.ndarray, x: np.ndarray, y: np.ndarray, scale: np.ndarray, cutout: Cutout) -> np.ndarray:
@@ -130,7 +130,7 @@ def project_corners(cutout: Cutout, rotation: np.ndarray, distance: float, mirro
     scale, rays = _scale(relief, cutout, distance), np.ones((3, 2, 4))
     rays[0], rays[1] = x / scale, y / scale
     if mirrored:
-        rays[1] = _floor_slope(relief, distance) - rays[1]
+        rays[1] = _mirrored_slope(rays[1], relief, distance)
     return CAMERA_MATRIX @ rotation @ rays.reshape(3, 8)
 
 

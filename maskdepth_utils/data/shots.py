@@ -51,9 +51,6 @@ class Strengths:
     motion: float = 1.0  # where the level moves the camera
 
 
-USUAL = Strengths()
-
-
 def draw_level(gap: str, draws: Draws) -> str:
     """Name of one sample's level: `gap` itself, or for "mixed" one of all. Raises ValueError for any other text."""
     if gap not in GAPS:
@@ -62,7 +59,7 @@ def draw_level(gap: str, draws: Draws) -> str:
 
 
 def shoot(
-    image: np.ndarray, background: np.ndarray, gap: str, draws: Draws, strengths: Strengths = USUAL
+    image: np.ndarray, background: np.ndarray, gap: str, draws: Draws, strengths: Strengths = Strengths()
 ) -> tuple[np.ndarray, np.ndarray]:
     """Two shots of the same place: uint8 (H, W, 3) arrays -> the same, with the gap between them.
 
@@ -89,23 +86,19 @@ def move(image: np.ndarray, draws: Draws, strength: float = 1.0) -> np.ndarray:
     return cv2.filter2D(cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB), -1, SHARPEN)
 
 
-def expose(image: np.ndarray, draws: Draws, strengths: Strengths = USUAL) -> np.ndarray:
+def expose(image: np.ndarray, draws: Draws, strengths: Strengths = Strengths()) -> np.ndarray:
     """One shot with its own exposure, white balance, sensor noise and JPEG compression: uint8 (H, W, 3) -> uint8."""
     exposure = _draw_factor(draws, EXPOSURE * strengths.light, 0.18 * strengths.light)
     gains = [exposure * _draw_factor(draws, WHITE_BALANCE * strengths.light, 0.08 * strengths.light) for _ in range(3)]
-    low, high = NOISE
-    noise = 255 * (low + (high - low) * draws.uniform() ** 2) * strengths.noise  # mostly little
+    noise = 255 * (NOISE[0] + (NOISE[1] - NOISE[0]) * draws.uniform() ** 2) * strengths.noise  # mostly little
     quality = QUALITY[0] + draws.integer(QUALITY[1] - QUALITY[0])
     quality = max(5, 100 - round((100 - quality) * strengths.compression))
 
     lit = cv2.transform(image.astype(np.float32), np.diag(gains))
     grain = cv2.LUT(draws.bytes(*image.shape), NORMAL_TABLE[None])
     # Photons are counted: more light, more noise (but relatively less), above a floor of read noise.
-    strength = lit * np.float32(noise * 0.4 / 128)
-    strength += np.float32(noise * 0.6)
-    grain *= strength
-    shot = cv2.add(lit, grain, dtype=cv2.CV_8U)  # rounds, and clips at 0 and 255
-    return jpeg(shot, quality)
+    grain *= lit * np.float32(noise * 0.4 / 128) + np.float32(noise * 0.6)
+    return jpeg(cv2.add(lit, grain, dtype=cv2.CV_8U), quality)  # `add` rounds, and clips at 0 and 255
 
 
 def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
