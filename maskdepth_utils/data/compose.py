@@ -41,14 +41,12 @@ def compose(
     """Stand `cutout` in `room`, wherever that is: whether it fits there is for `placement` to say.
 
     Args:
-        distance: Metres, horizontally from the eye to the object's floor anchor.
-        azimuth: Degrees, right of the camera's heading.
+        distance, azimuth: As in `Projection`.
         flip: Mirror the finished composite, with its background, mask and depth.
         shadow: Strength of the rendered contact shadow, 0 (none) to 1.
         gain: Factor of the object's colours, to match the room's light.
         gloss: How much of the object the floor mirrors, 0 to 1.
-        linear: Mix object and room at the outline as light, as a lens does, and not as sRGB values, as pasting does:
-            half a black leg before a white wall is then 188 of 255, and not 128.
+        linear: Mix object and room at the outline as light, as a lens does, and not as sRGB values.
         colors: A 3x3 matrix that mixes the object's colours.
         projection: The object's `project_cutout`, if the caller has it already.
     """
@@ -62,8 +60,9 @@ def compose(
     if projection.inside:
         _blend(image[part], projection.color, matrix, linear=linear)
         depth[part] = np.where(mask[part] > 0.5, projection.depth, depth[part])
-    background = room.image if flip else room.image.copy()
-    arrays = [cv2.flip(array, 1) if flip else array for array in (image, background, mask, depth)]
+    arrays = image, room.image.copy(), mask, depth
+    if flip:
+        arrays = (cv2.flip(array, 1) for array in arrays)
     return Composite(*arrays, projection.inside, projection.visible)
 
 

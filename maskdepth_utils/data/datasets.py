@@ -41,7 +41,7 @@ class ShotDataset(Dataset):
         return to_sample(self.shot(index), self.size)
 
     def describe(self, index: int) -> dict:
-        """What sample `index` shows, for tables and captions: room, object, distance (m), angles (degrees) and more."""
+        """What sample `index` shows: room, object, distance (metres), angles (degrees) and more."""
         return self.shot(index).about
 
     @property

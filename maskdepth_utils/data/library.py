@@ -117,7 +117,7 @@ def scene_names(data: str | Path | None = None) -> list[str]:
 def _names_in_split(kind: str, split: str, data: str | Path | None) -> list[str]:
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}: choose from {', '.join(SPLITS)}")
-    return [name for name, one in entries(kind, data)[1].items() if one["split"] == split]
+    return [name for name, entry in entries(kind, data)[1].items() if entry["split"] == split]
 
 
 def load_room(name: str, view: int = 0, data: str | Path | None = None) -> Room:
@@ -150,9 +150,9 @@ def _room_view(data: str, name: str, view: int) -> Room:
         new_pitch, turn = draw_turn(Draws(0, name, view), pitch, width, height)
         image, depth = turned_view(image, depth, pitch, new_pitch, turn)
         pitch, pan = new_pitch, pan + turn
-    obstacles = tuple(map(tuple, entry["obstacles"]))
+    box, obstacles = tuple(entry["box"]), tuple(map(tuple, entry["obstacles"]))
     brightness = float(image.mean()) / 255
-    return Room(name, pitch, pan, _frozen(image), _frozen(depth), tuple(entry["box"]), obstacles, brightness)
+    return Room(name, pitch, pan, _frozen(image), _frozen(depth), box, obstacles, brightness)
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:

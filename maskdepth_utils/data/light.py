@@ -29,12 +29,7 @@ GRAY = np.full((3, 3), 1 / 3)
 def draw_light(
     brightness: float, draws: Draws, shadow: bool, always_linear: bool, real_light: bool, recolor: bool
 ) -> dict[str, Any]:
-    """All options of `compose` that are drawn for a sample in a room of this brightness.
-
-    Args:
-        shadow, always_linear: What the level of the gap says, see `shots.Level`.
-        real_light, recolor: What the dataset says.
-    """
+    """Options of `compose` for a sample in a room of this brightness, under what level and dataset say."""
     # The object follows the room's brightness, as far as path-traced objects do.
     gain = brightness / USUAL_BRIGHTNESS * math.exp(draws.fork("light").normal(0, BRIGHTNESS_SPREAD))
     options = {"gain": min(1.5, max(0.5, gain)), "shadow": float(shadow)}

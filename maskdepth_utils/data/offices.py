@@ -1,8 +1,7 @@
 """The 2020 project's own pictures: real offices and cutouts, composed as it composed them. Used in notebook 05.
 
-They are a test and nothing else: no network of ours has seen them. They stay where they are, in the public repository
-garima-mahato/DepthMaskDataset (Apache-2.0), and are downloaded when they are needed; a file that
-data/office_photos.txt does not list, or lists with another checksum, is not used. There is no depth.
+They are a test and nothing else: no network of ours has seen them. They stay in the public repository
+garima-mahato/DepthMaskDataset (Apache-2.0), and are downloaded (2 MB) when they are needed. There is no depth.
 """
 
 import hashlib
@@ -38,12 +37,9 @@ def registry() -> dict[str, str]:
 
 
 def office_photos(progress: bool = True) -> Path:
-    """The folder with bg/ and fg/, every file's checksum verified; what is missing is downloaded (2 MB in all).
+    """The folder with bg/ and fg/; missing files are downloaded, unless MASKDEPTH_OFFICE_PHOTOS names the folder.
 
-    The environment's MASKDEPTH_OFFICE_PHOTOS names a folder that has them already; nothing is downloaded into it.
-
-    Raises:
-        AssetError: A photo cannot be had, or is another file than the course was written with.
+    Raises AssetError if a photo cannot be had, or is another file than the course was written with.
     """
     named = os.environ.get(FOLDER_VARIABLE)
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -87,7 +83,6 @@ class OfficeDataset(ShotDataset):
         return len(self.backgrounds) * len(self.cutouts) * 2 * PLACES
 
     def shot(self, index: int) -> Shot:
-        """Sample `index` as uint8 pictures and coverage; `about` names the files of background and cutout."""
         index = checked_index(index, len(self))
         turn, pair = divmod(index, len(self.backgrounds) * len(self.cutouts))
         step, column = divmod(pair, len(self.backgrounds))

@@ -28,11 +28,7 @@ Corners = list[tuple[float, float]]  # (X, Z) of a rectangle on the floor, in ro
 
 
 def place(room: Room, object_name: str, draws: Draws, data: str | Path | None = None) -> Projection | None:
-    """The object in the room at a valid place; None if it fits nowhere.
-
-    Valid: footprint inside the room and clear of its obstacles, by 3 cm; floor anchor inside the image; at least 60 %
-    of the object inside the image, at least half of that unhidden, and 1 to 70 % of the pixels on it.
-    """
+    """The object in the room at a valid place, as the constants above define it; None if it fits nowhere."""
     distances = cutout_distances(object_name, data)
     for yaw, azimuth, share in _candidates(draws):
         nearest, farthest = _distance_range(room, load_cutout(object_name, yaw, 0, data), azimuth)

@@ -58,11 +58,6 @@ def test_mixed_draws_each_level_by_its_share():
     }  # fmt: skip
 
 
-def test_an_unknown_level_is_refused(picture):
-    with pytest.raises(ValueError, match="unknown gap 'tripods': choose from none, tripod, handheld, mixed"):
-        shoot(picture, picture, "tripods", Draws(0, "train", 0))
-
-
 # ---------------------------------------------------------------- parts of a gap
 def test_moving_keeps_the_sharpness():
     texture = np.random.default_rng(1).integers(0, 256, (160, 160, 3), np.uint8)
