@@ -111,6 +111,8 @@ def _match_features(photo: np.ndarray, empty: np.ndarray) -> Matrix | None:
     orb = cv2.ORB_create(1500)
     pictures = [np.uint8(np.clip(128 + 400 * x, 0, 255)) for x in (photo, empty)]
     (points, descriptors), (others, theirs) = (orb.detectAndCompute(picture, None) for picture in pictures)
+    if descriptors is None or theirs is None:  # a picture without any feature
+        return None
     matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(descriptors, theirs)
     if len(matches) < MIN_MATCHES:
         return None
