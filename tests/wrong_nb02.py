@@ -38,7 +38,6 @@ WRONG = {
         ((4.5, 1), "my_kernel: expected a whole number"),
     ],
     "check_size": [
-        (lambda n, k, s, p: (n + 2 * p - k) / s + 1, "expected 80, found 80.5"),
         (lambda n, k, s, p: float((n + 2 * p - k) // s + 1), "expected a whole number, found a float"),
         (lambda n, k, s, p: n // s, "10 pixels, kernel 3, stride 2, padding 0: rounded up"),
     ],
@@ -48,14 +47,12 @@ WRONG = {
         (lambda p, y: iou(p, y) > 0.5, "expected float values, found a tensor of shape (3,), bool"),
         (lambda p, y: 1 - iou(p, y), "this is 1 minus what is expected"),
         (lambda p, y: (p > 0.5) & y, 'NotImplementedError: "bitwise_and_cpu"'),
-        (lambda p, y: iou(p.sub_(0.1), y), "changes its input in place"),
         (torch.tensor(0.5), "expected a function, found a tensor"),
     ],
     "check_bce": [
         (bce_of_probabilities, "expected 1000, found inf"),
         (lambda x, y: -F.binary_cross_entropy_with_logits(x, y), "the sign is wrong"),
         (lambda x, y: F.binary_cross_entropy_with_logits(x, y, reduction="none"), "A loss is one number"),
-        (lambda x, y: F.binary_cross_entropy(x, y), "RuntimeError"),
         (lambda x, y: F.softplus(x).mean().item(), "expected a tensor of shape (), found the number"),
         (lambda x, y: F.binary_cross_entropy_with_logits(x.detach(), y), "no gradient reaches the prediction"),
         (lambda x, y: F.softplus(x).mean() - (x.detach() * y).mean(), "gradient: at index"),

@@ -1,11 +1,7 @@
-"""Instant checks of the notebooks' exercises: say what is wrong, in words, and give a hint.
+"""Instant checks of the notebooks' exercises, for instance ``checks.check_iou(my_iou)``.
 
-    from maskdepth_utils.course import checks
-    checks.check_iou(my_iou)
-
-Each check takes what the exercise asks for, tries it on several inputs, edge cases among them, prints one verdict
-(solved, not solved yet, or what is wrong) and returns True or False. It never raises for a wrong answer, so that a
-notebook with open exercises runs to its end. The solutions are in notebooks/solutions/.
+Each check tries an answer on several inputs, prints one verdict (solved, not solved yet, or what is wrong, with a
+hint) and returns True or False. It never raises, so that a notebook with open exercises runs to its end.
 """
 
 from .nb01 import check_merge, check_split, check_threshold, check_z_depth

@@ -17,9 +17,11 @@ USUAL_FAULTS = {  # as functions of what is expected
 def compare_on_cases(answer, right, cases, faults, hint, names=(), gradients=False) -> str:
     """Compare a reader's function with the right one on all cases, and return a sentence on what was tried.
 
-    `cases` are {what the case is: inputs}, `faults` {what is wrong: a function with that fault}; `hint` is for any
-    difference. `names` are those of the values of functions that return several. With `gradients`, the gradients by
-    the first input have to be equal, too.
+    Args:
+        cases: {what the case is: inputs}.
+        faults: {what is wrong: a function with that fault}.
+        names: of the values of a function that returns several.
+        gradients: whether the gradients by the first input have to be equal, too.
     """
     for where, inputs in cases.items():
         found, expected = call_answer(answer, *inputs, where=where), right(*inputs)
@@ -52,10 +54,7 @@ def call_loss(loss, prediction: Tensor, truth: Tensor, where: str) -> tuple[Tens
 
 
 def require_equal(found, expected, where, hint="", faults=None) -> None:
-    """Raise Wrong unless a number, an array or a tensor is what was expected, within 1e-4.
-
-    The first fault that leads to what was found is named, be it given or usual, else a common factor.
-    """
+    """Raise Wrong, with the first fault that leads to what was found, unless that is as expected within 1e-4."""
     if isinstance(expected, np.ndarray) and isinstance(found, list | tuple | np.floating):
         found = np.asarray(found, float)
     if isinstance(expected, ARRAYS):

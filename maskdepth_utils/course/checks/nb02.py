@@ -123,10 +123,7 @@ def check_bce(my_bce):
 
 @report_verdict
 def check_block(my_block):
-    """my_block(inputs, outputs) -> a module that halves the size and whose pixels each see 5 x 5 pixels.
-
-    With a ReLU and a BatchNorm, and with fewer parameters than one 5 x 5 convolution.
-    """
+    """my_block(inputs, outputs) -> a module that halves the size, and whose pixels each see 5 x 5 pixels."""
     for inputs, outputs in ((6, 16), (8, 8)):
         where = f"my_block({inputs}, {outputs})"
         block = build_module(my_block, inputs, outputs, where=where)

@@ -107,10 +107,7 @@ def check_inflation(my_inflate):
 
 @report_verdict
 def check_up_block(MyUp):
-    """MyUp(inputs, outputs, skip_channels): a module (x, stage) -> (N, outputs, H, W) of the stage's size.
-
-    It uses the stage's values, is not linear, and all its parameters can learn.
-    """
+    """MyUp(inputs, outputs, skip_channels): a module (x, stage) -> (N, outputs, H, W) of the stage's size."""
     for inputs, outputs, skip in ((8, 4, 6), (6, 6, 3)):
         where = f"MyUp({inputs}, {outputs}, {skip})"
         block = build_module(MyUp, inputs, outputs, skip, where=where)
@@ -120,21 +117,20 @@ def check_up_block(MyUp):
             hint = "Enlarge to the stage's own size; twice the size is not always right, as stages round up."
             found = call_answer(block, x, stage, where=place)
             require_same_kind(found, torch.zeros(2, outputs, *large), place, hint)
-        require_learning(block, (2, inputs, 3, 3), (2, skip, 6, 6), where)
+        require_learning(block, torch.randn(2, inputs, 3, 3), torch.randn(2, skip, 6, 6), where)
     return "Tried: stages of 5 x 5, 8 x 12 and 9 x 6: sizes, values of x and of the stage, and all parameters"
 
 
-def require_learning(block: nn.Module, x_size, stage_size, where: str) -> None:
+def require_learning(block: nn.Module, x, stage, where: str) -> None:
     """Raise Wrong unless the output depends on x, on the stage and on each parameter, and not linearly."""
     parameters = dict(block.named_parameters())
     hint = "nn.Module finds layers that are attributes, not those in a list."
     require(parameters, where, "it has no parameters", hint)
     block.eval()
-    x, stage = torch.randn(x_size), torch.randn(stage_size)
     with torch.no_grad():
         found, again = block(x, stage), block(x, stage)
         flipped = block(x, stage.flip(2, 3))  # a mean over the stage stays the same
-        moved = block(x + torch.randn(x_size), stage)
+        moved = block(x + torch.randn(x.shape), stage)
     hint = "Layers made in `forward` start at random each time: make them in `__init__`."
     require(torch.equal(found, again), where, "the same inputs give another output the second time", hint)
     hint = "Its size alone, or one mean per channel, adds no detail. Add it to x, or put it beside x."
@@ -142,7 +138,7 @@ def require_learning(block: nn.Module, x_size, stage_size, where: str) -> None:
     require(seen, where, "the stage's values make no difference", hint)
     hint = "What comes up from below belongs in, too."
     require(not torch.equal(found, moved), where, "the values of x make no difference", hint)
-    require_nonlinear(block, [x_size, stage_size], where)
+    require_nonlinear(block, [x.shape, stage.shape], where)
     gradients = torch.autograd.grad(block.train()(x, stage).square().sum(), parameters.values(), allow_unused=True)
     unused = [name for name, gradient in zip(parameters, gradients) if gradient is None]
     require(not unused, where, f"no gradient reaches {', '.join(unused)}", "Is that layer used in `forward`?")

@@ -26,7 +26,7 @@ def check_side(my_side):
 
 
 def share_where(is_right):
-    """A share of the region's pixels, from a function (depth, target) -> bool of each pixel."""
+    """The share of the region's pixels where a function (depth, target) is true."""
     return lambda a, b, region: (is_right(a, b) & region).sum((1, 2, 3)) / region.sum((1, 2, 3))
 
 
@@ -105,7 +105,10 @@ def check_interval(my_interval):
             require_parts(answer, ("low", "high"), where)
             found.append([as_number(x, f"{where}, {name}") for x, name in zip(answer, ("low", "high"))])
         low, high = np.mean(found, axis=0)
-        expected, by_images = (mean_interval(values, groups) for groups in (rooms, np.arange(len(values))))
+        expected, by_images = (
+            np.mean([metrics.bootstrap_interval(values, groups, seed=seed) for seed in range(SEEDS)], axis=0)
+            for groups in (rooms, np.arange(len(values)))
+        )
         words = f"expected about {expected[0]:.3f} to {expected[1]:.3f}, found {low:.3f} to {high:.3f}"
         centred = abs((low + high) / 2 - expected.mean()) <= WIDTH_ERROR * np.ptp(expected)
         hint = "Average over the drawn *images*: a room with more of them has more weight."
@@ -118,11 +121,6 @@ def check_interval(my_interval):
         hint = "The interval is of the *mean*, not of single images or rooms."
         require(ratio <= 1 + WIDTH_ERROR, where, f"too wide: {words}", hint)
     return "Tried: rooms that differ much, and rooms that are all alike, eight times each"
-
-
-def mean_interval(values, groups) -> np.ndarray:
-    """(low, high), averaged over some bootstraps."""
-    return np.mean([metrics.bootstrap_interval(values, groups, seed=seed) for seed in range(SEEDS)], axis=0)
 
 
 def rooms_of_unequal_size(between: float, within: float):
@@ -141,7 +139,6 @@ def mean(x: Tensor) -> Tensor:
 
 
 def scaled_rmse(factor):
-    """The RMSE after a factor, a function of (depth, target)."""
     return lambda a, b: metrics.rmse(factor(a, b) * a, b)
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils import parameters_to_vector as flat
 
 from .compare import compare_on_cases, require_equal, require_parts, require_same_kind
-from .verdict import Unsolved, Wrong, as_whole_number, call_answer, describe_value, report_verdict, require
+from .verdict import Unsolved, Wrong, as_whole_number, call_answer, report_verdict, require
 
 
 def rate(load, compute, workers):
@@ -61,10 +61,7 @@ def time_calls(call, clock, synchronize, calls, skip=1, before=True, after=True,
 
 
 def on_device(answer):
-    """A timing function as a function of a device's jobs, the number of calls, and earlier work.
-
-    The device has a queue and a clock that only its own work moves, so that a check of timing takes no time.
-    """
+    """Call a timing function with a device that has a queue, and a clock that only its own work moves."""
 
     def measure(jobs, calls, busy):
         jobs = itertools.chain(jobs, itertools.repeat(jobs[-1]))
@@ -117,29 +114,22 @@ def check_share(my_share):
         shares = []
         for rank in range(world):
             share = call_answer(my_share, order, step, batch, rank, world, where=f"{where}, rank {rank}")
-            words = f"expected a list of sample numbers, found {describe_value(share)}"
-            require(hasattr(share, "__len__"), where, words)
             shares.append([as_whole_number(sample, where) for sample in share])
-        compare_shares(shares, wanted, order, where)
+        together, sizes = sum(shares, []), [len(share) for share in shares]
+        hint = "Let the shares leave no gap and not overlap."
+        require(len(set(together)) == len(together), where, "some samples are in two places", hint)
+        words = f"the ranks together take {len(together)} samples {sizes}, expected the {len(wanted)} of one batch"
+        hint = "`batch` counts the samples of all ranks: each takes its part of them."
+        require(len(together) <= len(wanted), where, words, hint)
+        hint = "Step s takes the samples order[place] from place s * batch on, however many processes there are."
+        require(set(together) <= set(wanted), where, "some samples are not of this step", hint)
+        end = "After the last sample of `order` comes its first: % takes a place round the end."
+        rest = "What if the batch does not divide evenly? Some ranks then take one more."
+        hint = end if (step + 1) * batch > length else rest
+        require(len(together) == len(wanted), where, words, hint)
+        hint = "All wait for the largest share: let them differ by one."
+        require(max(sizes) - min(sizes) <= 1, where, f"shares of {sizes} samples", hint)
     return f"Tried: 1 to 4 processes, {len(cases)} steps; together always the whole batch, and no sample twice"
-
-
-def compare_shares(shares, wanted, order, where: str) -> None:
-    """Raise Wrong unless the shares are the wanted batch, cut into parts of about one size."""
-    together, sizes = sum(shares, []), [len(share) for share in shares]
-    hint = "Let the shares leave no gap and not overlap."
-    require(len(set(together)) == len(together), where, "some samples are in two places", hint)
-    words = f"the ranks together take {len(together)} samples {sizes}, expected the {len(wanted)} of one batch"
-    hint = "`batch` counts the samples of all ranks: each takes its part of them."
-    require(len(together) <= len(wanted), where, words, hint)
-    hint = "Step s takes the samples order[place] from place s * batch on, however many processes there are."
-    require(set(together) <= set(wanted), where, "some samples are not of this step", hint)
-    end = "After the last sample of `order` comes its first: % takes a place round the end."
-    rest = "What if the batch does not divide evenly? Some ranks then take one more."
-    hint = rest if wanted == sorted(wanted, key=order.index) else end
-    require(len(together) == len(wanted), where, words, hint)
-    hint = "All wait for the largest share: let them differ by one."
-    require(max(sizes) - min(sizes) <= 1, where, f"shares of {sizes} samples", hint)
 
 
 @report_verdict

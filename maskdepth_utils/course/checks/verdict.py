@@ -78,7 +78,6 @@ def tally() -> str:
 
 
 def require(right, where: str, words: str, hint: str = "") -> None:
-    """Raise Wrong unless something is right."""
     if not right:
         raise Wrong(where, words, hint)
 
@@ -128,7 +127,6 @@ def as_whole_number(answer, name: str, least: int = 1) -> int:
 
 
 def describe_value(value) -> str:
-    """What a value is: its kind, shape and type."""
     if isinstance(value, ARRAYS):
         kind = "a tensor" if isinstance(value, Tensor) else "an array"
         return f"{kind} of shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}"
