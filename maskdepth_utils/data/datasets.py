@@ -27,6 +27,8 @@ FLIPS, PLACES = 2, 20
 class ShotDataset(Dataset):
     """What our datasets share: a subclass makes the pictures (`shot`), which here become tensors."""
 
+    recolor = False  # whether a room's colours differ from sample to sample
+
     def __init__(self, split: str, size: int, gap: str, seed: int):
         if size not in SIZES:
             raise ValueError(f"size: expected one of {SIZES}, found {size!r}")

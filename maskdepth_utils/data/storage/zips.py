@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from ...files import AssetError, check_space, replacing
 from ..shots import LEVELS
-from ..tensors import Shot, checked_index, to_sample
+from ..tensors import checked_index, to_sample
 from .codec import ENDINGS, decode, encode, to_arrays, to_shot
 
 ZIPS = {"background": "bg.zip", "image": "fg_bg.zip", "mask": "mask.zip", "depth": "depth.zip"}
@@ -44,8 +44,8 @@ def write_zips(
 ) -> dict:
     """Write samples of a MaskDepthDataset or SceneDataset as zips. All files appear at the end, or none.
 
-    With gap "none" a background is stored once for each view of a room, as in the original. The same samples make the
-    same bytes. Returns the `folder` and the numbers of `samples` and `bytes`.
+    With gap "none" and no recolouring a background is stored once for each view of a room, as in the original. The
+    same samples make the same bytes. Returns the `folder` and the numbers of `samples` and `bytes`.
 
     Raises:
         FileExistsError: The folder has such files already, and `overwrite` is not set.
@@ -57,7 +57,7 @@ def write_zips(
         with contextlib.ExitStack() as stack:
             archives = {field: stack.enter_context(zipfile.ZipFile(part, "w")) for field, part in zip(ZIPS, parts)}
             for index in tqdm(indices, desc=f"export to {folder}", unit="sample", disable=not progress):
-                rows.append(add_sample(archives, dataset.shot(index), dataset.size))
+                rows.append(add_sample(archives, dataset, index))
                 if len(rows) == TRIAL:
                     written = sum(part.stat().st_size for part in parts[:-1])
                     check_space(Path(folder), written / TRIAL * (len(indices) - TRIAL))
@@ -68,14 +68,15 @@ def write_zips(
     return {"folder": str(folder), "samples": len(indices), "bytes": sum(path.stat().st_size for path in paths)}
 
 
-def add_sample(archives: dict[str, zipfile.ZipFile], shot: Shot, size: int) -> dict:
+def add_sample(archives: dict[str, zipfile.ZipFile], dataset: Dataset, index: int) -> dict:
     """Add a sample to the zip files, and return its row of the label table."""
+    shot = dataset.shot(index)
     about = {key: int(value) if isinstance(value, bool) else value for key, value in shot.about.items()}
     names = {field: f"{about['index']:07d}{ending}" for field, ending in ENDINGS.items()}
-    if not LEVELS[about["gap"]].exposes:  # then samples share backgrounds
+    if not (LEVELS[about["gap"]].exposes or dataset.recolor):  # then samples share backgrounds
         view = about.get("scene") or f"{about['room']}_view{about['view']}{'_flip' if about['flip'] else ''}"
         names["background"] = f"{view}.jpg"
-    for field, array in to_arrays(shot, size).items():
+    for field, array in to_arrays(shot, dataset.size).items():
         if names[field] not in archives[field].NameToInfo:
             archives[field].writestr(zipfile.ZipInfo(names[field]), encode(field, array))
     return names | about
