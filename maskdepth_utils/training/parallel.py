@@ -64,13 +64,13 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 def mean(values: dict[str, float]) -> dict[str, float]:
     """Average named numbers over all processes, which must have the same names; each waits for the others."""
-    numbers = [float(value) for value in values.values()]
-    if rank_and_world()[1] > 1:
-        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-        summed = torch.tensor(numbers, dtype=torch.float64, device=device)
-        dist.all_reduce(summed)
-        numbers = (summed / rank_and_world()[1]).tolist()
-    return dict(zip(values, numbers))
+    _, world = rank_and_world()
+    if world == 1:
+        return {name: float(value) for name, value in values.items()}
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    summed = torch.tensor([float(value) for value in values.values()], dtype=torch.float64, device=device)
+    dist.all_reduce(summed)
+    return dict(zip(values, (summed / world).tolist()))
 
 
 def wait_for_all() -> None:

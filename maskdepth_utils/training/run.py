@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +34,7 @@ class Run:
     progress: bool  # whether to show a progress bar and messages
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
-    sums: dict[str, Tensor | float] = field(default_factory=dict)  # of each figure, since the last record
+    sums: Counter = field(default_factory=Counter)  # {name: sum} of each figure since the last record
     stop_reason: str | None = None
     started: float = field(default_factory=time.monotonic)
     saved: float = field(default_factory=time.monotonic)  # when the newest checkpoint was written
@@ -82,7 +83,7 @@ class Run:
                     part.load_state_dict(checkpoint[name])
             self.step = self.saved_step = checkpoint["step"]
             self.history = checkpoint["history"]
-            self.sums = checkpoint["sums"]
+            self.sums = Counter(checkpoint["sums"])
             self.say(f"{self.folder}: going on from step {self.step:,} of {self.settings.total_steps:,}")
         if parallel.is_first():
             from torch.utils.tensorboard import SummaryWriter  # here, because importing it takes a second or two
@@ -114,9 +115,8 @@ class Run:
 
     def count_step(self, figures: dict[str, Tensor], data_seconds: float, step_seconds: float) -> None:
         """Add one step's figures to the sums, on the device: reading them would make the CPU wait for the GPU."""
-        counted = {"steps": 1, "data_seconds": data_seconds, "step_seconds": step_seconds}
-        for name, value in ({name: figure.detach() for name, figure in figures.items()} | counted).items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.sums.update({name: figure.detach() for name, figure in figures.items()})
+        self.sums.update({"steps": 1, "data_seconds": data_seconds, "step_seconds": step_seconds})
         self.step += 1
         self.bar.update()
 
@@ -128,7 +128,7 @@ class Run:
         """The mean figures of the steps since the last record, over all processes."""
         sums = parallel.mean(self.sums)
         self.check_finite({"the loss": sums["loss"]})
-        self.sums = {}
+        self.sums.clear()
         steps = sums.pop("steps")
         means = {name: value / steps for name, value in sums.items()}
         return means | {"images_per_second": self.settings.batch / (means["data_seconds"] + means["step_seconds"])}
@@ -154,7 +154,7 @@ class Run:
             return
         checkpoint = {name: part.state_dict() for name, part in self.parts.items()}
         # The weights, too: the loss was computed before the step that may have spoiled them.
-        self.check_finite({"the loss": self.sums.get("loss", 0.0)} | checkpoint["model"] | checkpoint["loss"])
+        self.check_finite({"the loss": self.sums["loss"]} | checkpoint["model"] | checkpoint["loss"])
         checkpoint |= {"step": self.step, "history": self.history, "config": self.config, "machine": self.machine}
         checkpoint |= {"sums": {name: float(value) for name, value in self.sums.items()}, "size": size}
         self.board.flush()  # so that it holds all that comes before the checkpoint

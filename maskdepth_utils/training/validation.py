@@ -1,5 +1,6 @@
 """Held-out figures on the way: the same validation samples every time, and a picture of the first four."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,7 @@ def validate(
     device: torch.device,
 ) -> tuple[dict[str, float], Tensor]:  # fmt: skip
     """Measure {"val_loss": ..., "val_iou": ...}, means over the samples of all processes; and draw the first four."""
-    sums = {"samples": 0.0}
+    sums = Counter()
     picture = None
     parallel.share_buffers(model)
     model.eval()
@@ -68,9 +69,8 @@ def validate(
         if picture is None:
             rows = torch.cat([column[:4].float().cpu().expand(-1, 3, -1, -1) for column in columns], dim=3)
             picture = torch.cat(list(rows), dim=1).clamp(0, 1)  # (3, 4 x H, columns x W)
-        sums["samples"] += len(batch["image"])
-        for name, value in figures.items():
-            sums[name] = sums.get(name, 0.0) + value.item() * len(batch["image"])
+        count = len(batch["image"])
+        sums.update({"samples": count} | {name: value.item() * count for name, value in figures.items()})
     model.train()
     sums = parallel.mean(sums)
     samples = sums.pop("samples")

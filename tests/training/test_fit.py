@@ -1,7 +1,5 @@
 """What `fit` computes: the steps of notebook 02, in every precision, with any loss, and a history that tells it."""
 
-from dataclasses import fields
-
 import numpy as np
 import pytest
 import torch
@@ -117,7 +115,6 @@ def test_arguments_that_make_no_sense_are_refused(wrong, message):
 def test_settings_can_be_given_whole_or_in_parts():
     settings = Settings(samples=np.int64(9), batch=4, lr=np.float64(0.02))
     assert settings.total_steps == 3 and type(settings.lr) is float and type(settings.samples) is int
-    assert all(one.metadata["help"] for one in fields(Settings))
     models = [new_net(width=4) for _ in range(2)]
     fit(models[0], Squares(), settings, momentum=0.9, device="cpu", progress=False)
     fit(models[1], Squares(), samples=9, batch=4, lr=0.02, momentum=0.9, device="cpu", progress=False)

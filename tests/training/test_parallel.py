@@ -3,6 +3,7 @@
 Most tests look at one training: two steps by one process, then four by two.
 """
 
+import itertools
 import os
 import shutil
 import signal
@@ -30,22 +31,17 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no 
 FIRST, STEPS, BATCH = 2, 6, 4  # steps by one process, then by two
 
 
-class Logged(Squares):
-    """Samples that write down in which order each process takes them. kill_at: its end, before this one."""
+class Killing(Squares):
+    """Samples that kill the process which makes the one with the number `kill_at`."""
 
-    def __init__(self, folder, kill_at=None):
+    def __init__(self, kill_at):
         super().__init__()
-        self.folder = folder
+        self.numbers = itertools.count()
         self.kill_at = kill_at
-        self.count = 0
 
     def __getitem__(self, index):
-        if self.count == self.kill_at:
+        if next(self.numbers) == self.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        self.count += 1
-        rank, world = parallel.rank_and_world()
-        with open(f"{self.folder}/samples-{world}-{rank}", "a") as file:
-            file.write(f"{index}\n")
         return super().__getitem__(index)
 
 
@@ -54,7 +50,7 @@ def train(folder, steps, kill_at=None):
     torch.set_num_threads(1)
     model, weighting = new_net(MaskDepthNet, width=0.125), UncertaintyWeighting()
     small_fit(
-        model, f"{folder}/run", Logged(folder, kill_at), steps=steps, batch=BATCH, weighting=weighting, lr=0.01,
+        model, f"{folder}/run", Killing(kill_at), steps=steps, batch=BATCH, weighting=weighting, lr=0.01,
         momentum=0.9, precision="float32", save_minutes=0, val=(Squares(3), STEPS),
     )  # fmt: skip
     gradients = {name: part.grad for name, part in nn.ModuleList([model, weighting]).named_parameters()}
@@ -96,12 +92,6 @@ def together(tmp_path_factory):
     return folder
 
 
-def samples(folder, world) -> list[list[int]]:
-    """What each process took, by rank."""
-    files = [Path(folder) / f"samples-{world}-{rank}" for rank in range(world)]
-    return [[int(line) for line in file.read_text().split()] for file in files]
-
-
 def restored(path):
     """Network and weighting as a checkpoint holds them."""
     saved = torch.load(path, weights_only=True)
@@ -125,13 +115,6 @@ def by_one_process(model, weighting, step, world=2) -> tuple:
     return sum(losses), buffers
 
 
-def test_the_same_samples_whatever_the_number_of_processes(together):
-    whole = [batch_indices(step, BATCH, 40, 0) for step in range(STEPS + 2)]
-    assert samples(together, 1) == [sum(whole[:FIRST], [])]
-    assert samples(together, 2) == [sum((batch[rank::2] for batch in whole[FIRST:STEPS]), []) for rank in (0, 1)]
-    assert samples(together / "back", 1) == [sum(whole[STEPS:], [])]
-
-
 def test_gradients_are_those_of_one_process_that_accumulates(together):
     """To 1e-5, in float32, for network and weighting; BatchNorm's statistics are those of the first rank's shares."""
     model, weighting = restored(together / "run" / f"checkpoint-{STEPS - 1:08d}.pt")
@@ -149,9 +132,9 @@ def test_gradients_are_those_of_one_process_that_accumulates(together):
 def test_validation_figures_are_of_the_saved_network_on_all_samples(together):
     """Three samples in two processes: shares of unequal size."""
     model, weighting = restored(together / "run" / f"checkpoint-{STEPS:08d}.pt")
-    batch = default_collate([Squares(3)[i] for i in range(3)])
-    cpu = torch.device("cpu")
-    expected, _ = validate(model, [batch], mask_and_depth_loss, weighting, torch.autocast("cpu", enabled=False), cpu)
+    loader = [default_collate([Squares()[i] for i in range(3)])]
+    autocast = torch.autocast("cpu", enabled=False)
+    expected, _ = validate(model, loader, mask_and_depth_loss, weighting, autocast, torch.device("cpu"))
     last = read_run(together / "run")["history"][-1]
     assert {name: last[name] for name in expected} == pytest.approx(expected, abs=1e-5)
 
@@ -216,9 +199,7 @@ def test_a_job_that_cannot_run_is_refused_in_all_processes(tmp_path, job, messag
 
 
 def half_of_the_network(folder):
-    """A loss that looks at one of two outputs: the other's parameters get no gradient."""
-
-    def mask_only(output, batch):
+    def mask_only(output, batch):  # the parameters of the other output get no gradient
         return mask_and_depth_loss(output, batch)["mask"]
 
     return in_two_processes(lambda rank: small_fit(MaskDepthNet(width=0.125), folder, steps=2, loss=mask_only))
