@@ -106,13 +106,9 @@ def fit(
     optimizer = make_optimizer(settings, parameters)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")  # fp16 would round small gradients to 0
     parts = {"model": model, "loss": loss_modules, "optimizer": optimizer, "scaler": scaler}
-    config = {
-        "network": network_facts(model),
-        "dataset": {"class": type(dataset).__name__, "length": len(dataset)} | getattr(dataset, "settings", {}),
-        "loss": describe(loss),
-        "weighting": describe(weighting),
-        **settings.compared(),
-    }
+    facts = {"class": type(dataset).__name__, "length": len(dataset)} | getattr(dataset, "settings", {})
+    config = {"network": network_facts(model), "dataset": facts} | settings.compared()
+    config |= {"loss": describe(loss), "weighting": describe(weighting)}
     config = json.loads(json.dumps(config, default=str))  # plain values, as a checkpoint holds them
     machine = machine_facts(device, precision)
     run = Run(out and Path(out), parts, config, machine, settings, progress and parallel.is_first())

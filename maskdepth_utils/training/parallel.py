@@ -2,8 +2,7 @@
 
     torchrun --nproc-per-node 2 -m maskdepth_utils train ...
 
-Each process (a *rank*) takes its share of every batch; DistributedDataParallel averages their gradients. With one
-process, nothing here does anything. Notebook 06 shows what it gains.
+Each process (a *rank*) takes its share of every batch; DistributedDataParallel averages their gradients (notebook 06).
 """
 
 import atexit
@@ -64,13 +63,12 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 def mean(values: dict[str, float]) -> dict[str, float]:
     """Average named numbers over all processes, which must have the same names; each waits for the others."""
+    numbers = torch.tensor([float(value) for value in values.values()], dtype=torch.float64)
     _, world = rank_and_world()
-    if world == 1:
-        return {name: float(value) for name, value in values.items()}
-    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-    summed = torch.tensor([float(value) for value in values.values()], dtype=torch.float64, device=device)
-    dist.all_reduce(summed)
-    return dict(zip(values, (summed / world).tolist()))
+    if world > 1:
+        numbers = numbers.to("cuda" if dist.get_backend() == "nccl" else "cpu")
+        dist.all_reduce(numbers)
+    return dict(zip(values, (numbers / world).tolist()))
 
 
 def wait_for_all() -> None:
