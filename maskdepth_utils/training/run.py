@@ -72,8 +72,8 @@ class Run:
         checkpoint = read_run(self.folder)
         if checkpoint:
             if differences := list_differences(checkpoint["config"], self.config):
-                advice = "Use its settings, another folder (out=), or start over with resume=False, which deletes it"
-                raise TrainingError(f"{self.folder}: holds a run with other settings: {'; '.join(differences)}. {advice}")
+                hint = "Use its settings, another folder (out=), or start over with resume=False, which deletes it"
+                raise TrainingError(f"{self.folder}: holds a run with other settings: {'; '.join(differences)}. {hint}")
             if differences := list_differences(checkpoint["machine"], self.machine):
                 self.say(f"Going on, but not bit for bit as on the same machine: {'; '.join(differences)}")
             for name, part in self.parts.items():
