@@ -17,21 +17,16 @@ from .compare import compare_on_cases, require_equal, require_parts, require_sam
 from .verdict import Unsolved, Wrong, as_whole_number, call_answer, report_verdict, require
 
 
-def rate(load, compute, workers):
-    """Samples per second; without a worker nothing overlaps."""
-    return 1 / max(load / workers, compute) if workers else 1 / (load + compute)
-
-
-def with_workers(function):
-    """`rate` without workers, and another function with some."""
-    return lambda load, compute, workers: (function if workers else rate)(load, compute, workers)
+def rate(load, compute, workers, combine=lambda load, compute, workers: max(load / workers, compute)):
+    """Samples per second; without a worker nothing overlaps. Another `combine` makes the usual faults."""
+    return 1 / (combine(load, compute, workers) if workers else load + compute)
 
 
 RATE_FAULTS = {
     "nothing overlaps without workers": lambda a, b, n: 1 / max(a / max(n, 1), b),
-    "both stages are added up": with_workers(lambda a, b, n: 1 / (a / n + b)),
-    "the workers do not share the loading": with_workers(lambda a, b, n: 1 / max(a, b)),
-    "this is the fastest stage": with_workers(lambda a, b, n: 1 / min(a / n, b)),
+    "both stages are added up": partial(rate, combine=lambda a, b, n: a / n + b),
+    "the workers do not share the loading": partial(rate, combine=lambda a, b, n: max(a, b)),
+    "this is the fastest stage": partial(rate, combine=lambda a, b, n: min(a / n, b)),
 }
 
 
@@ -116,8 +111,7 @@ def check_share(my_share):
             share = call_answer(my_share, order, step, batch, rank, world, where=f"{where}, rank {rank}")
             shares.append([as_whole_number(sample, where) for sample in share])
         together, sizes = sum(shares, []), [len(share) for share in shares]
-        hint = "Let the shares leave no gap and not overlap."
-        require(len(set(together)) == len(together), where, "some samples are in two places", hint)
+        require(len(set(together)) == len(together), where, "some samples are in two places", "Shares do not overlap.")
         words = f"the ranks together take {len(together)} samples {sizes}, expected the {len(wanted)} of one batch"
         hint = "`batch` counts the samples of all ranks: each takes its part of them."
         require(len(together) <= len(wanted), where, words, hint)
@@ -127,8 +121,7 @@ def check_share(my_share):
         rest = "What if the batch does not divide evenly? Some ranks then take one more."
         hint = end if (step + 1) * batch > length else rest
         require(len(together) == len(wanted), where, words, hint)
-        hint = "All wait for the largest share: let them differ by one."
-        require(max(sizes) - min(sizes) <= 1, where, f"shares of {sizes} samples", hint)
+        require(max(sizes) - min(sizes) <= 1, where, f"shares of {sizes} samples", "All wait for the largest share.")
     return f"Tried: 1 to 4 processes, {len(cases)} steps; together always the whole batch, and no sample twice"
 
 
@@ -173,7 +166,6 @@ def write_once(my_write, path: Path, new: bytes, ends: bool, where: str) -> None
         Path(other).write_bytes(content)
         moment = "after `write`"
 
-    profiler = sys.getprofile()
     try:
         sys.setprofile(look)
         call_answer(lambda *inputs: (my_write(*inputs),), path, new, write, where=where)
@@ -183,15 +175,13 @@ def write_once(my_write, path: Path, new: bytes, ends: bool, where: str) -> None
         if not problems:  # which say more than an error that follows from them
             raise
     finally:
-        sys.setprofile(profiler)
+        sys.setprofile(None)
     if moment == "before `write`" and content() == old:
         raise Unsolved("It does not write anything yet: call `write` in place of the `...`.")
-    hint = "Only `write` forces its bytes to the disk before it returns."
-    require(moment != "before `write`", where, "it does not use `write`", hint)
+    require(moment != "before `write`", where, "it does not use `write`", "Only `write` forces its bytes to the disk.")
     hint = "Write beside, in the same folder; then os.replace(other, path), at once."
     require(not problems, where, " ".join(problems[:1]), hint)
-    renamed = ends or content() == new
-    require(renamed, where, "the old content is still there afterwards", "How does the new file get its name?")
+    require(ends or content() == new, where, "the old content is still there", "How does the new file get its name?")
 
 
 @report_verdict
@@ -217,8 +207,7 @@ def check_gradients(my_gradients):
         words = f"the model gets {max(seen, default=0)} samples at once, and memory holds {max(sizes)}"
         hint = "One part at a time: backward() adds to the gradients that are there."
         require(max(seen, default=0) <= max(sizes), where, words, hint)
-        kept = torch.equal(weights, flat(parameters))
-        require(kept, where, "it changes the weights", "No optimizer step: only the gradients are asked for.")
+        require(torch.equal(weights, flat(parameters)), where, "it changes the weights", "Only gradients are needed.")
         faults = {
             "the parts' gradients are added, not averaged": sum(each),
             "each part counts the same, however few samples it has": sum(each) / len(each),
