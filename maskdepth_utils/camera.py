@@ -44,10 +44,7 @@ def floor_mask(depth_mm: np.ndarray, pitch: float) -> np.ndarray:
 
 
 def draw_turn(draws: Draws, pitch: float, width: int, height: int) -> tuple[float, float]:
-    """Draw a new pitch and a turn whose view lies inside a picture of `width` x `height` pixels taken with `pitch`.
-
-    The turn is up to 10 degrees, the change of pitch up to 2: the first pair drawn that fits, else (pitch, 0).
-    """
+    """Draw a pitch within 2 degrees and a turn within 10 whose view lies inside a larger picture taken with `pitch`."""
     u, v = np.array([0.0, IMAGE_SIZE, 0.0, IMAGE_SIZE]), np.array([0.0, 0.0, IMAGE_SIZE, IMAGE_SIZE])
     for _ in range(100):
         turn = draws.uniform(-10, 10)

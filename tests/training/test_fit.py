@@ -131,15 +131,11 @@ def test_an_epoch_shows_every_sample_once():
     assert batch_indices(2, 4, 10, 0) == permutation(10, 0, 0)[8:].tolist() + permutation(10, 0, 1)[:2].tolist()
 
 
-def test_some_layers_may_learn_faster():
-    moves = []
-    for factors in (None, {"down.0": 3}):
-        model, start = new_net(), new_net()
-        small_fit(model, steps=1, precision="float32", lr_factors=factors)
-        before = dict(start.named_parameters())
-        moves.append({name: one.data - before[name].data for name, one in model.named_parameters()})
-    for name, move in moves[0].items():
-        torch.testing.assert_close(moves[1][name], move * (3 if name.startswith("down.0") else 1), rtol=1e-3, atol=1e-6)
+def test_some_layers_may_learn_slower():
+    model, start = new_net(), dict(new_net().named_parameters())
+    small_fit(model, steps=1, lr_factors={"down.0": 0})
+    still = [name for name, one in model.named_parameters() if torch.equal(one, start[name])]
+    assert still == [name for name in start if name.startswith("down.0")]
 
 
 def test_schedules():

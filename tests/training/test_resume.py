@@ -72,6 +72,8 @@ def test_a_run_can_be_prolonged_and_a_finished_one_is_not_repeated(tmp_path, cap
 
 def test_start_over(tmp_path):
     small_fit(new_net(), tmp_path, steps=3, lr=0.01)
+    with pytest.raises(TrainingError, match="not a folder"):
+        small_fit(new_net(), tmp_path / "checkpoint-00000003.pt")
     (tmp_path / "step-00000007").mkdir()  # of an earlier version
     assert len(small_fit(new_net(), tmp_path, steps=2, resume=False)) == 2
     assert names(tmp_path) == ["checkpoint-00000002.pt", "lock", "tensorboard"]
@@ -121,12 +123,6 @@ def test_a_run_with_other_settings_is_refused(tmp_path):
         with pytest.raises(TrainingError, match=message):
             small_fit(new_net(**network), tmp_path, **{"loss": loss} | options)
     assert len(small_fit(new_net(), tmp_path, steps=3, loss=loss)) == 3
-
-
-def test_a_folder_that_is_a_file_is_refused(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(TrainingError, match="not a folder"):
-        small_fit(new_net(), tmp_path / "file")
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
