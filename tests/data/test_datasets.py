@@ -142,6 +142,8 @@ def test_samples_depend_on_seed_and_index_only(dataset):
     other, again = (MaskDepthDataset(rooms=4, seed=1) for _ in range(2))
     assert dataset.describe(3)["room"] == other.describe(3)["room"]
     assert dataset.describe(3)["distance"] != other.describe(3)["distance"] == again.describe(3)["distance"]
+
+
 # ---------------------------------------------------------------- the data that ships
 @pytest.fixture
 def shipped(monkeypatch):
