@@ -1,23 +1,23 @@
-"""The command line, `python -m maskdepth_utils COMMAND`: a parser made from the functions and dataclasses of cli.py."""
+"""The command line, `python -m maskdepth_utils COMMAND`: the options; the commands are functions in cli.py."""
 
 import argparse
 import contextlib
-import inspect
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import MISSING, fields
-from typing import NoReturn, get_args
-
-import cv2
-import torch
+from dataclasses import fields
+from typing import Any, NoReturn, get_args
 
 from . import cli
-from .options import positive
+from .course.bench import bench
+from .data.datasets import SIZES
+from .data.shots import GAPS, LEVELS
+from .losses import DEPTH_TERMS, MASK_TERMS
+from .models.networks import TASKS
 from .tables import format_results
 from .training import parallel
+from .training.settings import Settings
 
-KEYWORDS = ("help", "choices", "metavar", "nargs", "type")
+CHECKPOINT_HELP = "a file or a run's folder (default: the shipped network)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,79 +27,136 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
 
 
+def positive(text: str) -> int:
+    """Read a whole number above 0."""
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text}")
+    return int(text)
+
+
+def add(group, names: str, help: str, default: Any = None, **keywords: Any) -> None:
+    """Add an option of its default's type; False makes a flag. The help ends with the default."""
+    if default is False:
+        keywords["action"] = "store_true"
+    elif default is not None:
+        keywords.setdefault("type", type(default))
+        help += " (default: %(default)s)"
+    group.add_argument(*names.split(), default=default, help=help, **keywords)
+
+
+def add_sample_options(group, size: int | None, gap: str, split: str | None = None) -> None:
+    level_help = "; ".join(f"{name}: {level.help}" for name, level in LEVELS.items())
+    add(group, "--size", "width and height in pixels", size, type=int, choices=SIZES)
+    add(group, "--gap", f"what differs between photo and background ({level_help})", gap, choices=GAPS)
+    add(group, "--rooms", "training rooms to use", 100, type=positive)
+    if split:
+        add(group, "--split", "whose rooms and objects", split, choices=("train", "val", "test"))
+        add(group, "--seed", "another seed draws other samples", 0)
+
+
+def add_train_options(command: Parser) -> None:
+    add(command, "--out", "folder for checkpoints and TensorBoard; a run in it goes on", required=True, metavar="DIR")
+    add(command, "--restart", "delete the run in --out and start over", False)
+    add(command, "--init", "start from this checkpoint, a file or a run's folder", metavar="PATH")
+    add(command, "--save-to", "at the end, also write a small file (fp16) for predict", metavar="FILE")
+    samples = command.add_argument_group("samples")
+    add_sample_options(samples, size=160, gap="mixed")
+    add(samples, "--recolor", "change the colours of room and object in each training sample", False)
+    add(samples, "--real-light", "add shadows and reflections to training samples under every gap", False)
+    add(samples, "--val-gap", "gap of the validation samples", "tripod", choices=GAPS)
+    add(samples, "--val-every", "steps between two measurements on validation samples", 500, type=positive)
+    network = command.add_argument_group("network", "All options but the first two are for MaskDepthNet only.")
+    add(network, "--network", "the network's class", "MaskDepthNet", choices=("MaskDepthNet", "MaskNet"))
+    add(network, "--width", "MaskDepthNet: factor on all channels (1); MaskNet: channels (32)", type=float)
+    network.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS, help="its branches (default: both)")
+    add(network, "--imagenet", "start the encoder from ImageNet weights (a download)", False)
+    add(network, "--no-skips", "leave out the skip connections", False)
+    add(network, "--detail", "full-size differences (default: on with skips)", choices=("on", "off", "raw"))
+    add(network, "--stem", "the first convolution", "7x7", choices=("7x7", "3x3"))
+    add(network, "--full-size-lr", "factor on the full-size layers' learning rate", type=float, metavar="FACTOR")
+    loss = command.add_argument_group("loss")
+    for name, terms in {"--mask-loss": MASK_TERMS, "--depth-loss": DEPTH_TERMS}.items():
+        usual = " ".join(f"{term}={weight:g}" for term, (_, weight) in terms.items())
+        help = f"weights of the loss's terms (default: {usual})"
+        loss.add_argument(name, nargs="+", default=(), metavar="TERM=WEIGHT", help=help)
+    add(loss, "--mask-ssim-on", "logits: the 2020 project's mistake", choices=("probability", "logits"))
+    add(loss, "--uncertainty", "learn how the losses of mask and depth are weighted", False)
+    settings = command.add_argument_group("settings")
+    for field in fields(Settings):
+        name = f"--{field.name.replace('_', '-')}"
+        default = {"samples": 100_000, "workers": 1}.get(field.name, field.default)
+        kind = next((kind for kind in get_args(field.type) or [field.type] if kind in (int, float, str)), None)
+        if kind:  # a dict is not for the command line
+            add(settings, name, field.metadata["help"], default, type=kind, choices=field.metadata.get("choices"))
+
+
+def add_evaluate_options(command: Parser) -> None:
+    add(command, "--checkpoint", CHECKPOINT_HELP, metavar="PATH")
+    add(command, "--scenes", "measure on the rendered scenes, in real light, instead of composites", False)
+    add(command, "--offices", "measure on the 2020 project's photos instead (masks only; a download)", False)
+    add(command, "--count", "how many samples", 1000, type=positive)
+    add(command, "--batch", "samples at a time", 32, type=positive)
+    add(command, "--workers", "processes that make samples", 0)
+    add(command, "--no-baselines", "measure the network alone", False)
+    add_sample_options(command, size=None, gap="tripod", split="test")
+
+
+def add_predict_options(command: Parser) -> None:
+    add(command, "image", "the photo", metavar="IMAGE")
+    add(command, "background", "the same place without the object", metavar="BACKGROUND")
+    add(command, "--checkpoint", CHECKPOINT_HELP, metavar="PATH")
+    add(command, "-o --out", "folder for the pictures: mask, depth, cutout, previews", required=True, metavar="DIR")
+    add(command, "--align", "first lay the background over the photo, in case the camera has moved", False)
+    add(command, "--fov", "the camera's horizontal field of view in degrees", 60.0)
+    add(command, "--eye-height", "the camera's height above the floor in metres", 1.5)
+
+
+def add_export_options(command: Parser) -> None:
+    add(command, "--checkpoint", CHECKPOINT_HELP, metavar="PATH")
+    add(command, "-o --out", "folder for the samples", metavar="DIR")
+    add(command, "--format", "zips, tar shards or .npy arrays", "zip", choices=("zip", "webdataset", "arrays"))
+    add(command, "--onnx", "write a network as an ONNX file instead of samples", metavar="FILE")
+    add(command, "--count", "how many samples", 1000, type=positive)
+    add(command, "--overwrite", "replace an earlier export in the folder", False)
+    add(command, "--workers", "webdataset: processes that make samples", 0)
+    add(command, "--per-shard", "webdataset: samples per tar file", 1000, type=positive)
+    add_sample_options(command, size=160, gap="none", split="train")
+
+
+def add_bench_options(command: Parser) -> None:
+    command.add_argument("what", nargs="*", default=(), help="data, formats, step or losses (default: all)")
+    add(command, "--seconds", "time for each measurement", 2.0)
+
+
+COMMANDS = {
+    cli.train: add_train_options,
+    cli.evaluate: add_evaluate_options,
+    cli.predict: add_predict_options,
+    cli.export: add_export_options,
+    bench: add_bench_options,
+}
+
+
 def make_parser() -> Parser:
-    """Make the parser: a command for each function of `cli.COMMANDS`, a group of options for each of its parameters."""
-    parser = Parser(
-        prog="python -m maskdepth_utils",
-        description="Predict an object's mask and a photo's depth from the photo and its empty background.",
-        epilog="Each command has its own --help. An error is reported in one line, with exit code 2.",
-    )
+    """Make the parser of all commands. The help of a command is its function's docstring."""
+    purpose = "Predict an object's mask and a photo's depth from the photo and its empty background."
+    parser = Parser(prog="python -m maskdepth_utils", description=f"{purpose} Each command has its own --help.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for function in cli.COMMANDS:
-        text = inspect.getdoc(function)
-        command = commands.add_parser(function.__name__, help=text, description=text)
+    for function, add_options in COMMANDS.items():
+        command = commands.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
         command.set_defaults(function=function)
-        for title, parameter in inspect.signature(function).parameters.items():
-            add_options(command.add_argument_group(title), parameter.annotation, parameter.default)
+        add_options(command)
         command.add_argument("--json", action="store_true", help="print the results as JSON and nothing else")
-        command.add_argument("--threads", type=positive, help="CPU threads to use (default: all)")
         command.add_argument("--debug", action="store_true", help="show where an error comes from")
     return parser
 
 
-def add_options(group, options: type, defaults: object) -> None:
-    """Add an option for each field of a dataclass, unless no text can give it (a dict, say).
-
-    The defaults are those of the instance `defaults`, if it is one. A field's metadata may hold keywords of
-    ``add_argument``, and `positional` or `short`, other names of the option.
-    """
-    for field in fields(options):
-        keywords = {name: field.metadata[name] for name in KEYWORDS if name in field.metadata}
-        types = [kind for kind in get_args(field.type) or [field.type] if kind in (int, float, str)]  # of `int | None`
-        if field.type is bool:
-            keywords["action"] = "store_true"
-        elif types:
-            keywords.setdefault("type", types[0])
-        else:
-            continue
-        default = getattr(defaults, field.name, field.default)
-        if default is not MISSING:
-            keywords["default"] = default
-        if default not in (MISSING, None, ()) and field.type is not bool:
-            keywords["help"] += f" (default: {' '.join(default) if isinstance(default, tuple) else default})"
-        if field.metadata.get("positional"):
-            group.add_argument(field.name, **keywords)
-        else:
-            names = *field.metadata.get("short", ()), f"--{field.name.replace('_', '-')}"
-            group.add_argument(*names, required=default is MISSING, **keywords)
-
-
-def run(function: Callable[..., dict], options: dict) -> dict:
-    """Call a command with its dataclasses, made of the parsed options."""
-    if options.get("steps") is not None:
-        options["samples"] = None  # train: its default must not stand beside --steps
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
-    arguments = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        names = [field.name for field in fields(parameter.annotation) if field.name in values]
-        arguments[name] = parameter.annotation(**{name: values[name] for name in names})
-    return function(**arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and print its results.
-
-    Returns:
-        The exit code: 0, 2 after an error in the input, 130 after an interruption.
-    """
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and print its results; return the exit code: 2 after an error, 130 after an interruption."""
     options = make_parser().parse_args(arguments)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-        cv2.setNumThreads(options.threads)
     try:
-        # With --json the standard output is for the result alone.
-        with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
-            result = run(options.function, vars(options))
+        with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):  # JSON stands there alone
+            result = options.function(options)
         if parallel.is_first():
             print(to_json(result) if options.json else format_results(result))
     except KeyboardInterrupt:

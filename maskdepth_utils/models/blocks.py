@@ -3,6 +3,8 @@
 Features are float tensors (N, channels, H, W).
 """
 
+from http.client import HTTPException
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -158,7 +160,7 @@ def imagenet_weights(stem: str) -> dict[str, Tensor]:
     weights = ResNet18_Weights.DEFAULT
     try:
         state = dict(weights.get_state_dict(progress=False, check_hash=True))
-    except (OSError, RuntimeError) as error:  # no network; wrong hash
+    except (OSError, HTTPException, RuntimeError) as error:  # no network; an interrupted download; wrong hash
         raise RuntimeError(
             f"The ImageNet weights could not be downloaded from {weights.url} ({error}). Connect to the internet, or "
             f"put that file into {torch.hub.get_dir()}/checkpoints, or choose a random start with weights=None."

@@ -80,7 +80,7 @@ def training_seconds(history: list[dict]) -> float:
 def fit_as_commanded(network: torch.nn.Module, options: argparse.Namespace, **more) -> list[dict]:
     """Train a network in this process with the options of the command `train`; `more` goes to `fit`."""
     return fit(
-        network, training_samples(options, options.seed), batch=options.batch, loss=make_loss(options), lr=options.lr,
+        network, training_samples(options), batch=options.batch, loss=make_loss(options), lr=options.lr,
         weight_decay=options.weight_decay, optimizer=options.optimizer, schedule=options.schedule,
         workers=options.workers, seed=options.seed, **more,
     )  # fmt: skip
