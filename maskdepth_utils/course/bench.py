@@ -1,7 +1,7 @@
 """Speed on this machine: making samples, reading stored ones, training steps, losses. The command `bench`.
 
-Rates of one run can be compared with each other: what is measured takes turns in short rounds, and the median round
-counts, so that another program's activity hits everything alike. Rates of two runs or machines cannot.
+What is measured takes turns in short rounds, and the median round counts, so that another program's activity hits
+everything alike. Only rates of one run can be compared with each other.
 """
 
 import functools
@@ -48,19 +48,15 @@ def bench(options) -> dict:
 
 
 def compare(found: dict) -> dict:
-    """Divide figures by those of a stored run: ``{"data, here / reference": {row: {column: ratio}}}``.
-
-    notebooks/tools/measure_speed.py has stored it. The ratios of one part tell what is fast or slow *here*: the
-    machines differ, and so may their load.
-    """
+    """Divide figures by those that measure_speed.py stored: ``{"data, here / reference": {row: {column: ratio}}}``."""
     path = data_dir() / "results" / "bench.json"
     stored = json.loads(path.read_text(encoding="utf8"))["results"] if path.is_file() else {}
     result = {}
-    for part, rows in found.items():
-        known = stored.get(part, {})
+    for part in (part for part in found if part in stored):
+        known = stored[part]
         ratios = {
             row: {name: round(value / known[row][name], 2) for name, value in columns.items() if name in known[row]}
-            for row, columns in rows.items()
+            for row, columns in found[part].items()
             if row in known
         }
         if any(ratios.values()):
@@ -69,10 +65,10 @@ def compare(found: dict) -> dict:
 
 
 def measure(functions: dict[Hashable, Callable[[], object]], seconds: float, skip: int = 0) -> dict[Hashable, float]:
-    """Measure the seconds per call of functions without arguments: the median of rounds in which they take turns.
+    """Measure the seconds per call: the median of rounds in which the functions take turns.
 
     Args:
-        functions: ``{name: function}``.
+        functions: ``{name: function without arguments}``.
         seconds: How long each function is measured in all.
         skip: How many calls before each round do not count.
     """
@@ -100,10 +96,7 @@ def measure_streams(streams: dict[str, Iterator], batch: int, workers: int, seco
 
 
 def stream(dataset: Dataset, batch: int, workers: int) -> Iterator[dict]:
-    """Yield batches of the dataset without end.
-
-    The dataset is repeated within one long epoch, because worker processes start anew at the end of each epoch.
-    """
+    """Yield batches without end, in long epochs, because worker processes start anew at the end of each."""
     shuffle = not isinstance(dataset, IterableDataset)
     times = 1 + 20_000 // len(dataset) if shuffle else 20
     long = (ConcatDataset if shuffle else ChainDataset)([dataset] * times)
@@ -124,7 +117,6 @@ def loading_rates(sources: dict[str, Dataset], columns: dict[str, tuple[int, int
 
 
 def composed_sources(size: int) -> dict[str, Dataset]:
-    """Return a dataset of composed samples for each level of the gap."""
     rooms = min(100, len(room_names("train")))
     return {gap: MaskDepthDataset("train", size, gap, rooms=rooms) for gap in LEVELS}
 
@@ -158,16 +150,12 @@ def bench_formats(
 
 
 def make_sources(folder: Path, size: int, samples: int) -> tuple[dict[str, Dataset], dict[str, dict[str, float]]]:
-    """Write the same samples in each format: ``{name: dataset}`` and ``{name: {"kB/sample", "ms/sample to make"}}``.
-
-    The kB of composed samples are those of the rooms and objects that they are made of.
-    """
+    """Write the same samples in each format: ``{name: dataset}`` and ``{name: {"kB/sample", "ms/sample to make"}}``."""
     composed = composed_sources(size)
     dataset = composed["none"]
     indices = range(min(samples, len(dataset)))
     sources = {f"composed, {gap}": Subset(one, indices) for gap, one in composed.items()}
-    parts = [path for kind in ("rooms", "objects") for path in (data_dir() / kind).iterdir()]
-    kilobytes = sum(path.stat().st_size for path in parts) / len(dataset) / 1e3
+    kilobytes = sum(map(folder_size, (data_dir() / "rooms", data_dir() / "objects"))) / len(dataset) / 1e3
     facts = {name: {"kB/sample": kilobytes, "ms/sample to make": 0.0} for name in sources}
     writers = {
         "zip, as in 2020": (write_zips, ZipDataset),
@@ -178,7 +166,7 @@ def make_sources(folder: Path, size: int, samples: int) -> tuple[dict[str, Datas
         start = time.perf_counter()
         write(dataset, folder / name, indices, progress=False)
         milliseconds = 1000 * (time.perf_counter() - start) / len(indices)
-        kilobytes = sum(path.stat().st_size for path in (folder / name).iterdir()) / len(indices) / 1e3
+        kilobytes = folder_size(folder / name) / len(indices) / 1e3
         facts[name] = {"kB/sample": kilobytes, "ms/sample to make": milliseconds}
         sources[name] = reader(folder / name, size)
     zips, extracted = folder / "zip, as in 2020", folder / "files"
@@ -188,6 +176,10 @@ def make_sources(folder: Path, size: int, samples: int) -> tuple[dict[str, Datas
     sources["single files"] = ZipDataset(extracted, size, **{field: Path(name).stem for field, name in ZIPS.items()})
     facts["single files"] = dict(facts["zip, as in 2020"])
     return sources, facts
+
+
+def folder_size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def bench_step(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict:
@@ -204,7 +196,8 @@ def bench_step(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict
 
 def step_function(model: torch.nn.Module, size: int, batch: int, precision: str, device) -> Callable[[], None]:
     """Return a function that does one training step. fp16 is measured without a scaler, which costs next to nothing."""
-    samples = random_samples(batch, size, device)
+    channels = {"image": 3, "background": 3, "mask": 1, "depth": 1}
+    samples = {name: torch.rand(batch, count, size, size, device=device) for name, count in channels.items()}
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)  # so small that the network stays what it is
 
     def step():
@@ -222,28 +215,15 @@ def step_function(model: torch.nn.Module, size: int, batch: int, precision: str,
 def bench_losses(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict:
     """Measure the milliseconds of each loss, forward and backward."""
     names = ("l1", "edge", "ssim", "bce", "dice_loss", "mask_loss", "depth_loss")
-    functions = {
-        (name, size): loss_function(getattr(losses, name), size, batch, device)
-        for name, size in itertools.product(names, sizes)
-    }
-    times = measure(functions, seconds / 4)
-    return {name: {f"{size} px, ms": 1000 * times[name, size] for size in sizes} for name in names}
 
-
-def loss_function(loss: Callable, size: int, batch: int, device) -> Callable[[], object]:
-    """Return a function that computes one loss and its gradient."""
-    target = random_samples(batch, size, device)["mask"]
-    prediction = torch.rand_like(target, requires_grad=True)
-
-    def run():
-        torch.autograd.grad(loss(prediction, target), prediction)
+    def run(name: str, prediction: torch.Tensor, target: torch.Tensor) -> None:
+        torch.autograd.grad(getattr(losses, name)(prediction, target), prediction)
         if device.type == "cuda":
             torch.cuda.synchronize()
 
-    return run
-
-
-def random_samples(batch: int, size: int, device) -> dict[str, torch.Tensor]:
-    """Return a batch of noise in the shape of samples."""
-    channels = {"image": 3, "background": 3, "mask": 1, "depth": 1}
-    return {name: torch.rand(batch, count, size, size, device=device) for name, count in channels.items()}
+    functions = {}
+    for name, size in itertools.product(names, sizes):
+        prediction, target = torch.rand(2, batch, 1, size, size, device=device)
+        functions[name, size] = functools.partial(run, name, prediction.requires_grad_(), target)
+    times = measure(functions, seconds / 4)
+    return {name: {f"{size} px, ms": 1000 * times[name, size] for size in sizes} for name in names}

@@ -50,7 +50,7 @@ class LabBlock(nn.Module):
 
 
 def reachable(x: Tensor, size) -> list[int]:
-    """Return the size nearest to `size` that kernel 3, stride 2 and padding 1 can make of x: 2 n - 1 or 2 n."""
+    """Return the size nearest to `size` that the transposed convolution can make of x: 2 n - 1 or 2 n."""
     return [min(max(wanted, 2 * have - 1), 2 * have) for wanted, have in zip(size, x.shape[-2:], strict=True)]
 
 
@@ -60,8 +60,7 @@ class LabNet(nn.Module):
     ``LabNet()(image, background)`` returns ``MaskDepth(mask_logits, depth)``, as `MaskDepthNet` does.
 
     Args:
-        skip: Of each block, see `LabBlock`.
-        up: Of each block, see `LabBlock`.
+        skip: Of each block, as is `up`; see `LabBlock`.
         stages: How many of the encoder's stages are used, 2 to 5; the decoder begins at the last of them.
         bottleneck: Channels there, through a conv1x1; ``None`` means as many as the first block has.
         width: Factor on all channels.
@@ -121,19 +120,19 @@ def deepest_field(stages: int = DEEPEST) -> int:
     return field
 
 
-def gradient_field(model: nn.Module, size: int = 160, task: str = "depth", seed: int = 0) -> Tensor:
-    """Measure how strongly the middle output pixel depends on each input pixel, on noise, in evaluation mode.
+def gradient_field(model: nn.Module, size: int = 160) -> Tensor:
+    """Measure how strongly the middle pixel of the depth depends on each input pixel, on noise, in evaluation mode.
 
     Most of the field lies in a spot much smaller than the receptive field, which is its support (Luo et al. 2016).
 
     Returns:
         The absolute gradient, added up over both pictures and their channels, (size, size), with the sum 1.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     image, background = (torch.rand(1, 3, size, size, generator=generator).requires_grad_() for _ in range(2))
     with evaluating(model):
-        output = getattr(model(image, background), {"depth": "depth", "mask": "mask_logits"}[task])
-    gradients = torch.autograd.grad(output[0, 0, size // 2, size // 2], (image, background))
+        depth = model(image, background).depth
+    gradients = torch.autograd.grad(depth[0, 0, size // 2, size // 2], (image, background))
     field = sum(gradient.abs().sum(dim=(0, 1)) for gradient in gradients)
     return field / field.sum().clamp(min=1e-12)
 

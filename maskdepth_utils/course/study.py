@@ -1,8 +1,7 @@
 """Comparing trainings honestly: runs of several seeds, intervals, paired differences. Notebook 04 builds and uses it.
 
-A *run* is a dict ``{"row": what was changed, "seed": ..., "test": {figure: value}}``, as notebooks/tools/ablate.py
-stores them in data/results/ablation.jsonl. Runs with one seed saw the same samples in the same order and, wherever the
-networks allow it, began with the same weights, so their differences say more than their values.
+Runs with one seed saw the same samples in the same order and, wherever the networks allow it, began with the same
+weights, so their differences say more than their values. notebooks/tools/ablate.py stores them.
 """
 
 import json
@@ -36,11 +35,7 @@ def stored(study: str, part: str = "test") -> dict[str, dict[int, dict]]:
 
 
 def stored_runs(study: str) -> list[dict]:
-    """Read a study's runs from data/results/ablation.jsonl, those with as many samples as most of them have.
-
-    Raises:
-        FileNotFoundError: There is no such study.
-    """
+    """Read a study's runs from data/results/ablation.jsonl, those with as many samples as most of them have."""
     path = data_dir() / "results" / "ablation.jsonl"
     lines = path.read_text(encoding="utf8").splitlines() if path.is_file() else []
     runs = [run for run in map(json.loads, lines) if run["study"] == study]
@@ -66,8 +61,7 @@ def student_interval(values: Iterable[float]) -> tuple[float, float]:
     """Return the mean of the values and the half width of Student's 95 % interval around it.
 
     With n values the half width is t(n - 1) * s / sqrt(n), where t is 12.7 for two values, 4.3 for three and 2.3 for
-    ten. A single value says nothing about how far another would lie: its half width is infinite. Source: Student
-    (1908); notebook 04.
+    ten; of one value, it is infinite. Source: Student (1908); notebook 04.
     """
     values = list(values)
     if not values:
@@ -79,10 +73,7 @@ def student_interval(values: Iterable[float]) -> tuple[float, float]:
 
 
 def paired(runs: dict[int, dict], base: dict[int, dict], figure: str) -> list[float]:
-    """Return one difference per seed, `runs` minus `base`, of the seeds that both have.
-
-    What the two runs of a seed share, such as a lucky start, cancels.
-    """
+    """Return `runs` minus `base` for each seed that both have: what they share, such as a lucky start, cancels."""
     return [runs[seed][figure] - base[seed][figure] for seed in sorted(runs.keys() & base.keys())]
 
 
@@ -96,10 +87,7 @@ def verdict(differences: Iterable[float], better: int) -> str:
 
 
 def verdicts(rows: dict, base: str, figures: Iterable[str] = tuple(FIGURES)) -> dict[str, dict[str, str]]:
-    """Compare every row with `base` by paired differences: ``{row: {figure: verdict}}``.
-
-    Rows that share fewer than two seeds with `base` are left out.
-    """
+    """Compare the rows that share two seeds or more with `base` by paired differences: ``{row: {figure: verdict}}``."""
     return {
         row: {figure: verdict(paired(runs, rows[base], figure), FIGURES[figure][1]) for figure in figures}
         for row, runs in rows.items()
@@ -109,13 +97,10 @@ def verdicts(rows: dict, base: str, figures: Iterable[str] = tuple(FIGURES)) -> 
 
 def verdict_table(said: dict[str, dict[str, str]], corner: str = "") -> str:
     """Write what `verdicts` found as an HTML table; `corner` stands above the names of the rows."""
-    rows = {
-        row: {
-            FIGURES[figure][0].partition("\n")[0]: word if word == "cannot say" else f"<b>{word}</b>"
-            for figure, word in words.items()
-        }
-        for row, words in said.items()
-    }
+    rows = {}
+    for row, words in said.items():
+        marked = {figure: word if word == "cannot say" else f"<b>{word}</b>" for figure, word in words.items()}
+        rows[row] = {FIGURES[figure][0].partition("\n")[0]: text for figure, text in marked.items()}
     return format_table(corner, rows, "unsafehtml")
 
 
@@ -128,14 +113,9 @@ def show_points(
         rows: ``{row: {seed: figures}}``.
         figures: Which figures are shown.
         base: Show the paired differences to this row instead, with a line at 0.
-        baselines: ``{name: figures}``, drawn as vertical lines; at most three.
-
-    Returns:
-        The matplotlib figure.
+        baselines: ``{name: figures}``, drawn as vertical lines.
     """
     baselines = baselines or {}
-    if len(baselines) > len(LINES):
-        raise ValueError(f"baselines: expected at most {len(LINES)}, found {len(baselines)}")
     names = [row for row in rows if row != base]
     width = 2.4 + 1.7 * len(figures)
     aspect = (0.36 * len(names) + 0.5) * len(figures) / width
@@ -151,9 +131,9 @@ def show_points(
                     axis.errorbar(center, line + 0.27, xerr=half, fmt="|", color="black", linewidth=1.4, markersize=7)
             if base:
                 axis.axvline(0, color="black", linewidth=1)
-            for (name, values), style in zip(baselines.items(), LINES):
+            for number, (name, values) in enumerate(baselines.items()):
                 if key in values:
-                    axis.axvline(values[key], color="black", linestyle=style, linewidth=1.3, label=name)
+                    axis.axvline(values[key], color="black", linestyle=LINES[number % 3], linewidth=1.3, label=name)
             axis.set_yticks(range(len(names)), names if axis is axes[0, 0] else [""] * len(names))
             axis.set_title(FIGURES[key][0] if key in FIGURES else key, fontsize=9)
             axis.set_ylim(len(names) - 0.4, -0.6)

@@ -8,31 +8,18 @@
 
 Each run is a line of data/results/ablation.jsonl: what was changed, the seed (which draws the first weights and the
 samples), its commands, its seconds, and the figures on test rooms and objects, on the scenes in real light, and in its
-own training rooms with training objects (at other places and in other light). Every run of a study sees equally many
-samples, at 80 px unless the study says otherwise. Runs that are stored already are not repeated, and a run that was
-stopped goes on. With --jobs, several runs share the cores: two of one thread each are as fast as one of two threads.
+own training rooms with training objects (at other places and in other light). Runs that are stored already are not
+repeated, and a run that was stopped goes on. Two jobs of one thread each are as fast as one of two threads.
 """
 
 import functools
 import json
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+import results
 import torch
 from notebook_files import tool_parser
-from results import (
-    RESULTS,
-    ROOT,
-    call,
-    commit,
-    evaluate_by_command,
-    fit_as_commanded,
-    machine,
-    require_finished,
-    run_folder,
-    training_seconds,
-)
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Subset
 
@@ -44,7 +31,7 @@ from maskdepth_utils.files import write_file
 from maskdepth_utils.models.networks import MaskDepth
 from maskdepth_utils.models.weights import read_run
 
-STORED = RESULTS / "ablation.jsonl"
+STORED = results.RESULTS / "ablation.jsonl"
 SMALLEST = 0.03  # 30 cm in units of 10 m: where the two scales of depth below begin
 DECAY = 0.99  # of the averaged weights: the average spans about a hundred of the 1,250 steps
 BASE = {
@@ -138,7 +125,7 @@ def options(study: str, row: str) -> str:
 
 def figures(command: str) -> dict:
     """Run `evaluate`; return the network's figures, those on the object and near its outline marked as such."""
-    found = evaluate_by_command(command)
+    found = results.evaluate_by_command(command)
     regions = {"results": "", "on_the_object": "_object", "near_its_outline": "_edge"}
     return {
         name + suffix: round(value, 5)
@@ -149,24 +136,23 @@ def figures(command: str) -> dict:
 
 def run(study: str, row: str, seed: int, samples: int) -> dict:
     """Train by the command and measure; a training that was stopped goes on."""
-    out = run_folder("ablation", study, row, seed, samples)
+    out = results.run_folder("ablation", study, row, seed, samples)
     train = f"train --out {out} --samples {samples} --seed {seed} {options(study, row)}"
-    size = f"--size {BASES[study]['--size']}"
-    test = f"--checkpoint {out} {size} {TEST}"
-    call(train)
-    require_finished(out, samples)
+    network = f"--checkpoint {out} --size {BASES[study]['--size']}"
+    test = f"{network} {TEST}"
+    results.call(train)
+    results.require_finished(out, samples)
     rooms = (BASES[study] | STUDIES[study][row])["--rooms"]
     return {
-        "changed": STUDIES[study][row], "test": figures(test),
-        "scenes": figures(f"--checkpoint {out} {size} {SCENES}"),
+        "changed": STUDIES[study][row], "test": figures(test), "scenes": figures(f"{network} {SCENES}"),
         "training": figures(f"{test} --split train --rooms {rooms} --seed {seed + 1000}"),
         "commands": [f"python -m maskdepth_utils {command}" for command in (train, f"evaluate {test}")],
-        "seconds": round(training_seconds(read_run(ROOT / out)["history"])),
+        "seconds": round(results.training_seconds(read_run(results.ROOT / out)["history"])),
     }  # fmt: skip
 
 
 class Averaging:
-    """A weighting for `fit` that adds up the terms and keeps a moving average of the network meanwhile."""
+    """A weighting for `fit` that adds up the terms and keeps a moving average of the network."""
 
     def __init__(self, network: torch.nn.Module):
         self.network = network
@@ -194,17 +180,16 @@ def run_by_hand(row: str, seed: int, samples: int, tested: int = 400) -> dict:
     if scale:
         network.register_forward_hook(lambda module, inputs, output: MaskDepth(output[0], scale(output[1])))
     averaging = None if scale else Averaging(network)
-    begun = time.monotonic()
-    fit_as_commanded(network, settings, samples=samples, weighting=averaging)
-    seconds = round(time.monotonic() - begun)
+    command = f"python notebooks/tools/ablate.py recipe --only {row.split()[-1]}"
+    with results.timed_report(changed={"by hand": row}, commands=[command]) as report:
+        results.fit_as_commanded(network, settings, samples=samples, weighting=averaging)
     network = averaging.average.module if averaging else network
     known = MaskDepthDataset("train", 80, "tripod", seed + 1000, settings.rooms)
-    return {
-        "changed": {"by hand": row}, "test": measure(network, MaskDepthDataset("test", 80, "tripod"), tested),
+    return report | {
+        "test": measure(network, MaskDepthDataset("test", 80, "tripod"), tested),
         "scenes": measure(network, SceneDataset(80, "none"), min(100, tested)),
         "training": measure(network, known, tested),
-        "commands": [f"python notebooks/tools/ablate.py recipe --only {row.split()[-1]}"], "seconds": seconds,
-    }  # fmt: skip
+    }
 
 
 def stored() -> list[dict]:
@@ -212,22 +197,11 @@ def stored() -> list[dict]:
     return [json.loads(line) for line in STORED.read_text(encoding="utf8").splitlines()] if STORED.is_file() else []
 
 
-def store(row: dict) -> None:
-    """Add a run to the file."""
-    row |= {"commit": commit(), "machine": machine()}
-    write_file(STORED, "".join(json.dumps(line) + "\n" for line in [*stored(), row]).encode())
-    print(row["row"], row["seed"], {name: row["test"][name] for name in ("iou", "rmse")}, flush=True)
-
-
 def main() -> None:
-    parser = tool_parser(__doc__)
+    parser = tool_parser(__doc__, samples=20000)
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("--seeds", type=int, default=1, help="how many runs of each row")
-    parser.add_argument("--samples", type=int, default=20000, help="training samples of each run")
     parser.add_argument("--jobs", type=int, default=1, help="how many runs at a time")
-    parser.add_argument(
-        "--only", nargs="+", default=[""], metavar="WORD", help="rows whose name has one of these words"
-    )
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // args.jobs)))  # for what runs start
     rows = dict.fromkeys(STUDIES[args.study], functools.partial(run, args.study))
@@ -245,7 +219,9 @@ def main() -> None:
     try:
         jobs = {pool.submit(rows[key["row"]], key["row"], key["seed"], key["samples"]): key for key in missing}
         for job in as_completed(jobs):
-            store(jobs[job] | job.result())
+            row = jobs[job] | job.result() | {"commit": results.commit(), "machine": results.machine()}
+            write_file(STORED, "".join(json.dumps(line) + "\n" for line in [*stored(), row]).encode())
+            print(row["row"], row["seed"], {name: row["test"][name] for name in ("iou", "rmse")}, flush=True)
     finally:
         pool.shutdown(cancel_futures=True)  # after Ctrl-C, which running trainings receive too, no other one begins
 

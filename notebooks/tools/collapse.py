@@ -4,32 +4,19 @@
     python notebooks/tools/collapse.py --only L1    # the conditions whose name has this word
 
 "Then, I trained the network with image size of 160x160. After the first epoch, the resulting predictions were good
-enough to start. But after this, the depth predictions were just gray images": SGD at 0.01, no skips, BCE for the mask
-and L1 for the depth, from the weights of 80 px. One network is trained like that at 80 px; from there each condition
-goes on at 160 px, and is watched on the same validation samples: how much contrast its depth has (`spread`: its
-standard deviation divided by the truth's; a gray image has 0), once as the network is used (BatchNorm with its running
-statistics) and once as it is trained (with the batch's own), the error, and each loss's share of the gradients at two
-layers. Everything goes to data/results/collapse.json, some predictions to collapse.npz beside it. The original's
-network has twice the width and a stem of full resolution; on a CPU it would take days.
+enough to start. But after this, the depth predictions were just gray images." One network is trained at 80 px as the
+write-up says; from there each condition goes on at 160 px, and is watched on the same validation samples: the contrast
+of its depth (`spread`; a gray image has 0) with BatchNorm's running statistics and with the batch's own, the error, and
+each loss's share of the gradients at two layers. Everything goes to data/results/collapse.json, some predictions to
+collapse.npz beside it. The original's network has twice the width and a stem of full resolution: days on a CPU.
 """
 
 import functools
-import time
 
 import numpy as np
 import torch
 from notebook_files import tool_parser
-from results import (
-    RESULTS,
-    ROOT,
-    commit,
-    machine,
-    read_arrays,
-    read_json,
-    run_folder,
-    write_arrays,
-    write_json,
-)  # fmt: skip
+from results import RESULTS, ROOT, read_arrays, read_json, run_folder, timed_report, write_arrays, write_json
 from torch.utils.data import Subset
 
 from maskdepth_utils import losses, metrics
@@ -122,7 +109,6 @@ def shares(model, batch: dict, condition: dict) -> dict:
 
 def run(name: str, samples: int, steps: int, every: int) -> tuple[dict, np.ndarray]:
     """Go on at 160 px in one condition, and look every so many steps."""
-    started = time.monotonic()
     condition = WRITTEN | CONDITIONS[name]
     model = start(condition.get("skips", False), samples)
     batch = watched()
@@ -130,26 +116,24 @@ def run(name: str, samples: int, steps: int, every: int) -> tuple[dict, np.ndarr
     loss = functools.partial(mask_and_depth_loss, mask=condition["mask"], depth=condition["depth"])
     out = ROOT / run_folder("collapse", name, samples, steps)
     looks, frames = [], []
-    for step in range(0, steps + 1, every):
-        if step:
-            fit(
-                model, dataset, steps=step, batch=BATCH, loss=loss, optimizer=condition["optimizer"],
-                lr=condition["lr"], workers=0, out=out, progress=False, resume=step > every,
-            )  # fmt: skip
-        figures, frame = look(model, batch)
-        looks.append({"step": step, **figures, "shares": shares(model, batch, condition)})
-        frames.append(frame)
+    with timed_report(condition=name, changed=CONDITIONS[name], looks=looks) as row:
+        for step in range(0, steps + 1, every):
+            if step:
+                fit(
+                    model, dataset, steps=step, batch=BATCH, loss=loss, optimizer=condition["optimizer"],
+                    lr=condition["lr"], workers=0, out=out, progress=False, resume=step > every,
+                )  # fmt: skip
+            figures, frame = look(model, batch)
+            looks.append({"step": step, **figures, "shares": shares(model, batch, condition)})
+            frames.append(frame)
     print(f"{name}: spread {looks[0]['spread_eval']:.2f} at first, {looks[-1]['spread_eval']:.2f} at last", flush=True)
-    seconds = round(time.monotonic() - started)
-    return {"condition": name, "changed": CONDITIONS[name], "looks": looks, "seconds": seconds}, np.stack(frames)
+    return row, np.stack(frames)
 
 
 def main() -> None:
-    parser = tool_parser(__doc__)
-    parser.add_argument("--samples", type=int, default=8000, help="at 80 px, before")
+    parser = tool_parser(__doc__, samples=8000)  # at 80 px, before
     parser.add_argument("--steps", type=int, default=300, help=f"of {BATCH} samples at 160 px, in each condition")
     parser.add_argument("--every", type=int, default=20, help="steps between two looks")
-    parser.add_argument("--only", default="", metavar="WORD", help="conditions whose name has this word")
     args = parser.parse_args()
     settings = {"samples": args.samples, "steps": args.steps, "every": args.every}
     stored = read_json(STORED, {})
@@ -158,9 +142,9 @@ def main() -> None:
         stored = {"settings": settings, "runs": []}
         frames = {"truth": frames_of(watched()["depth"])}
     for name in CONDITIONS:
-        if args.only in name and name not in [one["condition"] for one in stored["runs"]]:
+        if any(word in name for word in args.only) and name not in [one["condition"] for one in stored["runs"]]:
             row, frames[name] = run(name, **settings)
-            stored["runs"].append(row | {"commit": commit(), "machine": machine()})
+            stored["runs"].append(row)
             write_arrays(FRAMES, frames)
             write_json(STORED, stored)
 

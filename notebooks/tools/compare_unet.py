@@ -10,13 +10,12 @@ same test samples and timed in turns in one run. Everything goes to data/results
 """
 
 import functools
-import time
 
 import onnxruntime
 import segmentation_models_pytorch as smp
 import torch
 from notebook_files import tool_parser
-from results import CHECKPOINTS, RESULTS, ROOT, commit, fit_as_commanded, machine, read_json, write_json
+from results import CHECKPOINTS, RESULTS, ROOT, fit_as_commanded, read_json, timed_report, write_json
 from torch import nn
 from torch.utils.data import Subset
 from train_network import stages
@@ -88,8 +87,6 @@ def main() -> None:
     parser.add_argument("--size", type=int, choices=(80, 160), default=80, help="of the pictures trained and tested on")
     parser.add_argument("--samples", type=int, help="how many (a quarter of the recipe's, if not given)")
     args = parser.parse_args()
-    started = time.monotonic()
-    begun_at = commit()
     recipe = read_json(CHECKPOINTS / "recipe.json")["maskdepthnet"]
     parsed = [make_parser().parse_args(["train", *stage["options"]]) for stage in stages("maskdepthnet", recipe)]
     parsed = [one for one in parsed if one.size == args.size]
@@ -98,19 +95,17 @@ def main() -> None:
     options.detail = None  # the network as it is today, whatever that stage was trained with
     torch.manual_seed(0)
     models = {"MaskDepthNet": new_network(options), "smp Unet-ResNet18": Unet()}
-    rows = {name: train(name.split()[0], model, options, samples) for name, model in models.items()}
     device = choose_device()
     precision = choose_precision("auto", device)
-    steps = {name: step_function(model, args.size, options.batch, precision, device) for name, model in models.items()}
-    for name, seconds in measure(steps, 20.0).items():
-        rows[name]["training step alone, images/s"] = options.batch / seconds
-    for name, times in inference(models).items():
-        rows[name] |= times
-    report = {
-        "command": f"python notebooks/tools/compare_unet.py --size {args.size} --samples {samples}",
-        "commit": begun_at, "machine": machine(), "seconds": round(time.monotonic() - started),
-        "samples": samples, "gap of the test": "tripod", "results": rows,
-    }  # fmt: skip
+    command = f"python notebooks/tools/compare_unet.py --size {args.size} --samples {samples}"
+    with timed_report(command=command, samples=samples) as report:
+        rows = {name: train(name.split()[0], model, options, samples) for name, model in models.items()}
+        steps = {name: step_function(one, args.size, options.batch, precision, device) for name, one in models.items()}
+        for name, seconds in measure(steps, 20.0).items():
+            rows[name]["training step alone, images/s"] = options.batch / seconds
+        for name, times in inference(models).items():
+            rows[name] |= times
+    report |= {"gap of the test": "tripod", "results": rows}
     print(format_results({"results": rows}))
     write_json(STORED, read_json(STORED, {}) | {f"{args.size} px": report})
 

@@ -4,28 +4,16 @@
     python notebooks/tools/design_lab.py --only skip   # designs whose name has this word
     python notebooks/tools/design_lab.py --times       # only measure the milliseconds of a prediction again, in turns
 
-Everything but the design is the same: the losses, 80 px, the samples and their order, optimizer and schedule, and the
-first weights of what two designs have in common only as far as the same seed gives them. A few predicted depth maps go
-to design_lab.npz beside it, for the picture of the checkerboard.
+Everything but the design is the same: losses, 80 px, the samples and their order, optimizer and schedule. A few
+predicted depth maps go to design_lab.npz beside it, for the picture of the checkerboard.
 """
 
 import functools
-import time
 
 import numpy as np
 import torch
 from notebook_files import tool_parser
-from results import (
-    RESULTS,
-    ROOT,
-    commit,
-    machine,
-    read_arrays,
-    read_json,
-    run_folder,
-    write_arrays,
-    write_json,
-)  # fmt: skip
+from results import RESULTS, ROOT, read_arrays, read_json, run_folder, timed_report, write_arrays, write_json
 from torch.utils.data import Subset
 
 from maskdepth_utils.course.bench import measure
@@ -65,36 +53,30 @@ def milliseconds() -> dict[str, float]:
 
 def run(name: str, samples: int, seed: int) -> tuple[dict, np.ndarray]:
     """Train and measure one design; a training that was stopped goes on."""
-    started = time.monotonic()
     torch.manual_seed(seed)
     model = LabNet(**DESIGNS[name])
-    row = {
-        "design": name, "changed": DESIGNS[name], "samples": samples, "seed": seed,
-        "parameters": count_parameters(model), "multiply_adds": multiply_adds(model, SIZE),
-        "field_computed": deepest_field(model.stages),
-    }  # fmt: skip
-    out = ROOT / run_folder("design", name, samples, seed)
-    fit(
-        model, MaskDepthDataset("train", SIZE, "tripod", rooms=400), samples=samples, batch=16, lr=0.002, workers=0,
-        optimizer="adamw", weight_decay=0.01, schedule="one-cycle", seed=seed, out=out,
-    )  # fmt: skip
-    test = Subset(MaskDepthDataset("test", SIZE, "tripod"), range(TESTED))
-    figures = evaluate(network_predict(model), make_loader(test, batch=30))
-    frame = next(iter(make_loader(test, batch=60)))
-    with torch.no_grad():
-        depth = model.eval()(frame["image"], frame["background"]).depth
-    row |= {key: round(figures[key], 5) for key in ("iou", "boundary_f", "rmse", "rmse_object")}
-    row |= {"checkerboard": checkerboard(depth).mean().item(), "field_95": width_of(gradient_field(model, 160))}
-    row |= {"seconds": round(time.monotonic() - started), "commit": commit(), "machine": machine()}
+    with timed_report(design=name, changed=DESIGNS[name], samples=samples, seed=seed) as row:
+        row |= {"parameters": count_parameters(model), "multiply_adds": multiply_adds(model, SIZE)}
+        row["field_computed"] = deepest_field(model.stages)
+        fit(
+            model, MaskDepthDataset("train", SIZE, "tripod", rooms=400), samples=samples, batch=16, lr=0.002, workers=0,
+            optimizer="adamw", weight_decay=0.01, schedule="one-cycle", seed=seed,
+            out=ROOT / run_folder("design", name, samples, seed),
+        )  # fmt: skip
+        test = Subset(MaskDepthDataset("test", SIZE, "tripod"), range(TESTED))
+        figures = evaluate(network_predict(model), make_loader(test, batch=30))
+        frame = next(iter(make_loader(test, batch=60)))
+        with torch.no_grad():
+            depth = model.eval()(frame["image"], frame["background"]).depth
+        row |= {key: round(figures[key], 5) for key in ("iou", "boundary_f", "rmse", "rmse_object")}
+        row |= {"checkerboard": checkerboard(depth).mean().item(), "field_95": width_of(gradient_field(model, 160))}
     print(name, {key: row[key] for key in ("parameters", "iou", "rmse")}, flush=True)
     return row, np.float16(depth[:FRAMED, 0].numpy())
 
 
 def main() -> None:
-    parser = tool_parser(__doc__)
-    parser.add_argument("--samples", type=int, default=12000, help="of each training")
+    parser = tool_parser(__doc__, samples=12000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", metavar="WORD", help="designs whose name has this word")
     parser.add_argument("--times", action="store_true", help="measure the milliseconds of all designs, and no more")
     args = parser.parse_args()
     report = read_json(STORED, {"rows": []})
@@ -102,7 +84,7 @@ def main() -> None:
     frames = read_arrays(FRAMES)
     done = {(row["design"], row["samples"], row["seed"]) for row in report["rows"]}
     for name in [] if args.times else DESIGNS:
-        if args.only in name and (name, args.samples, args.seed) not in done:
+        if any(word in name for word in args.only) and (name, args.samples, args.seed) not in done:
             row, frames[name] = run(name, args.samples, args.seed)
             report["rows"].append(row)
             write_arrays(FRAMES, frames)

@@ -2,7 +2,6 @@
 
     python notebooks/tools/draw_readme.py               # a typical scene: of median IoU, with an object of good size
     python notebooks/tools/draw_readme.py --index 7     # another scene
-    python notebooks/tools/draw_readme.py --composites  # a composite instead
 """
 
 import matplotlib
@@ -11,25 +10,22 @@ from notebook_files import tool_parser
 from results import RESULTS
 
 from maskdepth_utils import load_pretrained, metrics, plots
-from maskdepth_utils.data import MaskDepthDataset, SceneDataset, make_loader
+from maskdepth_utils.data import SceneDataset, make_loader
 from maskdepth_utils.evaluation import network_predict
 from maskdepth_utils.files import write_file
 
 PICTURE = RESULTS / "readme.png"
-SIZES = (0.06, 0.3)  # shares of the picture: an object that can be seen in a small figure
 
 
-def typical(dataset, predictor, count=100):
-    """Return the index of the sample of median IoU among the first `count` whose object is neither small nor large."""
+def typical(dataset, predictor):
+    """Return the index of the scene of median IoU among those whose object fills 6 to 30 % of the picture."""
     means = metrics.Means()
     network = network_predict(predictor.model, predictor.device)
-    samples = [dataset[i] for i in range(min(count, len(dataset)))]
-    for batch in make_loader(samples, batch=16):
+    for batch in make_loader(dataset, batch=16):
         mask, _ = network(batch["image"], batch["background"])
         means.add(iou=metrics.iou(mask.cpu(), batch["mask"]), size=batch["mask"].mean(dim=(1, 2, 3)))
     iou, size = (np.array(means.values[name]) for name in ("iou", "size"))
-    good = np.flatnonzero((size > SIZES[0]) & (size < SIZES[1]))
-    good = good if len(good) else np.arange(len(iou))
+    good = np.flatnonzero((size > 0.06) & (size < 0.3))
     return int(good[np.argsort(iou[good])[len(good) // 2]])
 
 
@@ -50,13 +46,12 @@ def draw(shot, prediction):
 
 def main():
     parser = tool_parser(__doc__)
-    parser.add_argument("--composites", action="store_true", help="a composite, not a scene")
-    parser.add_argument("--index", type=int, help="which sample (a typical one, if not given)")
-    args = parser.parse_args()
+    parser.add_argument("--index", type=int, help="which scene (a typical one, if not given)")
+    index = parser.parse_args().index
     matplotlib.use("Agg")
     predictor = load_pretrained()
-    dataset = MaskDepthDataset("test", gap="tripod") if args.composites else SceneDataset(gap="tripod")
-    index = typical(dataset, predictor) if args.index is None else args.index
+    dataset = SceneDataset(gap="tripod")
+    index = typical(dataset, predictor) if index is None else index
     shot = dataset.shot(index)
     figure = draw(shot, predictor.predict(shot.image, shot.background))
     write_file(PICTURE, plots.to_png(figure))

@@ -32,7 +32,7 @@ MOST_DIFFERENT = 2.0  # of 255, the mean over a picture
 
 
 def executed(result):
-    """Return what is stored of a run; `result` is what `run` returns."""
+    """Return what is stored of a run, from what `run` returns."""
     facts = machine()
     about = {"date": datetime.date.today().isoformat(), "seconds": result["seconds"], "peak_mb": result["peak_mb"]}
     about |= {"cores": os.cpu_count(), **{name: facts[name] for name in ("processor", "python", "torch")}}
@@ -90,15 +90,11 @@ def confirm(stored, new):
 
 
 def main():
-    parser = tool_parser(__doc__)
-    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="how its name begins, or its path")
+    parser = tool_parser(__doc__, names=True)
     parser.add_argument("--all", action="store_true", help="fresh ones too")
     parser.add_argument("--confirm", action="store_true", help="keep stored outputs that come out the same")
     args = parser.parse_args()
-    try:
-        paths = find_notebooks(args.names, solutions=True)
-    except FileNotFoundError as error:
-        parser.error(str(error))
+    paths = find_notebooks(args.names, solutions=True, parser=parser)
     if not (args.names or args.all):
         paths = [path for path in paths if stored_hash(nb := read(path)) != source_hash(nb)]
 

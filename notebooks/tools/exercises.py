@@ -3,13 +3,12 @@
     python notebooks/tools/exercises.py --check          # are they? exit 1 if not
     python notebooks/tools/exercises.py --write 02 05    # write them into these notebooks (none named: all)
 
-The cells of a solution notebook that are tagged `exercise` belong to both: set-up, tasks, code, checks. In their code,
+The cells of a solution notebook that are tagged `exercise` belong to both. In their code, the reader finds `...` for
 
-    # SOLUTION            alone on a line stands for the rest of its block, which the reader writes
-    kernel = 4  # SOLUTION    at a line's end stands for what follows the =
+    # SOLUTION            alone on a line: the rest of its block
+    kernel = 4  # SOLUTION    at a line's end: what follows the =
 
-and the reader finds `...` there. All other cells (why it is so) stay in the solutions. A notebook whose exercises were
-written anew has to be executed again, unless only their prose changed.
+A notebook whose exercises were written anew has to be executed again, unless only their prose changed.
 """
 
 import sys
@@ -65,9 +64,8 @@ def put(nb, cells):
         raise ValueError(f"expected a cell tagged `{TAG}` where the exercises belong, found none")
     old = {(cell.cell_type, cell.source): cell for cell in tagged(nb, TAG)}
     cells = [old.get((cell.cell_type, cell.source), cell) for cell in cells]
-    nb.cells = [cell for cell in nb.cells if TAG not in cell.metadata.get("tags", [])]
-    place = numbers[0]
-    nb.cells[place:place] = cells
+    after = [cell for cell in nb.cells[numbers[0] :] if TAG not in cell.metadata.get("tags", [])]
+    nb.cells[numbers[0] :] = cells + after
     seen = set()
     for cell in nb.cells:  # ids have to be unique; executing the notebook makes lasting ones
         while cell.id in seen:
@@ -91,19 +89,17 @@ def problems(nb, solution, name):
 def pairs(names=()):
     """Return the paths (notebook, its solutions) of each notebook that has solutions."""
     solutions = {path.name: path for path in (NOTEBOOKS / "solutions").glob("[0-9]*.ipynb")}
-    notebooks = find_notebooks(names)
     missing = sorted(set(solutions) - {path.name for path in find_notebooks()})
     if missing:
         raise FileNotFoundError(f"solutions without a notebook: {', '.join(missing)}")
-    return [(path, solutions[path.name]) for path in notebooks if path.name in solutions]
+    return [(path, solutions[path.name]) for path in find_notebooks(names) if path.name in solutions]
 
 
 def main():
-    parser = tool_parser(__doc__)
+    parser = tool_parser(__doc__, names=True)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--write", action="store_true", help="make the notebooks' exercises from their solutions")
     what.add_argument("--check", action="store_true", help="say which notebooks' exercises differ from their solutions")
-    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="how its name begins, or its path")
     args = parser.parse_args()
     bad = False
     for path, solution in pairs(args.names):

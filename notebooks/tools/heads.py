@@ -8,12 +8,8 @@ The head, the first cell, has the title, a Colab badge, the picture that the cel
 words, and a line about the last run. Title and words are the author's; execute_notebooks.py makes the rest anew. The
 picture stands at the end of the cell as a data URI, because Colab and myst-nb show no attachments of cells.
 
-The alt text of a picture is the caption in the cell below: "*Figure: what it shows.*", or else the first paragraph, as
-many whole sentences as fit. Where the text below describes nothing, the author begins it with a hidden line:
-
-    <!-- alt: Two curves: the loss falls from 0.4 to 0.1, the IoU rises from 0.4 to 0.6. -->
-
-It is stored in the output's metadata, ``{"image/png": {"alt": ...}}``, as IPython's ``Image(alt=...)`` does.
+The alt text of a picture is the caption in the cell below: a hidden line, <!-- alt: what it shows -->, or "*Figure:
+what it shows.*", or else the first paragraph, as many whole sentences as fit.
 """
 
 import base64
@@ -34,14 +30,12 @@ README = NOTEBOOKS.parent / "README.md"
 WIDTH = 700  # pixels of the head's picture, at most
 BYTES = 60_000  # of the head's picture, at most
 LONGEST_ALT = 300  # characters
-FEWEST_WORDS = 3
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
 DATA = "[goal]: data:image/jpeg;base64,"
 MADE = re.compile(r"\[!\[Open in Colab\]|!\[[^]]*\]\[goal\]|\*Run for these pages on |\[goal\]: ")
 COMMENT = re.compile(r"<!-- alt: (.+?) -->", re.DOTALL)
 EMPHASIS = re.compile(r"\*(?![*\s])(.+?)(?<![*\s])\*(?!\*)", re.DOTALL)
 ROW = re.compile(r"(?m)^(?P<before>\| \[[^]]+\]\(notebooks/(?P<name>[^)]+)\) \|[^|]+\|)[^|]*(?P<after>\| \[Colab\])")
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
 
 def finish(nb, path):
@@ -50,7 +44,10 @@ def finish(nb, path):
         for output, kind in pictures(cell):
             output.metadata.setdefault(kind, {})["alt"] = caption(nb, number)
     if path.parent == NOTEBOOKS:
-        title, words = own_words(nb)
+        title, *paragraphs = re.split(r"\n\s*\n", nb.cells[0].source.strip())
+        if nb.cells[0].cell_type != "markdown" or not title.startswith("# "):
+            raise ValueError(f"expected a title (# ...) at the top of the first cell, found {title[:60]!r}")
+        words = [text for text in paragraphs if not MADE.match(text)]
         nb.cells[0].source = head(nb, path.name, title, words)
         # The line about the run changes with each run, so the id is made of what the author wrote.
         nb.cells[0].id = hashlib.sha256("\n\n".join([title, *words]).encode()).hexdigest()[:8]
@@ -67,7 +64,7 @@ def problems(nb, path):
             found.append("its head is not as heads.py --write makes it")
     for number, cell in enumerate(nb.cells):
         expected = caption(nb, number)
-        if pictures(cell) and len(expected.split()) < FEWEST_WORDS:
+        if pictures(cell) and len(expected.split()) < 3:
             how = "begin that cell with *Figure: what it shows.* or <!-- alt: what it shows -->"
             found.append(f"cell {number} has a picture that the cell below does not describe: {how}")
         elif alt_texts(cell) - {expected}:
@@ -87,11 +84,10 @@ def alt_texts(cell):
 
 def caption(nb, number):
     """Return what the cell below cell `number` says of its picture, as plain text; "" if it says nothing."""
-    below = nb.cells[number + 1] if number + 1 < len(nb.cells) else None
+    below = next(iter(nb.cells[number + 1 :]), None)
     if below is None or below.cell_type != "markdown":
         return ""
-    written = COMMENT.match(below.source)
-    if written:
+    if written := COMMENT.match(below.source):
         return " ".join(written[1].split())
     paragraph = re.split(r"\n\s*\n", below.source.strip())[0]
     if paragraph.startswith(("<", "#", "|", "- ", "```")):
@@ -99,33 +95,22 @@ def caption(nb, number):
     emphasis = EMPHASIS.match(paragraph)
     text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", emphasis[1] if emphasis else paragraph)
     text = " ".join(re.sub("[`*]", "", text).split()).removeprefix("Figure: ")
-    sentences = SENTENCE_END.split(text[:1].upper() + text[1:])
-    short = sentences[0]
-    for sentence in sentences[1:]:
+    short, *others = re.split(r"(?<=[.!?])\s+(?=[A-Z])", text[:1].upper() + text[1:])
+    for sentence in others:
         if len(short) + 1 + len(sentence) > LONGEST_ALT or not sentence.endswith((".", "?", "!", ")")):
             break  # too long, or it leads over to a list
         short += f" {sentence}"
     return short
 
 
-def own_words(nb):
-    """Return the first cell's title, and the paragraphs that its author wrote."""
-    title, *paragraphs = re.split(r"\n\s*\n", nb.cells[0].source.strip())
-    if nb.cells[0].cell_type != "markdown" or not title.startswith("# "):
-        raise ValueError(f"expected a title (# ...) at the top of the first cell, found {title[:60]!r}")
-    return title, [text for text in paragraphs if not MADE.match(text)]
-
-
 def head(nb, name, title, words):
     """Write the text of the first cell of notebook `name`."""
     badge = f"{BADGE}(https://colab.research.google.com/github/{slug()}/blob/main/notebooks/{name})"
     parts = [title, badge, *words]
-    goal = goal_picture(nb)
-    if goal:
+    if goal := goal_picture(nb):
         alt = caption(nb, goal[0]).replace("[", "(").replace("]", ")")
         parts.insert(2, f"![{alt}][goal]")
-    executed = nb.metadata.get("maskdepth", {}).get("executed")
-    if executed:
+    if executed := nb.metadata.get("maskdepth", {}).get("executed"):
         parts.append(about_the_run(executed))
     if goal:
         parts.append(DATA + small_picture(nb, goal[1]))
@@ -147,20 +132,12 @@ def stored_picture(nb):
 
 
 def small_picture(nb, picture):
-    """Return the base64 text of a JPEG for the head.
-
-    The stored one stays as long as `picture` does, because another version of the JPEG library makes other bytes.
-    """
+    """Return the base64 text of a JPEG on white for the head, no wider than WIDTH and no larger than BYTES."""
     about = nb.metadata.setdefault("maskdepth", {})
     digest = hashlib.sha256(picture).hexdigest()[:16]
     if about.get("goal") == digest and stored_picture(nb):
-        return stored_picture(nb)
+        return stored_picture(nb)  # another version of the JPEG library would make other bytes
     about["goal"] = digest
-    return base64.b64encode(shrink(picture)).decode()
-
-
-def shrink(picture):
-    """Return the bytes of a JPEG on white that is no wider than WIDTH and no larger than BYTES."""
     image = Image.open(io.BytesIO(picture)).convert("RGBA")
     card = Image.new("RGBA", image.size, "white")  # opaque, so that it can be read on dark pages, too
     card.alpha_composite(image)
@@ -169,7 +146,7 @@ def shrink(picture):
         file = io.BytesIO()
         card.convert("RGB").save(file, "JPEG", quality=quality, subsampling=0)
         if file.tell() <= BYTES:
-            return file.getvalue()
+            return base64.b64encode(file.getvalue()).decode()
     raise ValueError(f"the cell tagged `goal`: {card.width} x {card.height} pixels do not fit into {BYTES} bytes")
 
 
@@ -209,11 +186,10 @@ def write_times():
 
 
 def main():
-    parser = tool_parser(__doc__)
+    parser = tool_parser(__doc__, names=True)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--write", action="store_true", help="write heads and alt texts")
     what.add_argument("--check", action="store_true", help="say what is not as --write leaves it, or missing")
-    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="how its name begins, or its path")
     args = parser.parse_args()
     found = []
     for path in find_notebooks(args.names, solutions=True):

@@ -2,14 +2,11 @@
 
     python notebooks/tools/measure_speed.py    # on an idle machine; with --seconds 1.5 eight minutes on two CPU cores
 
-All that `python -m maskdepth_utils bench` measures: composing, the ways to store samples, training steps, losses. The
-stored samples are written to the system's folder for temporary files, which needs 500 MB, and are gone afterwards.
+The stored samples need 500 MB in the system's folder for temporary files, and are gone afterwards.
 """
 
-import time
-
 from notebook_files import tool_parser
-from results import RESULTS, commit, machine, write_json
+from results import RESULTS, timed_report, write_json
 
 from maskdepth_utils.course import bench
 from maskdepth_utils.devices import choose_device
@@ -21,22 +18,18 @@ SAMPLES = 768  # three batches of the largest size for each of two workers
 def main() -> None:
     parser = tool_parser(__doc__)
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each measurement")
-    args = parser.parse_args()
-    started = time.monotonic()
-    begun_at = commit()
+    seconds = parser.parse_args().seconds
     device = choose_device()
-    results = {
-        "data": bench.bench_data(device, args.seconds),
-        "formats": bench.bench_formats(device, args.seconds, workers=(1, 2), samples=SAMPLES),
-        "step": bench.bench_step(device, args.seconds),
-        "losses": bench.bench_losses(device, args.seconds),
-    }
-    report = {
-        "command": f"python notebooks/tools/measure_speed.py --seconds {args.seconds:g}",
-        "commit": begun_at, "machine": machine(), "seconds": round(time.monotonic() - started),
-        "samples stored": SAMPLES, "results": results,
-    }  # fmt: skip
-    print(format_results(results))
+    command = f"python notebooks/tools/measure_speed.py --seconds {seconds:g}"
+    with timed_report(command=command) as report:
+        report["samples stored"] = SAMPLES
+        report["results"] = {
+            "data": bench.bench_data(device, seconds),
+            "formats": bench.bench_formats(device, seconds, workers=(1, 2), samples=SAMPLES),
+            "step": bench.bench_step(device, seconds),
+            "losses": bench.bench_losses(device, seconds),
+        }
+    print(format_results(report["results"]))
     write_json(RESULTS / "bench.json", report)
 
 

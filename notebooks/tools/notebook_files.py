@@ -22,12 +22,18 @@ PROGRESS = re.compile(r"^.*\d+%\|.*\|.*$\n?|^\s*\d+\S*it \[.*\]$\n?", re.MULTILI
 WIDGET, PLOTLY = "application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json"
 
 
-def tool_parser(description):
-    """Return a parser that shows a tool's docstring as it is."""
-    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+def tool_parser(description, names=False, samples=None):
+    """Return a parser that shows a tool's docstring, takes notebooks or has the options of a study."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if names:
+        parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="how its name begins, or its path")
+    if samples:
+        parser.add_argument("--samples", type=int, default=samples, help="training samples of each run")
+        parser.add_argument("--only", nargs="+", default=[""], metavar="WORD", help="runs whose name has one of these")
+    return parser
 
 
-def find_notebooks(names=(), solutions=False):
+def find_notebooks(names=(), solutions=False, parser=None):
     """Return the paths of the course's notebooks in order; `names` selects by their beginning ("02") or by path."""
     found = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
     if solutions:
@@ -40,7 +46,10 @@ def find_notebooks(names=(), solutions=False):
             match = [path for path in found if path.name.startswith(name)]
         if not match:
             there = ", ".join(path.stem for path in found) or "none"
-            raise FileNotFoundError(f"No notebook called {name!r}; there are: {there}.")
+            message = f"No notebook called {name!r}; there are: {there}."
+            if parser:
+                parser.error(message)
+            raise FileNotFoundError(message)
         selected += match
     return selected if names else found
 
@@ -89,10 +98,7 @@ def headline(nb):
 
 
 def tidy(nb):
-    """Drop what differs between two equal runs: widget state, timings, progress bars, random cell ids.
-
-    What execute_notebooks.py and heads.py stored about the last run and the head's picture stays.
-    """
+    """Drop what differs between two equal runs: widget state, timings, progress bars, random cell ids."""
     about = {name: value for name, value in nb.metadata.get("maskdepth", {}).items() if name in ("executed", "goal")}
     nb.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     nb.nbformat, nb.nbformat_minor = 4, 5

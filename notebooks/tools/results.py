@@ -1,6 +1,7 @@
 """What the tools that measure have in common: where results lie, how they are stored, and what made them."""
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -8,6 +9,8 @@ import platform
 import shlex
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,21 +49,33 @@ def machine() -> dict[str, str]:
     return {"processor": name, "device": device, "python": platform.python_version(), "torch": torch.__version__}
 
 
+@contextlib.contextmanager
+def timed_report(**facts) -> Iterator[dict]:
+    """Yield a report of the facts, commit and machine; add the seconds at the end."""
+    report = facts | {"commit": commit(), "machine": machine()}
+    begun = time.monotonic()
+    yield report
+    report["seconds"] = round(time.monotonic() - begun)
+
+
 def run_folder(study: str, *parts) -> str:
     """Return the folder of a run, relative to the project's folder."""
     name = "-".join(map(str, parts))
     return f"build/runs/{study}/" + "".join(letter if letter.isalnum() else "-" for letter in name)
 
 
-def call(command: str, **options) -> subprocess.CompletedProcess:
-    """Run `python -m maskdepth_utils COMMAND` in the project's folder."""
+def call(command: str, **options) -> str:
+    """Run `python -m maskdepth_utils COMMAND` in the project's folder; exit with its status if it fails."""
     words = [sys.executable, "-m", "maskdepth_utils", *shlex.split(command)]
-    return subprocess.run(words, cwd=ROOT, check=True, text=True, **options)
+    done = subprocess.run(words, cwd=ROOT, text=True, **options)
+    if done.returncode:
+        sys.exit(done.returncode)
+    return done.stdout
 
 
 def evaluate_by_command(options: str) -> dict:
     """Run `evaluate` and return its results."""
-    return json.loads(call(f"evaluate {options} --json", stdout=subprocess.PIPE).stdout)
+    return json.loads(call(f"evaluate {options} --json", stdout=subprocess.PIPE))
 
 
 def require_finished(out: str, samples: int) -> None:

@@ -27,16 +27,6 @@ from maskdepth_utils.tables import format_table
 OUT = NOTEBOOKS.parent / "build" / "notebooks"
 
 
-def memory_of_children():
-    """Return the bytes held by this process's children; on Linux, pages that several share count once."""
-    total = 0
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            info = process.memory_full_info()
-            total += getattr(info, "pss", info.uss)
-    return total
-
-
 @contextlib.contextmanager
 def peak_memory(every=0.5):
     """Yield a list whose one item is the children's highest memory so far, in bytes."""
@@ -45,7 +35,12 @@ def peak_memory(every=0.5):
 
     def watch():
         while not stop.wait(every):
-            peak[0] = max(peak[0], memory_of_children())
+            total = 0
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    info = process.memory_full_info()
+                    total += getattr(info, "pss", info.uss)  # pss (Linux): pages that several share count once
+            peak[0] = max(peak[0], total)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -57,16 +52,12 @@ def peak_memory(every=0.5):
 
 
 def run(path, profile, out, cwd=None):
-    """Run one notebook by papermill.
+    """Run one notebook by papermill and report: seconds, peak_mb, headline, and error (None if it ran).
 
     Args:
-        path: The notebook.
         profile: "fast", "full", or None to run it as it stands, without an injected cell.
         out: The folder of the executed copy.
         cwd: The folder in which it runs, `out` by default.
-
-    Returns:
-        A dict: notebook, profile, seconds, peak_mb, headline (one line), error (None or what went wrong).
     """
     out.mkdir(parents=True, exist_ok=True)
     copy = out / path.name
@@ -120,15 +111,11 @@ def interruptible(main):
 
 
 def main():
-    parser = tool_parser(__doc__)
-    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="how its name begins, or its path")
+    parser = tool_parser(__doc__, names=True)
     parser.add_argument("--profile", choices=("fast", "full"), default="fast")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the executed copies")
     args = parser.parse_args()
-    try:
-        paths = find_notebooks(args.names)
-    except FileNotFoundError as error:
-        parser.error(str(error))
+    paths = find_notebooks(args.names, parser=parser)
     results = []
     for path in paths:
         print(f"{path.stem} ({args.profile}) ...", end=" ", flush=True)

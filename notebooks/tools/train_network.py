@@ -11,14 +11,13 @@ SHA256SUMS beside it; data/results/training_NAME.json gets the commands, commit,
 
 import hashlib
 import shlex
-import subprocess
-import sys
 
 from notebook_files import tool_parser
 from results import (
     CHECKPOINTS,
     RESULTS,
     ROOT,
+    call,
     commit,
     machine,
     read_json,
@@ -54,15 +53,12 @@ def summarise(out: str) -> dict:
     points = [record for record in history if "val_loss" in record]
     # Training losses are logged at steps of their own; a curve that lacks some of these points is left out.
     whole = [name for name in CURVES if points and all(name in point for point in points)]
-    curves = {name: [round(point[name], 5) for point in points] for name in whole}
+    samples = history[-1]["samples"]
     return {
-        "size": state["config"]["dataset"]["size"],
-        "samples": history[-1]["samples"],
-        "training_hours": round(seconds / 3600, 2),
-        "images_per_second": round(history[-1]["samples"] / seconds, 1),
-        "machine": state["machine"],
-        "curves": curves,
-    }
+        "size": state["config"]["dataset"]["size"], "samples": samples, "training_hours": round(seconds / 3600, 2),
+        "images_per_second": round(samples / seconds, 1), "machine": state["machine"],
+        "curves": {name: [round(point[name], 5) for point in points] for name in whole},
+    }  # fmt: skip
 
 
 def write_checksums() -> None:
@@ -94,14 +90,11 @@ def main() -> None:
         begun = ROOT / f"{stage['out']}.commit"  # the commit at which the training began
         if not begun.exists():
             write_file(begun, commit().encode())
-        command = [sys.executable, "-m", "maskdepth_utils", "train", *stage["options"]]
-        limit = [] if args.max_minutes is None else ["--max-minutes", str(args.max_minutes)]
-        done = subprocess.run([*command, *limit], cwd=ROOT)
-        if done.returncode:
-            sys.exit(done.returncode)
+        command = "train " + shlex.join(stage["options"])
+        call(command + (f" --max-minutes {args.max_minutes}" if args.max_minutes is not None else ""))
         require_finished(stage["out"], int(stage["options"][stage["options"].index("--samples") + 1]))
-        text = "python -m maskdepth_utils train " + shlex.join(stage["options"])
-        report["stages"].append({"command": text, "commit": begun.read_text(), **summarise(stage["out"])})
+        made_by = {"command": f"python -m maskdepth_utils {command}", "commit": begun.read_text()}
+        report["stages"].append(made_by | summarise(stage["out"]))
     write_checksums()
     write_json(path, report)
     print(f"wrote {path.relative_to(ROOT)}")

@@ -3,8 +3,7 @@
     python notebooks/tools/write_address.py            # after editing [project.urls]
     python notebooks/tools/write_address.py --check    # exit 1 if a place says something else
 
-These places are colab_setup.sh, how to cite the course in README.md, and every link in README.md and the notebooks that
-opens a notebook in Colab or fetches colab_setup.sh.
+The places: colab_setup.sh, the citation in README.md, and the Colab links in README.md and the notebooks.
 """
 
 import re
@@ -19,18 +18,18 @@ GITHUB = "https://github.com/"
 SLUG = r"[\w.-]+/[\w.-]+"
 
 
-def address():
-    """Return the course's address."""
-    return GITHUB + slug()
-
-
 def slug():
-    """Return the address's OWNER/NAME, as pyproject.toml says."""
+    """Return the OWNER/NAME of the course's address, as pyproject.toml says."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf8")
     found = re.search(rf'(?m)^Repository = "{GITHUB}({SLUG})"$', text)
     if not found:
         raise ValueError(f'pyproject.toml has no line Repository = "{GITHUB}OWNER/NAME"')
     return found[1]
+
+
+def address():
+    """Return the course's address."""
+    return GITHUB + slug()
 
 
 def with_address(text, slug):

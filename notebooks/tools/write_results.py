@@ -4,9 +4,6 @@
     python notebooks/tools/write_results.py --measure masknet   # of this network only
     python notebooks/tools/write_results.py             # writes the tables from the stored figures
     python notebooks/tools/write_results.py --check     # exit 1 if the tables or the figures are out of date
-
-The figures are those of `python -m maskdepth_utils evaluate --json`, one run per row. Stored with them: the command,
-its seconds, the machine, the commit, and the checksum of the network.
 """
 
 import hashlib
@@ -34,16 +31,18 @@ ROWS = {
 INTERVALS = ("iou", "boundary_f", "rmse", "rmse_object", "rmse_edge", "abs_rel", "delta1")
 
 
-def measure(name="maskdepthnet", rows=ROWS, count=None):
-    """Run the evaluations one after the other; return what `STORED` holds of a network. count: fewer pictures."""
+def measure(name="maskdepthnet"):
+    """Run the evaluations one after the other; return what `STORED` holds of a network."""
     runs = []
-    for row, options in rows.items():
-        options += f" --count {count}" if count else ""
+    for row, options in ROWS.items():
         options += "" if name == "maskdepthnet" else f" --checkpoint {name} --no-baselines"
         print(f"{row} ...", end=" ", flush=True)
-        if "--offices" in options and not offices_at_hand():
-            print("left out: the 2020 project's photos are not at hand")
-            continue
+        if "--offices" in options:
+            try:
+                office_photos(progress=False)
+            except AssetError:
+                print("left out: the 2020 project's photos are not at hand")
+                continue
         start = time.monotonic()
         found = evaluate_by_command(options)
         seconds = round(time.monotonic() - start, 1)
@@ -51,14 +50,6 @@ def measure(name="maskdepthnet", rows=ROWS, count=None):
         command = f"python -m maskdepth_utils evaluate {options} --json"
         runs.append({"row": row, "command": command, "seconds": seconds, **found})
     return {"commit": commit(), "machine": machine(), "network": checksum(name), "runs": runs}
-
-
-def offices_at_hand():
-    """Return whether the 2020 project's photos can be had."""
-    try:
-        return bool(office_photos(progress=False))
-    except AssetError:
-        return False
 
 
 def checksum(name="maskdepthnet"):
@@ -78,14 +69,12 @@ def results(stored):
         figures = run["results"]
         network = figures["MaskDepthNet"]
         columns = {
-            "mask IoU": f"**{network['iou']:.3f}**",
-            "threshold": figures["difference threshold"].get("iou"),
+            "mask IoU": f"**{network['iou']:.3f}**", "threshold": figures["difference threshold"].get("iou"),
             "depth RMSE": f"**{network['rmse']:.3f}**" if "rmse" in network else None,  # the offices have no depth
             "constant": figures.get("one constant depth", {}).get("rmse"),
             "per pixel": figures.get("mean depth per pixel", {}).get("rmse"),
-            "AbsRel": network.get("abs_rel"),
-            "delta < 1.25": network.get("delta1"),
-        }
+            "AbsRel": network.get("abs_rel"), "delta < 1.25": network.get("delta1"),
+        }  # fmt: skip
         rows[run["row"]] = {column: figure for column, figure in columns.items() if figure is not None}
     rows["the 2020 project, on its own data"] = {
         "mask IoU": "0.2 (of 0.5)", "depth RMSE": "0.18", "constant": "about 0.04"
@@ -111,8 +100,8 @@ def figures(stored):
     """Write the model card's tables: every figure beside its baselines, one section per row of README.md's table."""
     lines = []
     for run in stored["runs"]:
-        spans = [(name, run["intervals"][name]) for name in INTERVALS if name in run["intervals"]]
-        texts = [f"{name} {span['low']:.3f} to {span['high']:.3f}" for name, span in spans]
+        spans = run["intervals"]
+        texts = [f"{name} {spans[name]['low']:.3f} to {spans[name]['high']:.3f}" for name in INTERVALS if name in spans]
         lines += [f"### {run['row']}", f"{run['images']} pictures; `{run['command']}`"]
         lines += tables(run, "results", "on_the_object", "near_its_outline")
         lines.append(f"95 % intervals: {', '.join(texts)}.")
@@ -129,9 +118,10 @@ def tables(run, *titles):
 def masknet(stored):
     """Write the model card's section on the small network: its training, and its masks beside the threshold's."""
     thresholds = {run["row"]: run["results"]["difference threshold"] for run in stored["runs"]}
-    rows = {run["row"]: dict(run["results"]["MaskNet"]) for run in stored["masknet"]["runs"]}
-    for row, columns in rows.items():
-        columns["iou of the threshold"] = thresholds[row]["iou"]
+    rows = {
+        run["row"]: run["results"]["MaskNet"] | {"iou of the threshold": thresholds[run["row"]]["iou"]}
+        for run in stored["masknet"]["runs"]
+    }
     return f"{training('masknet')}\n\n{markdown('tested on', rows)}"
 
 
@@ -139,13 +129,14 @@ def training(name):
     """Write a line per stage of a network's training, from its report."""
     path = STORED.with_name(f"training_{name}.json")
     report = read_json(path)
+    machine = f"{report['machine']['device']} ({report['machine']['processor']}"
     lines = []
     for stage in report["stages"]:
         curves = stage["curves"]
         depth = f" and depth RMSE {curves['val_rmse'][-1]:.3f}" if "val_rmse" in curves else ""
         lines.append(
             f"- `{stage['command']}`: {stage['samples']:,} samples in {stage['training_hours']:.1f} hours on "
-            f"{report['machine']['device']} ({report['machine']['processor']}, {stage['machine']['precision']}); "
+            f"{machine}, {stage['machine']['precision']}); "
             f"begun at commit {stage['commit']}; at its end IoU {curves['val_iou'][-1]:.3f}{depth} on its validation "
             "samples"
         )
@@ -165,14 +156,18 @@ def between(text, mark, content):
 
 def pages(stored):
     """Return the pages with tables, {path: text}."""
-    readme, card = ((path, path.read_text(encoding="utf8")) for path in (ROOT / "README.md", CARD))
-    text = between(between(card[1], "figures", figures(stored)), "training", training("maskdepthnet"))
-    return {readme[0]: between(readme[1], "results", results(stored)), CARD: between(text, "masknet", masknet(stored))}
+    readme = ROOT / "README.md"
+    card = CARD.read_text(encoding="utf8")
+    parts = {"figures": figures(stored), "training": training("maskdepthnet"), "masknet": masknet(stored)}
+    for mark, content in parts.items():
+        card = between(card, mark, content)
+    return {readme: between(readme.read_text(encoding="utf8"), "results", results(stored)), CARD: card}
 
 
 def out_of_date():
     """List, in sentences, what is out of date."""
-    stored, found = read_json(STORED), []
+    stored = read_json(STORED)
+    found = []
     for name, measured in (("maskdepthnet", stored), ("masknet", stored["masknet"])):
         if measured["network"] != checksum(name):
             found.append(f"evaluation.json was measured with another {name}: run write_results.py --measure")

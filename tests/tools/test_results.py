@@ -95,7 +95,7 @@ def test_averaging_adds_the_terms_and_keeps_a_moving_average():
 
 def test_an_interrupted_training_is_not_measured(monkeypatch):
     commands = []
-    monkeypatch.setattr(ablate, "call", commands.append)
+    monkeypatch.setattr(results, "call", commands.append)
     state = {"step": 3, "config": {"batch": 16}}
     monkeypatch.setattr(results, "read_run", lambda folder: state)
     with pytest.raises(SystemExit, match="losses-L1-0-64 is not finished: run this again"):
