@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,42 +11,26 @@ from torch import nn
 
 @contextlib.contextmanager
 def recorded_outputs(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, Any]]:
-    """Record what modules put out while the context is open.
+    """Yield {name: output}, which fills while the context is open, in the order in which the modules run.
 
-    Args:
-        modules: The modules, by the names under which their outputs are recorded.
-
-    Yields:
-        {name: output}, in the order in which the modules run; of a module that runs several times, the last output.
-        Tensors, alone or in a list, are detached copies, since later layers may work in place.
+    Outputs are tensors or lists of tensors; recorded are detached copies, since later layers may work in place.
     """
     outputs: dict[str, Any] = {}
 
-    def record(name: str, module: nn.Module, inputs: tuple, output: Any) -> None:
-        outputs[name] = _copy(output)
+    def record(name, module, inputs, output):
+        is_tensor = isinstance(output, torch.Tensor)
+        outputs[name] = output.detach().clone() if is_tensor else [part.detach().clone() for part in output]
 
-    with _hooked((module, functools.partial(record, name)) for name, module in modules.items()):
+    with contextlib.ExitStack() as hooks:
+        for name, module in modules.items():
+            hooks.enter_context(module.register_forward_hook(functools.partial(record, name)))
         yield outputs
 
 
 @contextlib.contextmanager
 def zeroed_outputs(modules: Iterable[nn.Module]) -> Iterator[None]:
     """Let modules put out zeros while the context is open; their weights stay as they are."""
-    with _hooked((module, lambda module, inputs, output: torch.zeros_like(output)) for module in modules):
+    with contextlib.ExitStack() as hooks:
+        for module in modules:
+            hooks.enter_context(module.register_forward_hook(lambda *call: torch.zeros_like(call[-1])))
         yield
-
-
-@contextlib.contextmanager
-def _hooked(hooks: Iterable[tuple[nn.Module, Callable]]) -> Iterator[None]:
-    handles = [module.register_forward_hook(hook) for module, hook in hooks]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _copy(output: Any) -> Any:
-    if isinstance(output, torch.Tensor):
-        return output.detach().clone()
-    return [_copy(part) for part in output] if type(output) in (list, tuple) else output

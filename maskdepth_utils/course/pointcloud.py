@@ -18,13 +18,12 @@ from matplotlib.ticker import MultipleLocator
 from PIL import Image
 
 from .. import plots
-from ..camera import FOV, IMAGE_SIZE, camera_rotation
+from ..camera import FOV, camera_rotation
 
 MIME = "application/vnd.plotly.v1+json"  # what JupyterLab, Notebook 7 and VS Code draw without a widget
-MOST_POINTS = IMAGE_SIZE**2
 JUMP = 0.06  # share of the depth; neighbouring pixels of a floor 10 m away differ by 0.05
 START = np.array([0.0, -3.0, 2.0])  # where the view starts: metres right, ahead and up of the camera
-AXES = ("right", "ahead", "up")
+AXES = {"x": "right [m]", "y": "ahead [m]", "z": "up [m]"}
 GROUND = "#d5dae3"  # white walls and lamps stand out from it
 SIDES = {"from behind the camera": (24, -90, 1.2), "from the left": (24, -160, 1.05)}  # degrees up and around; zoom
 
@@ -36,7 +35,7 @@ class Cloud(NamedTuple):
     colors: np.ndarray
 
 
-def view(image, depth, truth=None, mask=None, fov: float = FOV, pitch: float = 0.0, edges: bool = True) -> "View":
+def view(image, depth, truth=None, mask=None, pitch: float = 0.0, edges: bool = True) -> "View":
     """Show a scene in 3D as its depth map places it; with the true depth too, buttons switch between both.
 
     Args:
@@ -44,29 +43,25 @@ def view(image, depth, truth=None, mask=None, fov: float = FOV, pitch: float = 0
         depth: z-depth (H, W) in metres, or a sample's tensor.
         truth: The true depth, likewise.
         mask: A mask (H, W) of what is tinted.
-        fov: The camera's horizontal field of view in degrees.
         pitch: How many degrees the camera looks down, to set the room upright.
         edges: Whether points that fly between foreground and background are left out.
     """
     depths = {"prediction": depth} if truth is None else {"prediction": depth, "truth": truth}
-    clouds = {name: to_cloud(image, one, mask, fov, pitch, edges) for name, one in depths.items()}
     height, width = plots.to_array(image).shape[:2]
-    return View(clouds, camera_outline(fov, pitch, height / width))
+    x, far = 0.4 * math.tan(math.radians(FOV / 2)), 0.4  # metres: the drawn camera, a pyramid
+    y = x * height / width
+    eye, a, b, c, d = (0, 0, 0), (-x, -y, far), (x, -y, far), (x, y, far), (-x, y, far)
+    camera = upright(np.array([eye, a, b, eye, c, d, eye, a, d, c, b, eye]), pitch)
+    return View({name: to_cloud(image, one, mask, pitch, edges) for name, one in depths.items()}, camera)
 
 
-def lift(depth, fov: float = FOV) -> np.ndarray:
-    """Lift a z-depth map (H, W) in metres to points (H, W, 3) in metres, in the camera's frame.
+def lift(depth: np.ndarray) -> np.ndarray:
+    """Lift a z-depth map (H, W) in metres to points (H, W, 3) in metres: right, down and ahead of the eye.
 
-    x is right, y down, z ahead of the eye. `fov` is the horizontal field of view in degrees; pixels are square. The
-    slopes x / z and y / z of a pixel's ray grow evenly from the picture's centre (the pinhole camera, notebook 01).
+    The slopes x / z and y / z of a pixel's ray grow evenly from the picture's centre (the pinhole camera, notebook 01).
     """
-    depth = np.asarray(depth)
-    if depth.ndim != 2:
-        raise ValueError(f"depth: expected shape (H, W), found {depth.shape}")
-    if not 1 <= fov < 180:
-        raise ValueError(f"fov: expected the horizontal field of view in degrees, 1 to 179; found {fov}")
     height, width = depth.shape
-    focal = width / (2 * math.tan(math.radians(fov / 2)))
+    focal = width / (2 * math.tan(math.radians(FOV / 2)))
     v, u = np.mgrid[0:height, 0:width] + 0.5  # a pixel's centre
     rays = np.stack([(u - width / 2) / focal, (v - height / 2) / focal, np.ones((height, width))], axis=-1)
     return (rays * depth[..., None]).astype(np.float32)
@@ -85,42 +80,26 @@ def upright(points: np.ndarray, pitch: float) -> np.ndarray:
     return level(points, pitch)[:, [0, 2, 1]] * np.float32([1, 1, -1])
 
 
-def depth_edges(depth, jump: float = JUMP) -> np.ndarray:
+def depth_edges(depth: np.ndarray) -> np.ndarray:
     """Find pixels that fly between foreground and background: bool (H, W).
 
     At an outline a smooth depth map runs through all values in between, where nothing is. Such a pixel has neighbours
-    that are nearer by more than the share `jump` of its depth, and others that are farther. A pixel at the rim of
+    that are nearer by more than the share `JUMP` of its depth, and others that are farther. A pixel at the rim of
     either surface is not marked, since its own surface continues on one side; so thin legs stay.
     """
-    depth = np.asarray(depth, np.float32)
     around = np.lib.stride_tricks.sliding_window_view(np.pad(depth, 1, mode="edge"), (3, 3))
-    return (around.min(axis=(2, 3)) < depth * (1 - jump)) & (around.max(axis=(2, 3)) > depth * (1 + jump))
+    return (around.min(axis=(2, 3)) < depth * (1 - JUMP)) & (around.max(axis=(2, 3)) > depth * (1 + JUMP))
 
 
-def to_cloud(image, depth, mask=None, fov: float = FOV, pitch: float = 0.0, edges: bool = True) -> Cloud:
-    """Lift a picture's pixels, at most about `MOST_POINTS` of them. Arguments as for `view`."""
+def to_cloud(image, depth, mask=None, pitch: float = 0.0, edges: bool = True) -> Cloud:
+    """Lift a picture's pixels. Arguments as for `view`."""
     picture, depth = plots.to_unit(image), plots.to_metres(depth)
     if picture.shape[:2] != depth.shape:
         raise ValueError(f"image and depth: expected equal sizes, found {picture.shape[:2]} and {depth.shape}")
     if mask is not None:
         picture = plots.overlay(picture, mask, opacity=0.5)
-    # Thinned before looking for edges: a large photo's depth was enlarged, and its jumps run over many pixels.
-    step = max(1, math.ceil(math.sqrt(depth.size / MOST_POINTS)))
-    pick = np.s_[step // 2 :: step, step // 2 :: step]
-    thin = depth[pick]
-    keep = np.isfinite(thin) & (thin > 0)
-    if edges:
-        keep &= ~depth_edges(thin)
-    colors = np.uint8(np.clip(picture[pick][keep], 0, 1) * 255 + 0.5)
-    return Cloud(upright(lift(depth, fov)[pick][keep], pitch), colors)
-
-
-def camera_outline(fov: float = FOV, pitch: float = 0.0, aspect: float = 1.0, far: float = 0.4) -> np.ndarray:
-    """The camera as a line (12, 3): a pyramid from the eye to a picture of that height / width, `far` metres ahead."""
-    x = far * math.tan(math.radians(fov / 2))
-    y = x * aspect
-    eye, a, b, c, d = (0, 0, 0), (-x, -y, far), (x, -y, far), (x, y, far), (-x, y, far)
-    return upright(np.array([eye, a, b, eye, c, d, eye, a, d, c, b, eye]), pitch)
+    keep = ~depth_edges(depth) if edges else np.ones(depth.shape, bool)
+    return Cloud(upright(lift(depth)[keep], pitch), np.uint8(picture[keep] * 255 + 0.5))
 
 
 class View:
@@ -131,51 +110,49 @@ class View:
         everything = np.concatenate([camera, *(cloud.points for cloud in clouds.values())])
         self.low, self.high = everything.min(axis=0) - 0.1, everything.max(axis=0) + 0.1
 
-    def figure(self):
+    def figure(self) -> go.Figure:
         """plotly's figure: the points of each cloud, the camera, and buttons if there are two clouds."""
-        hover = "<br>".join(f"{axis} %{{{key}:.2f}} m" for key, axis in zip("xyz", AXES))
+        hover = "<br>".join(f"{words[:-4]} %{{{axis}:.2f}} m" for axis, words in AXES.items())
         figure = go.Figure()
-        for number, (name, cloud) in enumerate(self.clouds.items()):
+        for name, cloud in self.clouds.items():
             index, scale = quantize(cloud.colors)
-            marker = {"size": 2.5, "color": index, "colorscale": scale, "cmin": 0, "cmax": 255, "line": {"width": 0}}
             figure.add_scatter3d(
-                **by_axis(cloud.points), mode="markers", name=name, visible=number == 0, marker=marker,
+                **dict(zip("xyz", cloud.points.T)), mode="markers", name=name, visible=name == "prediction",
+                marker={"size": 2.5, "color": index, "colorscale": scale, "cmin": 0, "cmax": 255, "line": {"width": 0}},
                 hovertemplate=f"{hover}<extra>{name}</extra>",
             )  # fmt: skip
         line = {"color": "black", "width": 3}
-        figure.add_scatter3d(**by_axis(self.camera), mode="lines", line=line, hoverinfo="skip")
-        margin = {"l": 0, "r": 0, "t": 0, "b": 0}
+        figure.add_scatter3d(**dict(zip("xyz", self.camera.T)), mode="lines", line=line, hoverinfo="skip")
         if len(self.clouds) > 1:
-            margin["t"] = 44
-            names = list(self.clouds)
             buttons = [
-                {"label": name, "method": "restyle", "args": [{"visible": [name == one for one in names] + [True]}]}
-                for name in names
+                {"label": name, "method": "restyle", "args": [{"visible": [name == one for one in self.clouds] + [True]}]}
+                for name in self.clouds
             ]
             place = {"direction": "right", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"}
             figure.update_layout(updatemenus=[{"type": "buttons", "buttons": buttons} | place])
+        margin = {"l": 0, "r": 0, "t": 44 * (len(self.clouds) > 1), "b": 0}
         return figure.update_layout(scene=self.layout(), height=520, margin=margin, showlegend=False)
 
     def layout(self) -> dict:
         """plotly's scene: equal scales on all axes, and the start behind and above the camera."""
         size = self.high - self.low
-        ground = {"backgroundcolor": GROUND, "gridcolor": "white", "showbackground": True}
+        ground = {"backgroundcolor": GROUND, "gridcolor": "white", "showbackground": True, "dtick": 1}
         scene = {
-            f"{axis}axis": {"title": {"text": f"{name} [m]"}, "range": [float(low), float(high)], "dtick": 1} | ground
-            for axis, name, low, high in zip("xyz", AXES, self.low, self.high)
+            f"{axis}axis": {"title": {"text": words}, "range": [float(low), float(high)]} | ground
+            for (axis, words), low, high in zip(AXES.items(), self.low, self.high)
         }
         # plotly's units: 0 is the middle, and with these ratios 1 is the longest side.
-        middle = (self.low + self.high) / 2
-        target = np.array([0, np.median(next(iter(self.clouds.values())).points[:, 1]), -0.9])
-        camera = {name: (at - middle) / size.max() for name, at in {"eye": START, "center": target}.items()}
-        scene["aspectmode"] = "manual"
-        scene["aspectratio"] = dict(zip("xyz", (size / size.max()).tolist()))
-        scene["camera"] = {name: dict(zip("xyz", at.tolist())) for name, at in camera.items()}
-        scene["camera"]["up"] = {"x": 0, "y": 0, "z": 1}
-        scene["dragmode"] = "turntable"  # keeps the room upright
-        return scene
+        target = np.array([0, np.median(self.clouds["prediction"].points[:, 1]), -0.9])
+        eye, center = ((at - (self.low + self.high) / 2) / size.max() for at in (START, target))
+        camera = {"eye": eye, "center": center, "up": np.array([0, 0, 1])}
+        return scene | {
+            "aspectmode": "manual",
+            "aspectratio": dict(zip("xyz", (size / size.max()).tolist())),
+            "camera": {name: dict(zip("xyz", at.tolist())) for name, at in camera.items()},
+            "dragmode": "turntable",  # keeps the room upright
+        }
 
-    def still(self):
+    def still(self) -> plt.Figure:
         """A matplotlib figure: a column for each cloud, seen from behind the camera and from the left."""
         columns, rows = len(self.clouds), len(SIDES)
         with plt.rc_context(plots.STYLE):
@@ -185,25 +162,22 @@ class View:
                     # Placed by hand: matplotlib leaves a 3D axis too much room.
                     left, bottom = column / columns, 1 - (row + 1) / rows
                     axis = figure.add_axes((left, bottom, 1 / columns, 0.94 / rows), projection="3d")
-                    self.draw_cloud(axis, cloud)
+                    axis.scatter(*cloud.points.T, c=cloud.colors / 255, s=0.9, linewidths=0, depthshade=False)
+                    axis.plot(*self.camera.T, color="black", linewidth=1)
+                    for (key, words), low, high in zip(AXES.items(), self.low, self.high):
+                        axis.set(**{f"{key}lim": (low, high)})
+                        line = getattr(axis, f"{key}axis")
+                        line.set_label_text(words, fontsize=8)
+                        line.labelpad = -3
+                        line.set_major_locator(MultipleLocator(1))
+                        line.set_pane_color(GROUND)
+                    axis.tick_params(labelsize=7, pad=-2)
                     axis.view_init(above, around)
                     axis.set_box_aspect(self.high - self.low, zoom=zoom)
                     title = f"{name}, {side}" if columns > 1 else side
                     figure.text(left + 0.03 / columns, bottom + 0.98 / rows, title, va="top")
             plt.close(figure)
         return figure
-
-    def draw_cloud(self, axis, cloud: Cloud) -> None:
-        """Draw points and camera into a matplotlib 3D axis, with a line for each metre."""
-        axis.scatter(*cloud.points.T, c=cloud.colors / 255, s=0.9, linewidths=0, depthshade=False)
-        axis.plot(*self.camera.T, color="black", linewidth=1)
-        for name, label, low, high in zip("xyz", AXES, self.low, self.high):
-            axis.set(**{f"{name}lim": (low, high)})
-            getattr(axis, f"set_{name}label")(f"{label} [m]", fontsize=8, labelpad=-3)
-            line = getattr(axis, f"{name}axis")
-            line.set_major_locator(MultipleLocator(1))
-            line.set_pane_color(GROUND)
-        axis.tick_params(labelsize=7, pad=-2)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         buffer = io.BytesIO()
@@ -219,16 +193,8 @@ class View:
         return bundle | {MIME: json.loads(figure.to_json()) | {"config": {"displaylogo": False, "responsive": True}}}
 
 
-def by_axis(points: np.ndarray) -> dict[str, np.ndarray]:
-    """Points (N, 3) as {"x": ..., "y": ..., "z": ...}."""
-    return {axis: np.ascontiguousarray(column) for axis, column in zip("xyz", points.T)}
-
-
 def quantize(colors: np.ndarray) -> tuple[np.ndarray, list]:
-    """Colours (N, 3) as one byte for each point, uint8 (N,), and the scale of 256 colours that it indexes.
-
-    That takes a tenth of the space of colours in words.
-    """
+    """Colours (N, 3) as an index (N,) into a scale of 256 colours: a tenth of the space of colours in words."""
     picture = Image.fromarray(colors[None]).quantize(256, Image.Quantize.MEDIANCUT)
     found = np.array(picture.getpalette(), np.uint8).reshape(-1, 3)
     palette = np.pad(found, ((0, 256 - len(found)), (0, 0)))

@@ -11,6 +11,7 @@ from ...inference.predictor import Predictor, load_pretrained
 from ...plots import GRAY, INK, STYLE
 
 WIDTH = 7.0  # inches: 700 pixels at the style's 100 dots per inch
+PLUS = 0.085  # inches: the radius of the sign for an addition
 SMALL, NORMAL = 9.0, 10.0  # points; no text is smaller
 
 
@@ -18,8 +19,7 @@ SMALL, NORMAL = 9.0, 10.0  # points; no text is smaller
 def card(height: float):
     """Open a white card, 7 inches wide: yields (figure, axis), and closes the figure so that a notebook shows it once.
 
-    Args:
-        height: The card's height in inches. The axis covers the card and counts in inches from the lower left corner.
+    The axis covers the card and counts in inches from the lower left corner.
     """
     with plt.rc_context(STYLE | {"font.size": SMALL, "text.color": INK, "axes.titlesize": SMALL}):
         figure = plt.figure(figsize=(WIDTH, height), facecolor="white")
@@ -49,12 +49,10 @@ def add_picture(figure, x: float, y: float, size: float, values, **settings):
 
 
 def write(axis, x: float, y: float, text: str, **settings) -> None:
-    """Write text around the point (x, y)."""
     axis.text(x, y, text, **{"ha": "center", "va": "center", "fontsize": SMALL} | settings)
 
 
 def draw_arrow(axis, start, end, color=INK, style="-|>", width=1.3, **settings) -> None:
-    """Draw a straight arrow between two points (x, y)."""
     look = {"arrowstyle": style, "color": color, "linewidth": width, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 11}
     axis.annotate("", end, start, arrowprops=look | settings)
 
@@ -66,21 +64,19 @@ def draw_path(axis, points) -> None:
 
 
 def draw_dimension(axis, start, end, color=INK) -> None:
-    """Draw a line with heads at both ends, for a length."""
     draw_arrow(axis, start, end, color, style="<|-|>", width=1.1, mutation_scale=8)
 
 
 def draw_block(axis, x: float, y: float, width: float, height: float, text: str, color) -> None:
-    """Draw a box with text around the point (x, y)."""
     look = {"boxstyle": "round,pad=0,rounding_size=0.05", "facecolor": color, "edgecolor": GRAY, "linewidth": 0.8}
     axis.add_patch(FancyBboxPatch((x - width / 2, y - height / 2), width, height, **look))
     write(axis, x, y - 0.01, text)
 
 
-def draw_plus(axis, x: float, y: float, radius: float = 0.085) -> None:
+def draw_plus(axis, x: float, y: float) -> None:
     """Draw the sign for an addition, a plus in a circle."""
-    axis.add_patch(Circle((x, y), radius, facecolor="white", edgecolor=INK, linewidth=1.1, zorder=3))
-    reach = 0.6 * radius
+    axis.add_patch(Circle((x, y), PLUS, facecolor="white", edgecolor=INK, linewidth=1.1, zorder=3))
+    reach = 0.6 * PLUS
     axis.plot((x - reach, x + reach), (y, y), color=INK, linewidth=1.1, zorder=4)
     axis.plot((x, x), (y - reach, y + reach), color=INK, linewidth=1.1, zorder=4)
 

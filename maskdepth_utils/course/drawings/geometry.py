@@ -25,8 +25,7 @@ def pinhole():
     wall = eye + scale * WALL
     screen = eye + scale * 1.35
 
-    def at(x, degrees):
-        """The point x inches from the left, on the camera's ray that leaves its axis by so many degrees."""
+    def at(x, degrees):  # on the camera's ray that leaves its axis by so many degrees
         return x, middle + (x - eye) * math.tan(math.radians(degrees))
 
     with card(5.2) as (figure, axis):
@@ -74,12 +73,8 @@ def pinhole():
 
 
 def z_buffer():
-    """Draw one row of a composite from above and along its pixels: the nearer one of room and object wins.
-
-    On the left, every pixel of the row is drawn at its place (x, z) in the camera's frame, computed from its depth. The
-    row is below the horizon, so its rays meet the floor.
-    """
-    row = 100  # of the picture
+    """Draw one row of a composite from above and along its pixels: the nearer one of room and object wins."""
+    row = 100  # of the picture, below the horizon: its rays meet the floor
     far = 8.0  # metres that are drawn
     room, alone, both = compose_sample(TREADMILL)
     column = np.arange(IMAGE_SIZE) + 0.5
@@ -130,13 +125,13 @@ def z_buffer():
 
 
 def compose_sample(index: int):
-    """Compose a validation sample without a gap: the room, the object alone at its place, and both."""
+    """Compose a validation sample without a gap: the room, the object alone, and both."""
     about = MaskDepthDataset("val", gap="none").describe(index)
     room = library.load_room(about["room"], about["view"])
     name = about["object"]
     turn = find_entry("objects", name, library.data_dir())[1]["yaws"].index(about["yaw"])
-    nearest = library.nearest_distance(library.cutout_distances(name), about["distance"])
-    cutout = library.load_cutout(name, turn, nearest)
+    view = library.nearest_distance(library.cutout_distances(name), about["distance"])
+    cutout = library.load_cutout(name, turn, view)
     nowhere = replace(room, depth_mm=np.full_like(room.depth_mm, np.iinfo(room.depth_mm.dtype).max))
     place = about["distance"], about["azimuth"], about["flip"]
     alone, both = (compose(one, cutout, *place, shadow=False, gain=about["gain"]) for one in (nowhere, room))

@@ -14,20 +14,8 @@ from ...plots import BLUE, DEPTH_COLORS, GRAY, GREEN, LINES, ORANGE, VERMILION, 
 from ..design import DEEPEST, deepest_field
 from ..hooks import recorded_outputs
 from ..widgets.features import collect_features
-from .card import (
-    NORMAL,
-    SMALL,
-    WIDTH,
-    add_picture,
-    card,
-    draw_arrow,
-    draw_block,
-    draw_path,
-    draw_plus,
-    shipped_predictor,
-    tint,
-    write,
-)  # fmt: skip
+from . import card
+from .card import NORMAL, PLUS, SMALL, add_picture, draw_arrow, draw_block, draw_path, draw_plus, tint, write
 
 TABLE, CHAIR, OFFICE_CHAIR = 7, 23, 72  # validation samples
 
@@ -38,43 +26,38 @@ LEVELS = [0.98 + 0.64 * (4 - number) for number in range(5)]  # heights of stem,
 FULL = LEVELS[0] + 1.82  # height of the level of full size
 THUMB = 0.85  # size of a picture
 PICTURES = LEVELS[0] + 0.42  # the lower edge of the two input pictures
+HALF = 0.125  # half the height of a block
 
 
-def encoder_decoder(size: int = 160, width: float = 1.0):
+def encoder_decoder():
     """Draw every stage of `MaskDepthNet` with its channels and size, as the network puts them out.
 
     Not drawn: the background gets the image's exposure first.
-
-    Args:
-        size: The pictures' size in pixels, at least 32.
-        width: The network's factor on all channels; 0.5 is the shipped network.
     """
-    black = np.zeros((size, size, 3), np.uint8)
-    with torch.random.fork_rng(devices=[]):  # a drawing leaves the notebook's random numbers alone
-        features = collect_features(MaskDepthNet(width=width), black, black)
-    shapes = {stage.name: stage.maps.shape for stage in features.stages}
     sample = MaskDepthDataset("val", gap="none")[CHAIR]
-    stages = [shapes[f"encoder, {name}"] for name in LAYERS]
-    widths = stages[-1][-1], size
+    with torch.random.fork_rng(devices=[]):  # a drawing leaves the notebook's random numbers alone
+        features = collect_features(MaskDepthNet(), *np.zeros((2, 160, 160, 3), np.uint8))
+    shapes = {stage.name: stage.maps.shape for stage in features.stages}
     truths = {"mask": (to_array(sample["mask"]), "gray"), "depth": (to_metres(sample["depth"]), DEPTH_COLORS)}
 
-    with card(FULL + 1.62) as (figure, axis):
-        halves = [draw_stage(axis, MIDDLE, y, shape, BLUE, widths) for y, shape in zip(LEVELS, stages)]
-        starts = [PICTURES] + [y - 0.125 for y in LEVELS]
+    with card.card(FULL + 1.62) as (figure, axis):
+        starts = [PICTURES, *(y - HALF for y in LEVELS)]
+        halves = []
         for name, start, y in zip(LAYERS, starts, LEVELS):
-            draw_arrow(axis, (MIDDLE, start), (MIDDLE, y + 0.125))
-            write(axis, MIDDLE + 0.09, (y + 0.125 + start) / 2, name, ha="left")
+            halves.append(draw_stage(axis, MIDDLE, y, shapes[f"encoder, {name}"], BLUE))
+            draw_arrow(axis, (MIDDLE, start), (MIDDLE, y + HALF))
+            write(axis, MIDDLE + 0.09, (y + HALF + start) / 2, name, ha="left")
         write(axis, MIDDLE, LEVELS[-1] - 0.3, "encoder", fontsize=NORMAL, weight="bold")
         for name, side in (("image", -1), ("background", 1)):
             add_picture(figure, MIDDLE + side * 0.48 - THUMB / 2, PICTURES, THUMB, to_array(sample[name]))
             write(axis, MIDDLE + side * 0.6, PICTURES + THUMB + 0.1, name)
-        write(axis, MIDDLE + THUMB + 0.14, PICTURES + THUMB / 2, f"{format_shape((3, size, size))}\neach", ha="left")
-        draw_arrow(axis, (MIDDLE, PICTURES + THUMB), (MIDDLE, FULL - 0.125))
+        write(axis, MIDDLE + THUMB + 0.14, PICTURES + THUMB / 2, "3 × 160 × 160\neach", ha="left")
+        draw_arrow(axis, (MIDDLE, PICTURES + THUMB), (MIDDLE, FULL - HALF))
         write(axis, MIDDLE + 0.09, FULL - 0.23, "Detail", ha="left")
-        halves = [draw_stage(axis, MIDDLE, FULL, shapes["detail of the two pictures"], VERMILION, widths), *halves]
+        halves = [draw_stage(axis, MIDDLE, FULL, shapes["detail of the two pictures"], VERMILION), *halves]
 
         for task, side, color in (("mask", -1, ORANGE), ("depth", 1, GREEN)):
-            draw_branch(axis, f"{task} branch, ", shapes, side, color, widths, halves)
+            draw_branch(axis, f"{task} branch, ", shapes, side, color, halves)
             x = MIDDLE + side * SIDE
             values, colors = truths[task]
             add_picture(figure, x - THUMB / 2, FULL + 0.63, THUMB, values, cmap=colors)
@@ -86,34 +69,33 @@ def encoder_decoder(size: int = 160, width: float = 1.0):
     return figure
 
 
-def draw_stage(axis, x: float, y: float, shape, color, widths) -> float:
+def draw_stage(axis, x: float, y: float, shape, color) -> float:
     """Draw a block as wide as its pixels and as dark as its channels, on logarithmic scales.
 
-    (x, y) is its middle in inches, `shape` is (channels, height, width), and `widths` are the least and the greatest
-    width of all stages in pixels. Returns half the block's width in inches.
+    `shape` is (channels, height, width), 5 to 160 pixels wide. Returns half the block's width in inches.
     """
-    wide = 0.98 + 0.62 * math.log2(shape[-1] / widths[0]) / math.log2(widths[1] / widths[0])
-    draw_block(axis, x, y, wide, 0.25, format_shape(shape), tint(color, max(0.05, 0.09 * math.log2(shape[0]) - 0.25)))
+    wide = 0.98 + 0.62 * math.log2(shape[-1] / 5) / math.log2(160 / 5)
+    draw_block(axis, x, y, wide, 2 * HALF, format_shape(shape), tint(color, max(0.05, 0.09 * math.log2(shape[0]) - 0.25)))
     return wide / 2
 
 
-def draw_branch(axis, prefix: str, shapes: dict, side: int, color, widths, halves) -> None:
+def draw_branch(axis, prefix: str, shapes: dict, side: int, color, halves) -> None:
     """Draw a branch left (side -1) or right (1) of the encoder, from the bottom up.
 
     `halves` are half the widths of the blocks in the middle, that of `Detail` first.
     """
     x = MIDDLE + side * SIDE
-    half = draw_stage(axis, x, LEVELS[-1], shapes[f"{prefix}entry"], color, widths)
+    half = draw_stage(axis, x, LEVELS[-1], shapes[f"{prefix}entry"], color)
     draw_arrow(axis, (MIDDLE + side * halves[-1], LEVELS[-1]), (x - side * half, LEVELS[-1]))
-    foot = LEVELS[-1] + 0.125
+    foot = LEVELS[-1] + HALF
     blocks = [*(f"block {number}" for number in range(1, 5)), "mixed with detail"]
     for y, name, half in zip([*reversed(LEVELS[:-1]), FULL], blocks, reversed(halves[:-1])):
-        draw_arrow(axis, (MIDDLE + side * half, y), (x - side * 0.085, y), GRAY)
-        draw_arrow(axis, (x, foot), (x, y - 0.085))
+        draw_arrow(axis, (MIDDLE + side * half, y), (x - side * PLUS, y), GRAY)
+        draw_arrow(axis, (x, foot), (x, y - PLUS))
         draw_plus(axis, x, y)
-        draw_arrow(axis, (x, y + 0.085), (x, y + 0.2), mutation_scale=6)
-        draw_stage(axis, x, y + 0.32, shapes[prefix + name], color, widths)
-        foot = y + 0.445
+        draw_arrow(axis, (x, y + PLUS), (x, y + 0.2), mutation_scale=6)
+        draw_stage(axis, x, y + 0.32, shapes[prefix + name], color)
+        foot = y + 0.32 + HALF
     draw_arrow(axis, (x, foot), (x, FULL + 0.63))
     write(axis, MIDDLE + side * SIDE / 2, LEVELS[0] + 0.1, "skip")
     write(axis, x + side * 0.1, PICTURES + 0.6, "enlarge", ha="right" if side < 0 else "left")
@@ -124,25 +106,20 @@ def format_shape(shape) -> str:
     return " × ".join(map(str, shape))
 
 
-def skip(number: int = 3):
+def skip():
     """Draw what a skip carries, and the decoder block that uses it: the shipped network at work.
 
     Of the block's channels we draw the one in which the two parts vary together most (the greatest covariance), in one
     scale of colours. Not drawn: BatchNorm and ReLU.
-
-    Args:
-        number: Which of the mask branch's four blocks, counted from the deepest.
     """
-    if number not in range(1, 5):
-        raise ValueError(f"number: expected a block from 1 (the deepest) to 4, found {number!r}")
     sample = MaskDepthDataset("val", gap="none")[TABLE]
-    below, lateral, sizes = skip_parts(shipped_predictor().model, sample, number)
+    below, lateral, sizes = skip_parts(card.shipped_predictor().model, sample)
     apart = [part - part.mean(dim=(1, 2), keepdim=True) for part in (below, lateral)]
     channel = (apart[0] * apart[1]).mean(dim=(1, 2)).argmax().item()
     parts = [part[channel].numpy() for part in (below, lateral, below + lateral)]
     reach = max(abs(part).max() for part in parts)
 
-    with card(3.92) as (figure, axis):
+    with card.card(3.92) as (figure, axis):
         wide = 1.4  # inches: a map's size, then the middles of columns and rows
         source, first, added, total, end, last = 0.66, 2.45, 3.42, 4.42, 5.76, 6.43
         high, low = 2.92, 0.94
@@ -154,39 +131,37 @@ def skip(number: int = 3):
         write(axis, total, middle - wide / 2 - 0.2, f"channel {channel} of each\npurple > 0 > orange")
         for y, key, color, up, words in (
             (high, "below", tint(ORANGE, 0.45), 1, "from below"),
-            (low, "stage", tint(BLUE, 0.3), -1, f"encoder, {LAYERS[4 - number]}"),
+            (low, "stage", tint(BLUE, 0.3), -1, f"encoder, {LAYERS[1]}"),
         ):
             draw_block(axis, source, y, 1.06, 0.27, sizes[key], color)
             write(axis, source, y + up * 0.25, words)
             draw_arrow(axis, (source, middle + up * 0.45), (source, y - up * 0.135))
             draw_arrow(axis, (source + 0.53, y), (first - wide / 2, y))
             write(axis, (source + 0.53 + first - wide / 2) / 2, y + 0.12, "enlarge" if up > 0 else "1 × 1")
-            draw_path(axis, [(first + wide / 2, y), (added, y), (added, middle + up * 0.085)])
+            draw_path(axis, [(first + wide / 2, y), (added, y), (added, middle + up * PLUS)])
             y = middle + up * 0.4
             draw_path(axis, [(total + wide / 2, middle), (end - 0.56, middle), (end - 0.56, y), (end - 0.46, y)])
             draw_block(axis, end, y, 0.92, 0.27, "5 × 5, 3 × 3" if up > 0 else "5 × 5", tint(ORANGE, 0.15))
-            draw_path(axis, [(end + 0.46, y), (last, y), (last, middle + up * 0.085)])
+            draw_path(axis, [(end + 0.46, y), (last, y), (last, middle + up * PLUS)])
         draw_plus(axis, added, middle)
-        draw_arrow(axis, (added + 0.085, middle), (total - wide / 2, middle))
+        draw_arrow(axis, (added + PLUS, middle), (total - wide / 2, middle))
         draw_plus(axis, last, middle)
-        draw_path(axis, [(last + 0.085, middle), (last + 0.35, middle), (last + 0.35, low + 0.135)])
+        draw_path(axis, [(last + PLUS, middle), (last + 0.35, middle), (last + 0.35, low + 0.135)])
         draw_block(axis, last - 0.04, low, 1.02, 0.27, sizes["after"], tint(ORANGE, 0.3))
         write(axis, last - 0.04, low - 0.25, "to the next block")
     return figure
 
 
-def skip_parts(model: MaskDepthNet, sample: dict, number: int) -> tuple[Tensor, Tensor, dict]:
-    """What a block of the mask branch adds up: (enlarged from below, lateral), each (C, H, W), and sizes as text.
+def skip_parts(model: MaskDepthNet, sample: dict) -> tuple[Tensor, Tensor, dict]:
+    """What block 3 of the mask branch adds up: (enlarged from below, lateral), each (C, H, W), and sizes as text.
 
     The sizes are of what comes from "below", of the encoder's "stage", and of what the block puts out ("after").
     """
-    branch = model.branches["mask"]
-    block = branch.ups[number - 1]
-    before = branch.entry if number == 1 else branch.ups[number - 2]
+    _, before, block, _ = model.branches["mask"].ups
     modules = {"encoder": model.encoder, "below": before, "lateral": block.lateral, "after": block}
     with torch.no_grad(), recorded_outputs(modules) as outputs:
         model(sample["image"][None], sample["background"][None])
-    outputs["stage"] = outputs["encoder"][4 - number]
+    outputs["stage"] = outputs["encoder"][1]
     below = upsample(outputs["below"], outputs["lateral"].shape[-2:])
     sizes = {name: format_shape(outputs[name].shape[1:]) for name in ("below", "stage", "after")}
     return below[0], outputs["lateral"][0], sizes
@@ -195,35 +170,34 @@ def skip_parts(model: MaskDepthNet, sample: dict, number: int) -> tuple[Tensor, 
 def receptive_field():
     """Draw the receptive fields of the encoder's five stages on a picture of 160 px.
 
-    They belong to the features above the pixel in row 96 and column 96: every stage has a feature exactly there, as 96
-    is a multiple of all strides (2, 4, 8, 16, 32). They are the fields of the convolutions; matching the background's
-    exposure, by one factor for the whole picture, comes before these.
+    Every stage has a feature exactly above the pixel in row 96 and column 96, as 96 is a multiple of all strides. The
+    fields are those of the convolutions; matching the background's exposure, by one factor for all, comes before.
     """
-    row = column = 96
+    middle = 96
     fields = [deepest_field(stages) for stages in range(1, DEEPEST + 1)]
     image = to_array(MaskDepthDataset("val", gap="none")[OFFICE_CHAIR]["image"])
     far = fields[-1] / 2 + 32  # pixels around the feature in the right panel: room for the name of the largest field
 
-    with card(3.66) as (figure, axis):
+    with card.card(3.66) as (figure, axis):
         side = 3.34
-        names = f"{image.shape[1]} × {image.shape[0]} pixels", "the same, from farther away"
-        panels = [add_picture(figure, x, 0.06, side, image) for x in (0.08, WIDTH - side - 0.08)]
-        panels[1].set(xlim=(column - far, column + far), ylim=(row + far, row - far), facecolor="#e8e8e8")
-        for panel, stages, name in zip(panels, ((2, 1, 0), (4, 3, 2)), names):
-            panel.set_title(name, pad=4)
+        panels = [add_picture(figure, x, 0.06, side, image) for x in (0.08, card.WIDTH - side - 0.08)]
+        panels[0].set_title("160 × 160 pixels", pad=4)
+        panels[1].set_title("the same, from farther away", pad=4)
+        panels[1].set(xlim=(middle - far, middle + far), ylim=(middle + far, middle - far), facecolor="#e8e8e8")
+        for panel, stages in zip(panels, ((2, 1, 0), (4, 3, 2))):
             for stage in stages:
-                name = f"{LAYERS[stage]}: {fields[stage]} px"
-                draw_field(panel, row, column, fields[stage], name, LINES[stage], beside=stage == 0)
-        write(panels[1], column, row + 0.74 * far, "no picture here: padding")
+                draw_field(panel, middle, fields[stage], f"{LAYERS[stage]}: {fields[stage]} px", LINES[stage])
+        write(panels[1], middle, middle + 0.74 * far, "no picture here: padding")
     return figure
 
 
-def draw_field(panel, row: int, column: int, field: int, name: str, color, beside: bool) -> None:
+def draw_field(panel, middle: int, field: int, name: str, color) -> None:
     """Draw a square of `field` pixels around a pixel, its name above it or, if that hides too much, beside it."""
-    left, top = column - field / 2, row - field / 2
+    left = top = middle - field / 2
     for line, width in (("white", 4.5), (color, 2.2)):  # a white rim shows it on any picture
         panel.add_patch(Rectangle((left, top), field, field, fill=False, edgecolor=line, linewidth=width))
-    point, away = ((left, row), (-55, 0)) if beside else ((column, top), (0, 8))  # points
+    beside = field < 10
+    point, away = ((left, middle), (-55, 0)) if beside else ((middle, top), (0, 8))  # points
     panel.annotate(
         name, point, away, textcoords="offset points", ha="center", va="center", fontsize=SMALL,
         bbox={"boxstyle": "square,pad=0.22", "facecolor": "white", "edgecolor": color, "linewidth": 1.2},
