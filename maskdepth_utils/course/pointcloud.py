@@ -124,10 +124,8 @@ class View:
         line = {"color": "black", "width": 3}
         figure.add_scatter3d(**dict(zip("xyz", self.camera.T)), mode="lines", line=line, hoverinfo="skip")
         if len(self.clouds) > 1:
-            buttons = [
-                {"label": name, "method": "restyle", "args": [{"visible": [name == one for one in self.clouds] + [True]}]}
-                for name in self.clouds
-            ]
+            shown = {"prediction": [True, False, True], "truth": [False, True, True]}  # the camera always
+            buttons = [{"label": name, "method": "restyle", "args": [{"visible": shown[name]}]} for name in self.clouds]
             place = {"direction": "right", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"}
             figure.update_layout(updatemenus=[{"type": "buttons", "buttons": buttons} | place])
         margin = {"l": 0, "r": 0, "t": 44 * (len(self.clouds) > 1), "b": 0}

@@ -75,7 +75,8 @@ def draw_stage(axis, x: float, y: float, shape, color) -> float:
     `shape` is (channels, height, width), 5 to 160 pixels wide. Returns half the block's width in inches.
     """
     wide = 0.98 + 0.62 * math.log2(shape[-1] / 5) / math.log2(160 / 5)
-    draw_block(axis, x, y, wide, 2 * HALF, format_shape(shape), tint(color, max(0.05, 0.09 * math.log2(shape[0]) - 0.25)))
+    shade = tint(color, max(0.05, 0.09 * math.log2(shape[0]) - 0.25))
+    draw_block(axis, x, y, wide, 2 * HALF, format_shape(shape), shade)
     return wide / 2
 
 

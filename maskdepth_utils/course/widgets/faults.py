@@ -1,9 +1,5 @@
 """Faults of a depth map or a mask, and what each loss says about them: the computing part of the loss explorer.
 
-truth = load_truth("depth", 5)                       # a real sample's depth
-spoiled = spoil(truth, Fault(shift=2, offset=1.0))   # 2 px to the right, 1 m too far
-report_losses(truth, spoiled)["L1"].relative         # 1 is the loss of a plain gray map
-
 A map is a float32 tensor (1, 1, H, W): depth as metres / 10, or the object's coverage, whose spoiled version is taken
 for a probability.
 """
@@ -20,7 +16,6 @@ from torch import Tensor
 
 from ...camera import MAX_DEPTH
 from ...data.datasets import MaskDepthDataset
-from ...files import data_dir
 from ...losses import bce, dice_loss, dssim, edge, l1
 
 # The losses by the names that notebook 04 uses, of a network's output (depth, or a mask's logits) and the truth.
@@ -51,7 +46,9 @@ class Fault:
 
 
 PLAIN_GRAY = Fault(gray=1.0)
+TRUTH = "none: the truth"
 COMMON = {
+    TRUTH: Fault(),
     "plain gray": PLAIN_GRAY,
     "blurred": Fault(blur=2.0),
     "2 px to the right": Fault(shift=2),
@@ -64,37 +61,23 @@ PRESETS = {
 
 
 class LossReport(NamedTuple):
-    """What one loss says about a map.
-
-    `value` is the loss, `relative` the same as a multiple of plain gray's loss. `descent` is minus its gradient (H, W):
-    where gradient descent would move each pixel of the network's output. That is depth, where positive means farther,
-    or the mask's logit, where positive means more likely.
-    """
+    """What one loss says about a map."""
 
     value: float
-    relative: float
-    descent: np.ndarray
+    relative: float  # the value as a multiple of plain gray's loss
+    descent: np.ndarray  # minus the gradient (H, W) for the output; positive: to greater depth, or a greater logit
 
 
+@functools.lru_cache(maxsize=2 * SAMPLES)
 def load_truth(task: str = "depth", index: int = 5) -> Tensor:
-    """The true depth or mask (1, 1, 80, 80) of one of the first 40 validation samples. Do not write to it."""
-    if task not in LOSSES:
-        raise ValueError(f'task: expected "depth" or "mask", found {task!r}')
-    if index not in range(SAMPLES):
-        raise ValueError(f"index: expected 0 to {SAMPLES - 1}, found {index}")
-    return _sample(index, str(data_dir()))[task][None]
+    """Load a validation sample's true depth or mask (1, 1, 80, 80). Do not write to it."""
+    return MaskDepthDataset("val", size=80, gap="tripod")[index][task][None]
 
 
-@functools.lru_cache(maxsize=SAMPLES)
-def _sample(index: int, data: str) -> dict:
-    return MaskDepthDataset("val", size=80, gap="tripod", data=data)[index]
+def spoil(truth: Tensor, fault: Fault, task: str = "depth") -> Tensor:
+    """Apply a fault to a map (1, 1, H, W); noise is the same at every strength.
 
-
-def spoil(truth: Tensor, fault: Fault, task: str = "depth", seed: int = 0) -> Tensor:
-    """Apply a fault to a map (1, 1, H, W).
-
-    The result is not clipped: clipping walls at 10 m would turn an offset into edges. A seed gives the same noise at
-    every strength.
+    The result is not clipped: clipping walls at 10 m would turn an offset into edges.
     """
     x = truth
     if fault.blur:
@@ -107,7 +90,7 @@ def spoil(truth: Tensor, fault: Fault, task: str = "depth", seed: int = 0) -> Te
         x = truth.mean() + (1 - fault.gray) * (x - truth.mean())
     x = fault.scale * x + fault.offset / UNITS[task]
     if fault.noise:
-        x = x + fault.noise / UNITS[task] * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
+        x = x + fault.noise / UNITS[task] * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
     return x
 
 

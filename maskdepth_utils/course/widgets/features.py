@@ -38,16 +38,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Features:
-    """One pass through a network.
+    """One pass through a network: the picture that it saw, its stages in the order of computation, what it predicts."""
 
-    `image` is the picture that the network saw, uint8 (H, W, 3); `stages` are in the order of computation; `mask` is
-    the probability (H, W), `depth` is in metres (H, W), and either is None for a network without that task.
-    """
-
-    image: np.ndarray = field(repr=False)
+    image: np.ndarray = field(repr=False)  # uint8 (H, W, 3)
     stages: list[Stage] = field(repr=False)
-    mask: np.ndarray | None = field(repr=False)
-    depth: np.ndarray | None = field(repr=False)
+    mask: np.ndarray | None = field(repr=False)  # probability (H, W); None for a network without this task
+    depth: np.ndarray | None = field(repr=False)  # metres (H, W), likewise
 
 
 def collect_features(network, image, background, skips: bool | str = True) -> Features:
@@ -55,13 +51,22 @@ def collect_features(network, image, background, skips: bool | str = True) -> Fe
 
     Args:
         network: A `MaskDepthNet`, or a `Predictor` with one, which brings pictures to the width it was trained at.
-        image: uint8 (H, W, 3), a Pillow image, a path, or a sample's tensor (3, H, W).
+        image: uint8 (H, W, 3), a Pillow image or a path.
         background: Likewise, of the same size.
         skips: True, or which skips carry features while the others carry zeros: "laterals" (from the encoder's
             stages), "detail" (of the two pictures), or False for none.
     """
-    model = find_model(network)
-    pair = _prepare(network, image, background)
+    model = getattr(network, "model", network)
+    if not isinstance(model, MaskDepthNet):
+        raise TypeError(f"network: expected a MaskDepthNet or a Predictor with one, found {type(model).__name__}")
+    pictures = [read_picture(image, "image"), read_picture(background, "background")]
+    check_sizes(*pictures)
+    if network is model:
+        device = next(model.parameters()).device
+        pair = [torch.tensor(picture, device=device).permute(2, 0, 1)[None] / 255 for picture in pictures]
+    else:
+        height, width = pictures[0].shape[:2]
+        pair = [network.prepare(picture, *network_size(width, height, network.size)) for picture in pictures]
     with torch.no_grad(), evaluating(model), zeroed_outputs(skip_modules(model, skips)):
         with recorded_outputs(stage_modules(model)) as outputs:
             logits, depth = model(*pair)
@@ -72,30 +77,7 @@ def collect_features(network, image, background, skips: bool | str = True) -> Fe
     return Features(to_bytes(plots.to_array(pair[0][0])), stages, mask, metres)
 
 
-def find_model(network) -> MaskDepthNet:
-    """The network itself, or the one in a `Predictor`."""
-    model = getattr(network, "model", network)
-    if not isinstance(model, MaskDepthNet):
-        raise TypeError(f"network: expected a MaskDepthNet or a Predictor with one, found {type(model).__name__}")
-    return model
-
-
-def _prepare(network, image, background) -> list[torch.Tensor]:
-    """The two pictures as the network sees them: float32 (1, 3, H, W) in [0, 1], on its device."""
-    pictures = []
-    for picture, name in ((image, "image"), (background, "background")):
-        if isinstance(picture, torch.Tensor):
-            picture = to_bytes(plots.to_array(picture))
-        pictures.append(read_picture(picture, name))
-    check_sizes(*pictures)
-    height, width = pictures[0].shape[:2]
-    if hasattr(network, "prepare"):
-        return [network.prepare(picture, *network_size(width, height, network.size)) for picture in pictures]
-    device = next(network.parameters()).device
-    return [torch.tensor(picture, device=device).permute(2, 0, 1)[None] / 255 for picture in pictures]
-
-
-def skip_modules(model: MaskDepthNet, skips: bool | str = False) -> list[nn.Module]:
+def skip_modules(model: MaskDepthNet, skips: bool | str) -> list[nn.Module]:
     """The modules that must put out zeros for `skips` as in `collect_features`."""
     if skips not in SKIPS.values():
         raise ValueError(f"skips: expected one of {', '.join(map(repr, SKIPS.values()))}, found {skips!r}")

@@ -1,30 +1,21 @@
 """The loss explorer of notebook 04: spoil a true map with sliders, and see each loss and its gradient."""
 
-import html
-from dataclasses import asdict
-
 import ipywidgets as w
 import numpy as np
 from matplotlib import colormaps
 from torch import Tensor
 
 from ... import plots
-from .faults import LOSSES, PRESETS, SAMPLES, UNITS, Fault, LossReport, load_truth, report_losses, spoil
-from .parts import Tiles, assemble, dropdown, enlarge, errors_shown_in, slider, to_gray, to_png
+from .faults import LOSSES, PRESETS, SAMPLES, TRUTH, UNITS, Fault, LossReport, load_truth, report_losses, spoil
+from .parts import Tiles, assemble, dropdown, follow_preset, read_settings, slider, to_gray
 
-TRUTH = "none: the truth"
 OWN_MIXTURE = "your own mixture"
 START = "2 px to the right"  # every tile shows something, also to readers without a kernel
-DEPTH_CAPTION = "orange to brown: nearer, purple: farther, white: stay"
-MASK_CAPTION = "orange to brown: less likely, purple: more likely, white: stay"
+PUSH = "orange to brown: nearer or less likely, purple: farther or more likely, white: stay"
 CAPTIONS = {
     "truth": ("Truth", "depth: bright is near; mask: the object is white"),
     "spoiled": ("Spoiled", "the prediction whose losses are computed"),
-    "L1": ("Push by L1", DEPTH_CAPTION),
-    "edge": ("Push by edge", DEPTH_CAPTION),
-    "BCE": ("Push by BCE", MASK_CAPTION),
-    "Dice": ("Push by Dice", MASK_CAPTION),
-    "SSIM": ("Push by SSIM", "orange to brown: nearer or less likely, purple: farther or more likely, white: stay"),
+    **{name: (f"Push by {name}", PUSH) for name in ("L1", "edge", "BCE", "Dice", "SSIM")},
 }
 GROUPS = {
     "Look at": ("task", "index", "preset"),
@@ -40,66 +31,11 @@ FULL_BAR = 2.0  # times plain gray's loss
 CELL = 'style="text-align:left;padding:0 12px 0 0"'
 
 
-def loss_explorer(task: str = "depth", index: int = 5, **start) -> w.VBox:
-    """Spoil a true depth map or mask; see each loss, and where it would push each pixel (minus its gradient).
-
-    Args:
-        task: "depth" or "mask".
-        index: Which validation sample, 0 to 39.
-        **start: Values to start with: preset="...", or the fields of `Fault`.
-    """
-    controls = fault_controls(task, index)
-    tiles = Tiles(CAPTIONS)
-    table = w.HTML()
-    note = w.HTML()
-    reset = w.Button(description="reset", tooltip="back to the truth, undisturbed")
-    reset.on_click(lambda _: setattr(controls["preset"], "value", TRUTH))
-
-    def follow(changed):
-        """A task changes units, a preset sets its sliders, and the sliders name their preset."""
-        task, preset = controls["task"].value, controls["preset"].value
-        if "task" in changed:
-            set_ranges(controls, task)
-        elif "preset" in changed and preset != OWN_MIXTURE:
-            for name, value in asdict(named_faults(task)[preset]).items():
-                if name not in changed:
-                    controls[name].value = value
-        fault = current_fault(controls)
-        controls["preset"].value = next((name for name, one in named_faults(task).items() if one == fault), OWN_MIXTURE)
-
-    def current_maps():
-        task = controls["task"].value
-        truth = load_truth(task, controls["index"].value)
-        return truth, spoil(truth, current_fault(controls), task), task
-
-    def update():
-        with errors_shown_in(note):
-            truth, spoiled, task = current_maps()
-            reports = report_losses(truth, spoiled, task)
-            for name, tile in zip(CAPTIONS, tiles.box.children, strict=True):
-                is_used = name in ("truth", "spoiled", *reports)
-                tile.layout.display = None if is_used else "none"
-                tile.layout.width = "185px"  # five tiles fit side by side
-            tiles.show(dict.fromkeys(CAPTIONS, b"") | draw_maps(truth, spoiled, task, reports))
-            table.value = loss_table(reports, task)
-            note.value = ""
-
-    box = assemble(
-        controls, start or {"preset": START}, update, [reset, note, table, tiles.box], tiles,
-        follow=follow, groups=GROUPS, above=2, draw_still=lambda tiles: still_picture(*current_maps()),
-    )  # fmt: skip
-    box.table = table
-    box.note = note
-    box.reset = reset
-    return box
-
-
-def fault_controls(task: str, index: int) -> dict[str, w.Widget]:
-    """Controls for task, sample and preset, then one slider for each field of `Fault`."""
-    load_truth(task, index)  # raises a clear error for a task or sample that does not exist
+def loss_explorer() -> w.VBox:
+    """Spoil a true depth map or mask; see each loss, and where it would push each pixel (minus its gradient)."""
     controls = {
-        "task": dropdown("task", LOSSES, task),
-        "index": slider("sample", index, 0, SAMPLES - 1, 1),
+        "task": dropdown("task", LOSSES),
+        "index": slider("sample", 5, 0, SAMPLES - 1, 1),
         "preset": dropdown("preset", [TRUTH]),
         "blur": slider("blur (sigma), px", 0.0, 0, 4, 0.25),
         "shift": slider("to the right, px", 0, -10, 10, 1),
@@ -108,53 +44,70 @@ def fault_controls(task: str, index: int) -> dict[str, w.Widget]:
         "offset": slider("offset", 0.0, -1, 1, 0.05),
         "noise": slider("noise", 0.0, 0, 1, 0.05),
     }
-    set_ranges(controls, task)
-    return controls
+    set_ranges(controls)
+    tiles = Tiles(CAPTIONS)
+    table = w.HTML()
+    reset = w.Button(description="reset", tooltip="back to the truth, undisturbed")
+    reset.on_click(lambda _: setattr(controls["preset"], "value", TRUTH))
+
+    def follow(changed):
+        if "task" in changed:
+            set_ranges(controls)
+        follow_preset(controls, changed, PRESETS[controls["task"].value], OWN_MIXTURE)
+
+    def current_maps():
+        task = controls["task"].value
+        truth = load_truth(task, controls["index"].value)
+        return truth, spoil(truth, read_settings(Fault, controls), task), task
+
+    def update():
+        truth, spoiled, task = current_maps()
+        reports = report_losses(truth, spoiled, task)
+        for name, tile in zip(CAPTIONS, tiles.box.children, strict=True):
+            tile.layout.display = None if name in ("truth", "spoiled", *reports) else "none"
+            tile.layout.width = "185px"  # five tiles fit side by side
+        tiles.show(draw_maps(truth, spoiled, task, reports))
+        table.value = loss_table(reports, task)
+        return ""
+
+    box = assemble(
+        controls, update, tiles, [reset, table, tiles.box], start={"preset": START}, follow=follow, groups=GROUPS,
+        above=2, draw_still=lambda tiles: still_picture(*current_maps()),
+    )  # fmt: skip
+    box.table = table
+    box.reset = reset
+    return box
 
 
-def named_faults(task: str) -> dict[str, Fault]:
-    """The presets of a task, and the truth itself."""
-    return {TRUTH: Fault()} | PRESETS[task]
-
-
-def set_ranges(controls: dict, task: str) -> None:
+def set_ranges(controls: dict) -> None:
     """Offer the task's presets, give offset and noise its unit, and set both to 0: a metre is no probability."""
+    task = controls["task"].value
     for name, (label, low, high, step) in RANGES[task].items():
         control = controls[name]
         control.value = 0.0
-        control.min, control.max = low, high
-        control.step = step
+        control.min, control.max, control.step = low, high, step
         control.description = label
-    controls["preset"].options = [*named_faults(task), OWN_MIXTURE]
-
-
-def current_fault(controls: dict) -> Fault:
-    """What the sliders show; rounded, since 0.3 from a slider may be 0.30000000000000004."""
-    return Fault(**{name: round(controls[name].value, 6) for name in asdict(Fault())})
+    controls["preset"].options = [*PRESETS[task], OWN_MIXTURE]
 
 
 def loss_table(reports: dict[str, LossReport], task: str) -> str:
     """An HTML table: loss, value, how many times plain gray's loss that is, and this as a bar."""
     names = ("loss", "value", "times plain gray", f"0 to {FULL_BAR:g} times; the line is 1")
-    head = "".join(f'<th scope="col" {CELL}>{name}</th>' for name in names)
-    rows = "".join(loss_row(name, report, task) for name, report in reports.items())
-    return f'<table style="line-height:1.6"><tr>{head}</tr>{rows}</table>'
-
-
-def loss_row(name: str, report: LossReport, task: str) -> str:
-    """One loss's row of the table."""
-    metres = f" ({report.value * UNITS[task]:.2f} m)" if (task, name) == ("depth", "L1") else ""
-    cut = " (cut off)" if report.relative > FULL_BAR else ""
-    bar = (
-        f'<div aria-hidden="true" style="position:relative;width:200px;height:12px;border:1px solid #888">'
-        f'<div style="width:{min(report.relative / FULL_BAR, 1):.1%};height:100%;background:{plots.BLUE}"></div>'
-        f'<div style="position:absolute;left:{1 / FULL_BAR:.0%};top:-3px;height:18px;border-left:2px solid #888"></div>'
-        f"</div>"
-    )
-    return (
-        f'<tr><th scope="row" {CELL}>{html.escape(name)}</th><td {CELL}>{report.value:.4f}{metres}</td>'
-        f"<td {CELL}>{report.relative:.2f} ×{cut}</td><td {CELL}>{bar}</td></tr>"
-    )
+    rows = ["".join(f'<th scope="col" {CELL}>{name}</th>' for name in names)]
+    for name, report in reports.items():
+        metres = f" ({report.value * UNITS[task]:.2f} m)" if name == "L1" else ""
+        cut = " (cut off)" if report.relative > FULL_BAR else ""
+        bar = (
+            f'<div aria-hidden="true" style="position:relative;width:200px;height:12px;border:1px solid #888"><div '
+            f'style="width:{min(report.relative / FULL_BAR, 1):.1%};height:100%;background:{plots.BLUE}"></div><div '
+            f'style="position:absolute;left:{1 / FULL_BAR:.0%};top:-3px;height:18px;border-left:2px solid #888"></div>'
+            f"</div>"
+        )
+        rows.append(
+            f'<th scope="row" {CELL}>{name}</th><td {CELL}>{report.value:.4f}{metres}</td>'
+            f"<td {CELL}>{report.relative:.2f} ×{cut}</td><td {CELL}>{bar}</td>"
+        )
+    return f'<table style="line-height:1.6">{"".join(f"<tr>{row}</tr>" for row in rows)}</table>'
 
 
 def scale_to_one(descent: np.ndarray) -> np.ndarray:
@@ -171,13 +124,12 @@ def color_map(values: Tensor, truth: Tensor, task: str) -> np.ndarray:
     return to_gray(values[0, 0].numpy())
 
 
-def draw_maps(truth: Tensor, spoiled: Tensor, task: str, reports: dict[str, LossReport]) -> dict[str, bytes]:
-    """PNG files of the truth, the spoiled map, and the descent of each loss, by its name."""
+def draw_maps(truth: Tensor, spoiled: Tensor, task: str, reports: dict[str, LossReport]) -> dict[str, np.ndarray]:
+    """The truth, the spoiled map, and the descent of each loss, by its name, as colours."""
     pictures = {"truth": color_map(truth, truth, task), "spoiled": color_map(spoiled, truth, task)}
     for name, report in reports.items():
-        level = 0.5 + 0.5 * scale_to_one(report.descent)
-        pictures[name] = colormaps["PuOr"](level, bytes=True)[..., :3]
-    return {name: to_png(enlarge(picture)) for name, picture in pictures.items()}
+        pictures[name] = colormaps["PuOr"](0.5 + 0.5 * scale_to_one(report.descent), bytes=True)[..., :3]
+    return pictures
 
 
 def still_picture(truth: Tensor, spoiled: Tensor, task: str) -> bytes:

@@ -6,6 +6,7 @@ are dropped and never queue up.
 
 import base64
 import contextlib
+import dataclasses
 import html
 import io
 from collections.abc import Callable, Mapping
@@ -29,11 +30,9 @@ def slider(label: str, value, low, high, step) -> w.Widget:
     return kind(value, min=low, max=high, step=step, description=label, **CONTROL)
 
 
-def dropdown(label: str, options, value=None) -> w.Dropdown:
-    """A list of values, or of (words, value) pairs; unless a value is given, the first is chosen."""
-    options = list(options)
-    first = options[0][1] if isinstance(options[0], tuple) else options[0]
-    return w.Dropdown(options=options, value=value or first, description=label, **CONTROL)
+def dropdown(label: str, options, index: int = 0) -> w.Dropdown:
+    """A list of values, or of (words, value) pairs, and which of them is chosen."""
+    return w.Dropdown(options=list(options), index=index, description=label, **CONTROL)
 
 
 def checkbox(label: str) -> w.Checkbox:
@@ -67,54 +66,41 @@ class Tiles:
             boxes.append(w.VBox([image, caption], layout=w.Layout(width="195px", margin="4px")))
         self.box = w.Box(boxes, layout=w.Layout(**WRAP))
 
-    def show(self, pictures: Mapping[str, bytes]) -> None:
-        """Show these PNG files; only those that changed are sent to the page."""
+    def show(self, pictures: Mapping[str, np.ndarray]) -> None:
+        """Show these pictures, and none for the other names; only those that changed are sent to the page."""
         for name, image in self.images.items():
-            if image.value != pictures[name]:
-                image.value = pictures[name]
+            image.value = to_png(enlarge(pictures[name])) if name in pictures else b""
 
 
-@contextlib.contextmanager
-def errors_shown_in(place: w.HTML):
-    """Turn an error into words in `place`, so that the widget goes on working."""
-    try:
-        yield
-    except (ValueError, OSError, RuntimeError) as error:
-        place.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
-
-
-def still_picture(tiles: Tiles, count: int = 4) -> bytes:
-    """The first tiles side by side with their titles, as a PNG file."""
-    shown = [(name, image.value) for name, image in tiles.images.items() if image.value][:count]
+def still_picture(tiles: Tiles) -> bytes:
+    """The first four tiles side by side with their titles, as a PNG file."""
+    shown = [(tiles.titles[name], image.value) for name, image in tiles.images.items() if image.value][:4]
     with plots.panels(1, max(1, len(shown)), width=9.6) as (figure, axes):
-        for axis, (name, value) in zip(axes[0], shown, strict=False):
-            picture = Image.open(io.BytesIO(value)).convert("RGBA")
-            paper = Image.new("RGBA", picture.size, "white")  # a cutout lies on the page, as in a browser
-            picture = np.asarray(Image.alpha_composite(paper, picture).convert("RGB"))
-            plots.draw_picture(axis, picture, tiles.titles[name])
+        for axis, (title, value) in zip(axes[0], shown, strict=False):
+            plots.draw_picture(axis, np.asarray(Image.open(io.BytesIO(value))), title)
     return plots.to_png(figure, dpi=80)
 
 
 def assemble(
-    controls: dict[str, w.Widget], start: dict, update: Callable, below: list, tiles: Tiles, *,
-    follow: Callable = lambda changed: None, groups: Mapping | None = None, above: int = 1,
+    controls: dict[str, w.Widget], update: Callable[[], str], tiles: Tiles, below: list | None = None, *,
+    start: dict | None = None, follow: Callable = lambda changed: None, groups: Mapping | None = None, above: int = 1,
     draw_still: Callable = still_picture,
 ) -> w.VBox:  # fmt: skip
     """Set the start values, connect the controls, draw once, and show the widget.
 
     Args:
         controls: The controls by name, kept as `box.controls`; `box.set(name=value, ...)` sets several, and draws once.
-        start: The values to start with, by the controls' names.
-        update: Draws; called without arguments after every change.
-        below: What stands below the first groups of controls.
+        update: Called after every change; draws, and returns what to say about it, as HTML. Its errors become words.
         tiles: The pictures, kept as `box.tiles`.
+        below: What stands below the first groups of controls and the words; by default the tiles.
+        start: The values to start with.
         follow: Called before `update` with the names of the controls that were set; may set others.
         groups: {title: names of controls}; by default all are in one group.
         above: How many groups stand above the pictures; the others stand below them.
         draw_still: Called with `tiles`; returns the PNG file for readers without a kernel.
     """
-    box = w.VBox()
-    box.controls, box.tiles = controls, tiles
+    box, note = w.VBox(), w.HTML()
+    box.controls, box.tiles, box.note = controls, tiles, note
     is_setting = False  # while controls are set by code, their events are ignored
 
     def set_controls(**values):
@@ -125,32 +111,52 @@ def assemble(
         try:
             for name in filter(values.__contains__, controls):
                 set_control(name, controls[name], values[name])
+            follow(set(values))
         finally:
             is_setting = False
-        react(set(values))
-
-    def react(changed: set[str]):
-        nonlocal is_setting
-        if is_setting:
-            return
-        is_setting = True
         try:
-            follow(changed)
-        finally:
-            is_setting = False
-        update()
+            note.value = update()
+        except (ValueError, OSError, RuntimeError) as error:
+            note.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
+
+    def react(name: str, value):
+        if not is_setting:
+            set_controls(**{name: value})
 
     for name, control in controls.items():
-        control.observe(lambda change, name=name: react({name}), names="value")
+        control.observe(lambda change, name=name: react(name, change["new"]), names="value")
     box.set = set_controls
-    box.set(**start)
+    box.set(**start or {})
     boxes = []
     for title, names in (groups or {"": controls}).items():
         heading = [w.HTML(f"<b>{html.escape(title)}</b>")] if title else []
         boxes.append(w.VBox([*heading, w.Box([controls[name] for name in names], layout=w.Layout(**WRAP))]))
-    box.children = [*boxes[:above], *below, *boxes[above:]]
-    show(box, draw_still(tiles))
+    box.children = [*boxes[:above], note, *(below or [tiles.box]), *boxes[above:]]
+    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+    still = base64.b64encode(draw_still(tiles)).decode()  # for GitHub, a web page, papermill's copy
+    data = {"application/vnd.jupyter.widget-view+json": view, "image/png": still}
+    display(data | {"text/plain": "an interactive widget; run the cell to use it"}, raw=True)
     return box
+
+
+def read_settings(kind: type, controls: dict[str, w.Widget]):
+    """A dataclass of what the controls of its fields' names show; 0.30000000000000004 from a slider is 0.3."""
+    values = {field.name: controls[field.name].value for field in dataclasses.fields(kind)}
+    return kind(**{name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()})
+
+
+def follow_preset(controls: dict[str, w.Widget], changed: set[str], presets: Mapping, own: str) -> None:
+    """Let a newly chosen preset set its controls, and let the controls name their preset, or `own` if there is none.
+
+    `presets` are dataclasses whose fields have controls of the same names.
+    """
+    preset = controls["preset"]
+    if "preset" in changed and preset.value in presets:
+        for name, value in vars(presets[preset.value]).items():
+            if name not in changed:
+                controls[name].value = value
+    current = read_settings(type(next(iter(presets.values()))), controls)
+    preset.value = next((name for name, one in presets.items() if one == current), own)
 
 
 def set_control(name: str, control: w.Widget, value) -> None:
@@ -161,13 +167,6 @@ def set_control(name: str, control: w.Widget, value) -> None:
         is_list = hasattr(control, "options")
         known = f"one of {', '.join(map(str, control.options))}" if is_list else f"{control.min:g} to {control.max:g}"
         raise ValueError(f"{name}: expected {known}; found {value!r}")
-
-
-def show(box: w.DOMWidget, still: bytes) -> None:
-    """Show a widget, or its still picture where no widget can be shown (GitHub, a web page, papermill's copy)."""
-    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
-    data = {"application/vnd.jupyter.widget-view+json": view, "image/png": base64.b64encode(still).decode()}
-    display(data | {"text/plain": "an interactive widget; run the cell to use it"}, raw=True)
 
 
 def to_bytes(picture: np.ndarray) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Upload your own photo and its background, and see what the network finds: the last widget of notebook 07."""
 
 import base64
-import html
 import io
 
 import ipywidgets as w
@@ -11,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from ... import plots
 from ...inference.align import align as align_pictures
 from ...inference.photos import check_sizes, cut_out, read_picture
-from .parts import CONTROL, Tiles, assemble, checkbox, dropdown, errors_shown_in, to_png
+from .parts import CONTROL, Tiles, assemble, checkbox, dropdown, to_png
 
 CAPTIONS = {
     "photo": ("Photo", "as uploaded"),
@@ -38,7 +37,6 @@ def own_photos(predictor, examples: dict | None = None) -> w.VBox:
         "eye_height": w.BoundedFloatText(1.5, min=0.2, max=5, description="camera height, m", **CONTROL),
     }
     tiles = Tiles(CAPTIONS)
-    note = w.HTML()
     links = w.HTML()
 
     def follow(changed):
@@ -46,37 +44,33 @@ def own_photos(predictor, examples: dict | None = None) -> w.VBox:
             controls["example"].value = ""
 
     def update():
-        with errors_shown_in(note):
-            if controls["example"].value:
-                pair = examples[controls["example"].value]
-            else:
-                pair = [read_upload(controls[name], name) for name in ("photo", "background")]
-            if None in pair:
-                note.value = "Choose a photo and a background: the same place from the same spot, without the object."
-                return
-            options = {name: controls[name].value for name in ("align", "fov", "eye_height")}
-            note.value, files = predict_photo(predictor, *pair, **options)
-            tiles.show(files)
-            links.value = "Save: " + " · ".join(
-                _download_link(name, files[name]) for name in ("mask", "depth in mm", "cutout")
-            )
+        if controls["example"].value:
+            pair = examples[controls["example"].value]
+        else:
+            pair = [read_upload(controls[name], name) for name in ("photo", "background")]
+        if None in pair:
+            return "Choose a photo and a background: the same place from the same spot, without the object."
+        options = {name: controls[name].value for name in ("align", "fov", "eye_height")}
+        words, pictures = predict_photo(predictor, *pair, **options)
+        tiles.show(pictures)
+        links.value = "Save: " + " · ".join(link_to(name, pictures[name]) for name in ("mask", "depth in mm", "cutout"))
+        return words
 
     start = {"example": next(iter(examples))} if examples else {}
-    box = assemble(controls, start, update, [note, tiles.box, links], tiles, follow=follow)
+    box = assemble(controls, update, tiles, [tiles.box, links], start=start, follow=follow)
     box.links = links
     return box
 
 
 def predict_photo(predictor, photo, background, align: bool, fov: float, eye_height: float) -> tuple[str, dict]:
-    """Predict a photo; returns what to say about it, and the pictures as PNG files. Raises as `Predictor.predict`."""
+    """Predict a photo; returns what to say about it, and the pictures. Raises as `Predictor.predict`."""
     photo = read_picture(photo, "photo")
     background = read_picture(background, "background")
     check_sizes(photo, background)
     words = ""
     if align:
         aligned = align_pictures(photo, background)
-        background = aligned.background
-        words = f"{aligned.reason} "
+        background, words = aligned.background, f"{aligned.reason} "
     mask, depth = predictor.predict(photo, background, fov, eye_height)
     found = mask > 0.5
     where = f" and is about {np.median(depth[found]):.1f} m away." if found.any() else ": nothing found."
@@ -87,8 +81,7 @@ def predict_photo(predictor, photo, background, align: bool, fov: float, eye_hei
         "cutout": cut_out(photo, mask),
         "depth in mm": np.uint16(np.rint(depth * 1000).clip(0, 65535)),
     }
-    files = {name: to_png(picture) for name, picture in pictures.items()}
-    return f"{words}The object covers {found.mean():.1%} of the picture{where}", files
+    return f"{words}The object covers {found.mean():.1%} of the picture{where}", pictures
 
 
 def read_upload(upload: w.FileUpload, name: str) -> Image.Image | None:
@@ -104,8 +97,7 @@ def read_upload(upload: w.FileUpload, name: str) -> Image.Image | None:
         raise ValueError(f"{name}: this file is no picture that can be read ({error})") from None
 
 
-def _download_link(name: str, content: bytes) -> str:
-    data = base64.b64encode(content).decode()
-    file = f"{name.replace(' ', '_')}.png"
-    address = f"data:image/png;base64,{data}"
-    return f'<a style="text-decoration:underline" download="{file}" href="{address}">{html.escape(name)}</a>'
+def link_to(name: str, picture: np.ndarray) -> str:
+    """An HTML link that saves a picture as a PNG file."""
+    address = f"data:image/png;base64,{base64.b64encode(to_png(picture)).decode()}"
+    return f'<a style="text-decoration:underline" download="{name.replace(" ", "_")}.png" href="{address}">{name}</a>'

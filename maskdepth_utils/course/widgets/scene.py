@@ -103,21 +103,11 @@ class ScenePrediction:
 def predict_scene(
     scene: Scene, predictor, threshold: float = 0.5, baseline: DifferenceThreshold | None = None
 ) -> ScenePrediction:
-    """Predict a scene's mask and depth, and score them against the truth.
+    """Predict a scene's mask and depth with a network for both, and score them against the truth.
 
-    Args:
-        scene: The scene.
-        predictor: What `load_pretrained` returns.
-        threshold: The network's mask is where its probability is above this.
-        baseline: The fitted baseline whose mask stands beside the network's.
-
-    Raises:
-        ValueError: If the network does not predict both mask and depth.
+    The network's mask is where its probability is above the threshold. Beside it stands the mask of a fitted baseline.
     """
     probability, depth = predictor.predict(scene.image, scene.background)
-    if probability is None or depth is None:
-        missing = "mask" if probability is None else "depth"
-        raise ValueError(f"predictor: expected a network for mask and depth, found one without the {missing}")
     pair = [torch.from_numpy(picture).permute(2, 0, 1)[None] / 255 for picture in (scene.image, scene.background)]
     mask = np.float32(probability > threshold)
     threshold_mask = (baseline or DifferenceThreshold(0.1))(*pair)[0][0, 0].numpy()

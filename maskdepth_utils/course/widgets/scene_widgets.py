@@ -1,6 +1,5 @@
 """Compose a scene with sliders: the composer of notebooks 01 and 07, and the playground of notebook 07."""
 
-import dataclasses
 import html
 
 import cv2
@@ -11,7 +10,7 @@ from matplotlib import colormaps
 from ... import plots
 from ...data.library import object_names, room_names
 from ...data.shots import LEVELS
-from .parts import Tiles, assemble, checkbox, dropdown, enlarge, errors_shown_in, slider, to_bytes, to_gray, to_png
+from .parts import Tiles, assemble, checkbox, dropdown, enlarge, follow_preset, read_settings, slider, to_bytes, to_gray
 from .scene import DEPTH_LIMITS, HARD_SCENES, Scene, ScenePrediction, Setup, build_scene, predict_scene
 
 SCENE_CAPTIONS = {
@@ -39,66 +38,42 @@ GROUPS = {
 def composer(split: str = "test", **start) -> w.VBox:
     """Choose room, object, place and gap; see background, image, mask and depth, and the depth of any pixel.
 
-    Args:
-        split: Whose rooms and objects there are to choose from.
-        **start: Values to start with, by the names of the fields of `Setup`.
+    `split` is whose rooms and objects there are to choose from, `start` the fields of `Setup` to start with.
     """
     controls = scene_controls(split)
     cross = {"column": slider("column", 80, 0, 159, 1), "row": slider("row", 120, 0, 159, 1)}
     tiles = Tiles(SCENE_CAPTIONS)
-    note = w.HTML()
 
     def update():
-        with errors_shown_in(note):
-            scene = build_scene(current_setup(controls))
-            column, row = cross["column"].value, cross["row"].value
-            tiles.show(draw_scene(scene, (column, row)))
-            what = "the object" if scene.mask[row, column] > 0.5 else "the room"
-            metres = f"<b>{scene.depth[row, column]:.2f} m</b>"
-            note.value = f"Under the cross: {what}, {metres} away. {html.escape(scene.remark)}"
+        scene = build_scene(current_setup(controls))
+        column, row = cross["column"].value, cross["row"].value
+        tiles.show(draw_scene(scene, (column, row)))
+        what = "the object" if scene.mask[row, column] > 0.5 else "the room"
+        return f"Under the cross: {what}, <b>{scene.depth[row, column]:.2f} m</b> away. {html.escape(scene.remark)}"
 
     groups = GROUPS | {"How far away is the pixel under the cross?": tuple(cross)}
-    return assemble(controls | cross, start, update, [note, tiles.box], tiles, groups=groups)
+    return assemble(controls | cross, update, tiles, start=start, groups=groups)
 
 
-def playground(predictor, split: str = "test", baseline=None, **start) -> w.VBox:
-    """A scene beside the network's prediction, the difference threshold's, and the scores of both.
-
-    Args:
-        predictor: What `load_pretrained` returns.
-        split: Whose rooms and objects there are to choose from; the presets are for "test".
-        baseline: A fitted `DifferenceThreshold`.
-        **start: Values to start with, by the names of the fields of `Setup`; or preset="...", one of `HARD_SCENES`.
-    """
-    controls = scene_controls(split)
-    presets = HARD_SCENES if split == "test" else {}
-    preset = dropdown("break it", [*presets, OWN_SCENE])
+def playground(predictor, baseline=None) -> w.VBox:
+    """A test scene beside the network's prediction, a fitted `DifferenceThreshold`'s, and the scores of both."""
     threshold = slider("mask above", 0.5, 0.02, 0.98, 0.02)
-    extra = ({"preset": preset} if presets else {}) | {"threshold": threshold}
+    extra = {"preset": dropdown("break it", [*HARD_SCENES, OWN_SCENE]), "threshold": threshold}
+    controls = scene_controls("test") | extra
     tiles = Tiles(PREDICTION_CAPTIONS)
-    note = w.HTML()
 
     def follow(changed):
-        """A preset sets its controls, and the controls name their preset."""
-        if "preset" in changed and preset.value in presets:
-            for name, value in dataclasses.asdict(presets[preset.value]).items():
-                if name not in changed:
-                    controls[name].value = value
-        setup = current_setup(controls)
-        preset.value = next((name for name, hard in presets.items() if hard == setup), OWN_SCENE)
+        follow_preset(controls, changed, HARD_SCENES, OWN_SCENE)
 
     def update():
-        with errors_shown_in(note):
-            scene = build_scene(current_setup(controls))
-            prediction = predict_scene(scene, predictor, threshold.value, baseline)
-            tiles.show(draw_prediction(scene, prediction))
-            scores = " · ".join(f"{name} <b>{value:.3f}</b>" for name, value in prediction.scores.items())
-            note.value = f"{scores}. {html.escape(scene.remark)}"
+        scene = build_scene(current_setup(controls))
+        prediction = predict_scene(scene, predictor, threshold.value, baseline)
+        tiles.show(draw_prediction(scene, prediction))
+        scores = " · ".join(f"{name} <b>{value:.3f}</b>" for name, value in prediction.scores.items())
+        return f"{scores}. {html.escape(scene.remark)}"
 
-    if presets:
-        start = {"preset": preset.value} | start
-    groups = {"Try this": tuple(extra)} | GROUPS
-    return assemble(controls | extra, start, update, [note, tiles.box], tiles, follow=follow, groups=groups)
+    start = {"preset": next(iter(HARD_SCENES))}
+    return assemble(controls, update, tiles, start=start, follow=follow, groups={"Try this": tuple(extra)} | GROUPS)
 
 
 def scene_controls(split: str) -> dict[str, w.Widget]:
@@ -115,7 +90,7 @@ def scene_controls(split: str) -> dict[str, w.Widget]:
         "flip": checkbox("mirrored"),
         "shadow": slider("contact shadow", 1.0, 0, 1, 0.1),
         "gloss": slider("floor mirrors", 0.0, 0, 0.6, 0.05),
-        "gap": dropdown("gap", LEVELS, "tripod"),
+        "gap": dropdown("gap", LEVELS, list(LEVELS).index("tripod")),
         "seed": slider("another gap", 0, 0, 20, 1),
         "light": slider("other light ×", 1.0, 0, 4, 0.25),
         "noise": slider("noise ×", 1.0, 0, 8, 0.25),
@@ -126,31 +101,29 @@ def scene_controls(split: str) -> dict[str, w.Widget]:
 
 def current_setup(controls: dict[str, w.Widget]) -> Setup:
     """The scene that a composer or playground shows at present: pass its `box.controls`."""
-    return Setup(**{field.name: controls[field.name].value for field in dataclasses.fields(Setup)})
+    return read_settings(Setup, controls)
 
 
-def draw_scene(scene: Scene, cross: tuple[int, int]) -> dict[str, bytes]:
-    """The four pictures of a sample as PNG files, with a cross at (column, row)."""
+def draw_scene(scene: Scene, cross: tuple[int, int]) -> dict[str, np.ndarray]:
+    """The four pictures of a sample, enlarged, with a cross at (column, row)."""
     pictures = {
         "background": scene.background,
         "image": scene.image,
         "mask": to_gray(scene.mask),
         "depth": plots.color_depth(scene.depth, DEPTH_LIMITS),
     }
-    tiles = {}
     for name, picture in pictures.items():
-        large = enlarge(picture)
+        pictures[name] = large = enlarge(picture)
         center = [int((place + 0.5) * large.shape[0] / picture.shape[0]) for place in cross]
         cv2.drawMarker(large, center, (0, 0, 0), cv2.MARKER_CROSS, 24, 5)
         cv2.drawMarker(large, center, (255, 255, 255), cv2.MARKER_CROSS, 24, 2)
-        tiles[name] = to_png(large)
-    return tiles
+    return pictures
 
 
-def draw_prediction(scene: Scene, prediction: ScenePrediction) -> dict[str, bytes]:
-    """A scene and its prediction as PNG files; of the masks, blue is found, yellow missed, red a false alarm."""
+def draw_prediction(scene: Scene, prediction: ScenePrediction) -> dict[str, np.ndarray]:
+    """The pictures of a scene and its prediction; of the masks, blue is found, yellow missed, red a false alarm."""
     error = np.abs(prediction.depth - scene.depth.clip(*DEPTH_LIMITS))
-    pictures = {
+    return {
         "image": scene.image,
         "background": scene.background,
         "mask": to_bytes(plots.compare_masks(scene.image, scene.mask, prediction.mask)),
@@ -159,4 +132,3 @@ def draw_prediction(scene: Scene, prediction: ScenePrediction) -> dict[str, byte
         "true depth": plots.color_depth(scene.depth, DEPTH_LIMITS),
         "depth error": to_bytes(colormaps["cividis"](error / 2)[..., :3]),
     }
-    return {name: to_png(enlarge(picture)) for name, picture in pictures.items()}
