@@ -45,12 +45,6 @@ def find_chromium() -> str | None:
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
-def app_options() -> list[str]:
-    """The options with which `make app` starts Voila."""
-    recipe = (NOTEBOOKS.parent / "Makefile").read_text(encoding="utf8")
-    return re.search(r"-m voila \S+\.ipynb (.*)", recipe)[1].split()
-
-
 class Lab:
     """A server of one front end on a free port of this computer, in a folder of its own with notebooks."""
 
@@ -63,34 +57,25 @@ class Lab:
             path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(values))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+        with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
-        self.address = f"http://127.0.0.1:{self.port}"
         if front_end == "voila":
-            options = [*app_options(), f"--Voila.port={self.port}"]
+            recipe = (NOTEBOOKS.parent / "Makefile").read_text(encoding="utf8")  # started as `make app` does
+            options = re.search(r"-m voila \S+\.ipynb (.*)", recipe)[1].split() + [f"--Voila.port={self.port}"]
         else:
             options = ["--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.port}"]
             options += [f"--IdentityProvider.token={self.token}"]
         command = [sys.executable, "-m", front_end, str(self.folder), "--no-browser", *options]
-        folders = {
-            "JUPYTERLAB_SETTINGS_DIR": "settings",
-            "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-            "JUPYTER_CONFIG_DIR": "config",
-        }
-        environment = os.environ | {name: str(folder / place) for name, place in folders.items()}
-        environment |= {"JUPYTER_PREFER_ENV_PATH": "1"}
+        environment = os.environ | {"JUPYTER_PREFER_ENV_PATH": "1", "JUPYTER_CONFIG_DIR": str(folder / "config")}
+        environment |= {f"JUPYTERLAB_{name.upper()}_DIR": str(folder / name) for name in ("settings", "workspaces")}
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        self.wait()
-
-    def wait(self, seconds: float = 180) -> None:
-        for _ in range(int(seconds * 2)):
+        for _ in range(360):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5):
                 return
             assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.5)
-        raise TimeoutError(f"{self.front_end} did not answer within {seconds} s:\n{self.log.read_text()}")
+        raise TimeoutError(f"{front_end} did not answer within 3 minutes:\n{self.log.read_text()}")
 
     def add_notebook(self, name: str, cells: list[str]) -> str:
         """Write a notebook of code cells into the server's folder."""
@@ -98,10 +83,6 @@ class Lab:
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(notebook, self.folder / name)
         return name
-
-    def page_of(self, name: str) -> str:
-        """The address that opens a notebook of this folder."""
-        return f"{self.address}/{PAGES[self.front_end]}/{name}?token={self.token}&reset"
 
     def complaints(self) -> str:
         """Lines in the log of the server and its kernels that report an error after the start."""
@@ -129,13 +110,13 @@ class Sheet:
         page.on("console", lambda message: self.complain(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.complain(str(error)))
         page.route(ICONS, lambda route: route.fulfill(content_type="text/css", body=""))
-        page.goto(lab.page_of(name), timeout=1000 * seconds)
+        address = f"http://127.0.0.1:{lab.port}/{PAGES[lab.front_end]}/{name}?token={lab.token}&reset"
+        page.goto(address, timeout=1000 * seconds)
         if lab.front_end == "voila":  # it runs the cells itself, and shows a placeholder for each
             waiting = page.locator(".voila-skeleton-container")
             waiting.first.wait_for(state="attached", timeout=1000 * seconds)
             expect(waiting).to_have_count(0, timeout=1000 * seconds)
         else:
-            self.wait_for_kernel()
             self.run_all_cells()
             self.wait_for_all_cells(seconds)
         lab.started = len(lab.log.read_text())
@@ -145,16 +126,16 @@ class Sheet:
         if known is None or known not in error:
             self.errors.append(error)
 
-    def wait_for_kernel(self, seconds: float = 120) -> None:
-        """Wait until the kernel is idle. A slow server's page asks which kernel to take: accept the one it offers."""
+    def run_all_cells(self, tries: int = 6) -> None:
+        """Choose it from the menu; once more, as a reader would, if a kernel that was just starting missed it.
+
+        A slow server's page asks which kernel to take: accept the one it offers.
+        """
         question = self.page.locator('.jp-Dialog:has-text("Select Kernel")')
         accept = question.locator(".jp-mod-accept")
         self.page.add_locator_handler(question, lambda: accept.click(), no_wait_after=True)
         idle = self.page.locator('.jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status="idle"]')
-        expect(idle).to_be_visible(timeout=1000 * seconds)
-
-    def run_all_cells(self, tries: int = 6) -> None:
-        """Choose it from the menu; once more, as a reader would, if a kernel that was just starting missed it."""
+        expect(idle).to_be_visible(timeout=120_000)
         first = self.page.locator(".jp-CodeCell .jp-InputPrompt").first
         for _ in range(tries):
             self.page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()

@@ -20,24 +20,12 @@ from maskdepth_utils import load_pretrained, losses, plots
 from maskdepth_utils.course import drawings
 from maskdepth_utils.course.design import deepest_field
 from maskdepth_utils.course.drawings import geometry
-from maskdepth_utils.course.drawings.loss_drawings import PERSON, ssim_parts
+from maskdepth_utils.course.drawings.loss_drawings import PERSON
 from maskdepth_utils.course.drawings.networks import TABLE, skip_parts
 from maskdepth_utils.course.widgets.features import collect_features
 from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.models import MaskDepthNet
 from maskdepth_utils.models.blocks import Encoder
-
-DRAWINGS = {
-    "encoder_decoder": drawings.encoder_decoder,
-    "encoder_decoder, light, 80 px": lambda: drawings.encoder_decoder(size=80, width=0.25),
-    "skip": drawings.skip,
-    "skip at the bottom": lambda: drawings.skip(1),
-    "receptive_field": drawings.receptive_field,
-    "ssim_window": drawings.ssim_window,
-    "sobel_edge": drawings.sobel_edge,
-    "pinhole": drawings.pinhole,
-    "z_buffer": drawings.z_buffer,
-}
 
 
 def drawn_texts(figure):
@@ -58,11 +46,11 @@ def words(figure):
     return [name.split(" ", 1)[1] for name in drawn_texts(figure)]
 
 
-@pytest.mark.parametrize("name", DRAWINGS)
+@pytest.mark.parametrize("name", drawings.__all__)
 def test_a_drawing_can_be_read(name):
     """On an opaque white card of 700 px no text is below 9 points, cut off, or on another one. Nothing else changes."""
     settings, numbers = dict(matplotlib.rcParams), torch.get_rng_state()
-    figure = DRAWINGS[name]()
+    figure = getattr(drawings, name)()
     assert isinstance(figure, plt.Figure) and not plt.get_fignums()
     assert dict(matplotlib.rcParams) == settings and torch.equal(torch.get_rng_state(), numbers)
 
@@ -81,46 +69,32 @@ def test_a_drawing_can_be_read(name):
     assert (card[[0, 0, -1, -1], [0, -1, 0, -1], :3] == 255).all()
 
 
-@pytest.mark.parametrize("size, width", [(160, 1.0), (100, 0.5)])
-def test_the_networks_sizes_are_its_own(size, width):
-    """features.collect asks the network independently; its names are the encoder's, Detail's and the branches'."""
-    black = np.zeros((size, size, 3), np.uint8)
-    expected = [stage.size for stage in collect_features(MaskDepthNet(width=width), black, black).stages]
-    expected.append(f"3 x {size} x {size}")
-    found = re.findall(r"\d+ × \d+ × \d+", "\n".join(words(drawings.encoder_decoder(size, width))))
+def test_the_networks_sizes_are_its_own():
+    black = np.zeros((160, 160, 3), np.uint8)
+    expected = [stage.size for stage in collect_features(MaskDepthNet(), black, black).stages]
+    expected.append("3 x 160 x 160")
+    found = re.findall(r"\d+ × \d+ × \d+", "\n".join(words(drawings.encoder_decoder())))
     assert sorted(found) == sorted(size.replace("x", "×") for size in expected)
 
 
-def test_too_small_a_picture_is_refused():
-    with pytest.raises(ValueError, match="at least 32 x 32"):
-        drawings.encoder_decoder(size=16)
-
-
-@pytest.mark.parametrize("number", [1, 3])
-def test_a_skip_is_the_shipped_networks(number):
+def test_a_skip_is_the_shipped_networks():
     """The two parts add up to what the block convolves, and the written sizes are the network's."""
-    predictor, sample = load_pretrained(device="cpu"), MaskDepthDataset("val", gap="none")[TABLE]
-    stages = {stage.name: stage for stage in collect_features(predictor, sample["image"], sample["background"]).stages}
+    predictor, data = load_pretrained(device="cpu"), MaskDepthDataset("val", gap="none")
+    sample, shot = data[TABLE], data.shot(TABLE)
+    stages = {stage.name: stage for stage in collect_features(predictor, shot.image, shot.background).stages}
     entered = []
-    block = predictor.model.branches["mask"].ups[number - 1]
+    block = predictor.model.branches["mask"].ups[2]
     hook = block.side.register_forward_pre_hook(lambda module, inputs: entered.append(inputs[0][0]))
-    below, lateral, _ = skip_parts(predictor.model, sample, number)
+    below, lateral, _ = skip_parts(predictor.model, sample)
     hook.remove()
     torch.testing.assert_close(below + lateral, entered[-1])
-    figure = drawings.skip(number)
+    figure = drawings.skip()
     maps = [axis.images[0].get_array() for axis in figure.axes if axis.images]
     first, second, total = (values for values in maps if values.ndim == 2)
     np.testing.assert_allclose(first + second, total, atol=1e-5)
-    layer = f"encoder, layer {4 - number}"
-    before = "mask branch, entry" if number == 1 else f"mask branch, block {number - 1}"
-    sizes = {stages[name].size.replace("x", "×") for name in (layer, before, f"mask branch, block {number}")}
-    assert {layer} | sizes <= set(words(figure))
-
-
-@pytest.mark.parametrize("number", [0, 5, 1.5])
-def test_a_block_that_is_not_there(number):
-    with pytest.raises(ValueError, match="number: expected a block from 1"):
-        drawings.skip(number)
+    names = "encoder, layer 1", "mask branch, block 2", "mask branch, block 3"
+    sizes = {stages[name].size.replace("x", "×") for name in names}
+    assert {names[0]} | sizes <= set(words(figure))
 
 
 def test_the_fields_are_where_they_are_drawn():
@@ -144,14 +118,6 @@ def test_the_fields_are_where_they_are_drawn():
         assert (columns.max(), rows.max()) == (min(159, left + field - 0.5), min(159, top + field - 0.5))
 
 
-def test_the_windows_numbers_are_ssims():
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(3):
-        a, b = torch.rand(2, 1, 1, 11, 11, generator=generator, dtype=torch.float64)
-        found = ssim_parts(a[0, 0].numpy(), b[0, 0].numpy())["SSIM"]
-        assert found == pytest.approx(losses.ssim(a, b).item(), abs=1e-5)
-
-
 def test_the_ssim_that_is_written_is_the_losses():
     figure = drawings.ssim_window()
     a, b = (torch.tensor(axis.images[0].get_array())[None, None] for axis in figure.axes[1:5:2])
@@ -164,19 +130,15 @@ def test_the_ssim_that_is_written_is_the_losses():
     assert torch.equal(b[..., 2:], a[..., :-2])
 
 
-def test_sobels_arithmetic():
-    texts = [text.replace("\N{MINUS SIGN}", "-") for text in words(drawings.sobel_edge())]
+def test_sobels_arithmetic_and_curves():
+    figure = drawings.sobel_edge()
+    texts = [text.replace("\N{MINUS SIGN}", "-") for text in words(figure)]
     patch = np.array([float(text) for text in texts if re.fullmatch(r"\d\.\d\d", text)]).reshape(3, 3)
     answer = next(float(text[1:]) for text in texts if text.startswith("= "))
     first = next(number for number, text in enumerate(texts) if text == "-1")
     kernel = np.array([int(text) for text in texts[first : first + 9]]).reshape(3, 3)
-    assert (patch * kernel).sum() == pytest.approx(answer, abs=0.1)  # of rounded depths
-    assert losses.sobel(torch.tensor(patch)[None, None])[0].item() == pytest.approx(answer, abs=0.1)
-    assert answer > 1  # an edge
-
-
-def test_the_curves_of_sobel_are_the_maps():
-    depth, answers = drawings.sobel_edge().axes[2:4]
+    assert (patch * kernel).sum() == pytest.approx(answer, abs=0.1) and answer > 1  # of rounded depths; an edge
+    depth, answers = figure.axes[2:4]
     true = MaskDepthDataset("val", gap="tripod").shot(PERSON).depth
     np.testing.assert_array_equal(depth.lines[0].get_ydata(), true[72])
     expected = losses.sobel(torch.tensor(true)[None, None])[0][0, 0, 71]

@@ -2,11 +2,9 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from maskdepth_utils.course.widgets import faults
-from maskdepth_utils.course.widgets.faults import PRESETS, Fault, load_truth, report_losses, spoil  # fmt: skip
-from maskdepth_utils.losses import GAUSSIAN
+from maskdepth_utils.course.widgets.faults import PRESETS, Fault, load_truth, report_losses, spoil
 
 
 @pytest.fixture(params=("depth", "mask"))
@@ -55,56 +53,19 @@ def test_each_step_of_a_fault():
     weak, strong = (spoil(truth, Fault(noise=sigma)) - truth for sigma in (0.1, 0.5))
     torch.testing.assert_close(strong, 5 * weak, rtol=1e-3, atol=1e-6)  # the same noise, only stronger
     assert strong.std().item() == pytest.approx(0.05, rel=0.05)
-    assert not torch.equal(spoil(truth, Fault(noise=0.5), seed=1), truth + strong)
 
 
-# The losses once more, in float64, for finite differences.
-
-
-def edge64(a, b):
-    kernel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]).double()
-    return 2 * F.conv2d(a - b, torch.stack([kernel, kernel.T])[:, None]).abs().mean()
-
-
-def dssim64(a, b):
-    row = torch.tensor(GAUSSIAN).double()
-    window = torch.outer(row, row)[None, None]
-    mean_a, mean_b, aa, bb, ab = (F.conv2d(x, window) for x in (a, b, a * a, b * b, a * b))
-    level = (2 * mean_a * mean_b + 1e-4) / (mean_a**2 + mean_b**2 + 1e-4)
-    structure = (2 * (ab - mean_a * mean_b) + 9e-4) / (aa - mean_a**2 + bb - mean_b**2 + 9e-4)
-    return (1 - (level * structure).mean()) / 2
-
-
-LOSSES = {
-    "depth": {"L1": lambda a, b: (a - b).abs().mean(), "edge": edge64, "SSIM": dssim64},
-    "mask": {
-        "BCE": F.binary_cross_entropy_with_logits,
-        "Dice": lambda x, b: 1 - (2 * (x.sigmoid() * b).sum() + 1) / (x.sigmoid().sum() + b.sum() + 1),
-        "SSIM": lambda x, b: dssim64(x.sigmoid(), b),
-    },
-}
-
-
-def test_descent_is_minus_the_slope(task):
+def test_descent_lowers_its_loss_and_ascent_raises_it(task):
     truth = load_truth(task)
-    spoiled = spoil(truth, Fault(blur=1.0, shift=2, noise=0.05 * faults.UNITS[task]), task)
-    output, step = faults.to_output(spoiled, task).double(), torch.zeros(truth.shape).double()
-    row, column = divmod(spoil(truth, Fault(blur=2.0)).sub(truth).abs().argmax().item(), truth.shape[-1])
-    step[..., row, column] = 1e-6
+    spoiled = spoil(truth, Fault(blur=1.0, shift=2), task)
+    output, size = faults.to_output(spoiled, task), {"depth": 1e-4, "mask": 1e-2}[task]
     for name, report in report_losses(truth, spoiled, task).items():
-        after, before = (LOSSES[task][name](output + sign * step, truth.double()) for sign in (1, -1))
-        slope = (after - before).item() / 2e-6
-        assert abs(slope) > 1e-6 and report.descent[row, column] == pytest.approx(-slope, rel=2e-3), name
+        step = torch.from_numpy(size * report.descent / abs(report.descent).max())
+        down, up = (faults.LOSSES[task][name](output + sign * step, truth).item() for sign in (1, -1))
+        assert down < report.value < up, name
 
 
 def test_every_preset_has_a_loss(task):
-    for name, fault in PRESETS[task].items():
+    assert PRESETS[task][faults.TRUTH] == Fault()
+    for name, fault in list(PRESETS[task].items())[1:]:
         assert max(report.relative for report in reports_of(task, **vars(fault)).values()) > 0.25, name
-
-
-@pytest.mark.parametrize(
-    "arguments, words", [(("flow", 0), 'expected "depth" or "mask"'), (("depth", 40), "expected 0 to 39, found 40")]
-)
-def test_an_unknown_truth_is_refused(arguments, words):
-    with pytest.raises(ValueError, match=words):
-        load_truth(*arguments)

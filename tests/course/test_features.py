@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from maskdepth_utils.course.widgets import feature_maps, feature_widget, parts
+from maskdepth_utils.course.widgets import feature_maps, parts
 from maskdepth_utils.course.widgets.feature_widget import HEAD, draw_stage
 from maskdepth_utils.course.widgets.features import SKIPS, Stage, collect_features
 from maskdepth_utils.inference.predictor import Predictor
@@ -91,26 +91,18 @@ def test_the_network_stays_as_it_was(model):
     ({"detail": "raw"}, 5 + 1 + 2 * 6),
 ])  # fmt: skip
 def test_every_variant_of_the_network(arguments, count):
-    box = feature_maps(make_network(**arguments), *PAIR)
-    assert len(box.controls["stage"].options) == count
-    assert box.controls["skips"].disabled == (arguments.get("skips") is False)
-    box.controls["skips"].value = False
-    assert box.tiles.images["depth"].value
+    assert len(collect_features(make_network(**arguments), *PAIR, skips=False).stages) == count
 
 
-def test_predictors_tensors_and_what_is_refused(model):
+def test_predictors_and_what_is_refused(model):
     predictor = Predictor(copy.deepcopy(model), {"size": 40}, device="cpu")
     assert collect_features(predictor, *PAIR).mask.shape == (32, 40)  # at the size that it predicts at
-    by_tensor = collect_features(model, TENSORS[0][0], TENSORS[1][0])
-    assert np.array_equal(by_tensor.depth, collect_features(model, *PAIR).depth)
     with pytest.raises(TypeError, match="found MaskNet"):
         collect_features(MaskNet(8), *PAIR)
     with pytest.raises(ValueError, match="equal sizes"):
         collect_features(model, PAIR[0], PAIR[1][:40])
     with pytest.raises(ValueError, match="skips: expected one of"):
         collect_features(model, *PAIR, skips="encoder")
-    with pytest.raises(ValueError, match="unknown settings layer: expected some of stage, page, skips, colors"):
-        feature_maps(model, *PAIR, layer=3)
 
 
 def test_a_page_shows_the_most_varied_channels_pixel_by_pixel():
@@ -118,41 +110,35 @@ def test_a_page_shows_the_most_varied_channels_pixel_by_pixel():
     maps[13, 0, 0], maps[7, 0, 1] = 5, 2
     stage = Stage("test", maps)
     assert stage.order[:2].tolist() == [13, 7]
-    page = draw_stage(stage, colors="gray")
-    first, second = page[HEAD : HEAD + 160, :160, 0], page[HEAD : HEAD + 160, 164:324, 0]
-    assert (first[:40, :40] == 255).all() and (first[40:] == 0).all()
-    assert (second[:40, 40:80] == 255).all() and (second[:, :40] == 0).all()  # each channel has its own scale
-    last = draw_stage(stage, page=1, colors="gray")
-    assert last.shape == page.shape and np.array_equal(last, draw_stage(stage, page=9, colors="gray"))
-    assert (last[HEAD + 200 :] == 255).all()  # four channels are left, one row
-    assert not np.array_equal(draw_stage(stage, colors="viridis"), page)
+    page = draw_stage(stage, stage.order)
+    dark, bright = page[HEAD + 159, 0], page[HEAD, 0]
+    first, second = page[HEAD : HEAD + 160, :160], page[HEAD : HEAD + 160, 164:324]
+    assert (first[:40, :40] == bright).all() and (first[40:] == dark).all() and bright.sum() > dark.sum()
+    assert (second[:40, 40:80] == bright).all() and (second[:, :40] == dark).all()  # each channel has its own scale
+    last = draw_stage(stage, stage.order, page=1)
+    assert last.shape == page.shape and (last[HEAD + 200 :] == 255).all()  # four channels are left, one row
 
 
-def test_moving_the_controls(model):
-    box = feature_maps(model, *PAIR, page=2, stage=4)
-    note, calls = box.children[1], []
-    assert note.value.startswith("encoder, layer 4: 128 channels of 2 x 3 numbers")
+def test_moving_the_controls(model, shown):
+    box, calls = feature_maps(model, *PAIR), []
+    picture = Image.open(io.BytesIO(base64.b64decode(shown[0]["image/png"])))  # for readers without a kernel
+    assert picture.format == "PNG" and picture.width > 900 and len(shown[0]["image/png"]) < 200_000
+    box.set(stage=4)
+    box.set(page=2)
+    assert box.note.value.startswith("encoder, layer 4: 128 channels of 2 x 3 numbers")
     assert box.controls["page"].max == 8 and box.controls["page"].value == 2
     hook = model.register_forward_hook(lambda *call: calls.append(1))
     seen = {box.page.value}
-    for name, value in (("stage", 9), ("stage", 4), ("page", 3), ("colors", "gray"), ("stage", 0), ("page", 1)):
+    for name, value in (("stage", 9), ("stage", 4), ("page", 3), ("stage", 0), ("page", 1)):
         box.controls[name].value = value
         seen.add(box.page.value)
     hook.remove()
-    assert not calls and len(seen) >= 5  # the network runs only once
+    assert not calls and len(seen) >= 4  # the network runs only once
     depth = box.tiles.images["depth"].value
     box.set(stage=9, skips=False)
-    assert "no skips: IoU with the mask" in note.value and box.tiles.images["depth"].value != depth
+    assert "no skips: IoU with the mask" in box.note.value and box.tiles.images["depth"].value != depth
     whole, cut = (collect_features(model, *PAIR, skips=skips).stages[9] for skips in (True, False))
-    page = draw_stage(cut, 0, whole.order, "gray", "; no skips")  # channels keep their places
+    page = draw_stage(cut, whole.order, remark="; no skips")  # channels keep their places
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(box.page.value))), page)
     box.controls["skips"].value = True
     assert box.tiles.images["depth"].value == depth
-
-
-def test_readers_without_a_kernel_get_a_picture(model, shown):
-    feature_maps(model, *PAIR)
-    (data,) = shown
-    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
-    assert picture.format == "PNG" and picture.width > 900 and len(data["image/png"]) < 200_000
-    assert feature_widget.name_of(False) == "no skips"

@@ -122,10 +122,9 @@ def ssim_window():
 
 def ssim_parts(a, b) -> dict:
     """The parts of SSIM for one pair of windows (11, 11): means, variances, covariance, level, structure, SSIM."""
-    weights = np.outer(GAUSSIAN, GAUSSIAN)
-    mean_a, mean_b = (weights * a).sum(), (weights * b).sum()
-    variance_a, variance_b = (weights * (a - mean_a) ** 2).sum(), (weights * (b - mean_b) ** 2).sum()
-    covariance = (weights * (a - mean_a) * (b - mean_b)).sum()
+    a, b, weights = a.ravel(), b.ravel(), np.outer(GAUSSIAN, GAUSSIAN).ravel()
+    mean_a, mean_b = np.average([a, b], axis=1, weights=weights)
+    (variance_a, covariance), (_, variance_b) = np.cov(a, b, ddof=0, aweights=weights)
     level = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
     structure = (2 * covariance + C2) / (variance_a + variance_b + C2)
     return {
