@@ -90,9 +90,9 @@ def measure(functions: dict[Hashable, Callable[[], object]], seconds: float, ski
 
 def measure_streams(streams: dict[str, Iterator], batch: int, workers: int, seconds: float) -> dict[str, float]:
     """Measure the samples per second of streams of batches, which take turns."""
-    prepared = 1 + 4 * workers  # batches that the workers make while other streams are measured
     functions = {name: functools.partial(next, batches) for name, batches in streams.items()}
-    return {name: batch / value for name, value in measure(functions, seconds, skip=prepared).items()}
+    times = measure(functions, seconds, skip=1 + 4 * workers)  # batches made while other streams were measured
+    return {name: batch / value for name, value in times.items()}
 
 
 def stream(dataset: Dataset, batch: int, workers: int) -> Iterator[dict]:
@@ -124,11 +124,11 @@ def composed_sources(size: int) -> dict[str, Dataset]:
 def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32, workers=(0, 1, 2)) -> dict:
     """Measure the samples per second of `MaskDepthDataset`, made in this process (0 workers) or in others."""
     rates = {}
+    columns = {f"{number} workers, samples/s": (batch, number) for number in workers}
     for size in sizes:
         sources = composed_sources(size)
         for index in range(min(1000, len(sources["none"]))):
             sources["none"][index]  # until most rooms and objects are in memory
-        columns = {f"{number} workers, samples/s": (batch, number) for number in workers}
         measured = loading_rates(sources, columns, seconds)
         rates |= {f"{size} px, {gap}": row for gap, row in measured.items()}
     return rates

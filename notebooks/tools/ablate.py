@@ -119,19 +119,17 @@ SCENES = "--gap none --count 100 --no-baselines --scenes"
 
 def options(study: str, row: str) -> str:
     """Return the options of `train` for one row."""
-    changed = {option: value for option, value in (BASES[study] | STUDIES[study][row]).items() if value is not None}
-    return " ".join(f"{option} {value}".strip() for option, value in changed.items())
+    changed = BASES[study] | STUDIES[study][row]
+    return " ".join(f"{option} {value}".strip() for option, value in changed.items() if value is not None)
 
 
 def figures(command: str) -> dict:
     """Run `evaluate`; return the network's figures, those on the object and near its outline marked as such."""
     found = results.evaluate_by_command(command)
-    regions = {"results": "", "on_the_object": "_object", "near_its_outline": "_edge"}
-    return {
-        name + suffix: round(value, 5)
-        for region, suffix in regions.items()
-        for name, value in found[region]["MaskDepthNet"].items()
-    }
+    rounded = {}
+    for region, suffix in {"results": "", "on_the_object": "_object", "near_its_outline": "_edge"}.items():
+        rounded |= {name + suffix: round(value, 5) for name, value in found[region]["MaskDepthNet"].items()}
+    return rounded
 
 
 def run(study: str, row: str, seed: int, samples: int) -> dict:
@@ -172,8 +170,7 @@ def measure(network: torch.nn.Module, dataset, count: int) -> dict:
 
 def run_by_hand(row: str, seed: int, samples: int, tested: int = 400) -> dict:
     """Train the base of "recipe" in this process with one change of BY_HAND, and measure."""
-    words = ["train", "--out", "x", "--seed", str(seed), *options("recipe", "base").split()]
-    settings = make_parser().parse_args(words)
+    settings = make_parser().parse_args(f"train --out x --seed {seed} {options('recipe', 'base')}".split())
     torch.manual_seed(seed)
     network = new_network(settings)
     scale = BY_HAND[row]

@@ -11,6 +11,7 @@ each loss's share of the gradients at two layers. Everything goes to data/result
 collapse.npz beside it. The original's network has twice the width and a stem of full resolution: days on a CPU.
 """
 
+import copy
 import functools
 
 import numpy as np
@@ -74,43 +75,38 @@ def frames_of(depth: torch.Tensor) -> np.ndarray:
 def look(model, batch: dict) -> tuple[dict, np.ndarray]:
     """Measure the depth with BatchNorm's running statistics and with the batch's own; return the frames, too."""
     figures = {}
-    state = {name: value.clone() for name, value in model.state_dict().items()}
+    model = copy.deepcopy(model)  # the forward pass in training mode moves BatchNorm's statistics
     for mode in ("train", "eval"):
         model.train(mode == "train")
         depth = model(batch["image"], batch["background"]).depth.float()
         figures[f"spread_{mode}"] = metrics.spread(depth, batch["depth"]).mean().item()
         figures[f"rmse_{mode}"] = metrics.rmse(depth, batch["depth"]).mean().item()
         figures[f"mean_{mode}"] = depth.mean().item()
-    model.load_state_dict(state)  # the forward pass in training mode has moved BatchNorm's statistics
     return figures, frames_of(depth)
 
 
 def shares(model, batch: dict, condition: dict) -> dict:
     """Compute each loss's share of the lengths of the gradients at two layers."""
     part = {name: values[:BATCH] for name, values in batch.items()}
-    state = {name: value.clone() for name, value in model.state_dict().items()}
-    output = model.train()(part["image"], part["background"])
+    model = copy.deepcopy(model).train()
+    output = model(part["image"], part["background"])
     weights = condition["depth"]
     terms = losses.depth_loss(output.depth, part["depth"], **weights, terms=True)[1]
     terms = {f"depth {name}": weights[name] * value for name, value in terms.items()}
     terms["mask"] = losses.mask_loss(output.mask_logits, part["mask"], **condition["mask"])
-    places = {
-        "depth's last layer": model.branches["depth"].head.weight,
-        "encoder's first layer": model.encoder.conv1.weight,
-    }
+    last, first = model.branches["depth"].head.weight, model.encoder.conv1.weight
     found = {}
-    for place, weight in places.items():
+    for place, weight in {"depth's last layer": last, "encoder's first layer": first}.items():
         gradients = [torch.autograd.grad(x, weight, retain_graph=True, allow_unused=True)[0] for x in terms.values()]
         lengths = [0.0 if gradient is None else gradient.norm().item() for gradient in gradients]
         found[place] = {name: length / max(sum(lengths), 1e-12) for name, length in zip(terms, lengths, strict=True)}
-    model.load_state_dict(state)
     return found
 
 
 def run(name: str, samples: int, steps: int, every: int) -> tuple[dict, np.ndarray]:
     """Go on at 160 px in one condition, and look every so many steps."""
-    condition = WRITTEN | CONDITIONS[name]
-    model = start(condition.get("skips", False), samples)
+    condition = {"skips": False} | WRITTEN | CONDITIONS[name]
+    model = start(condition["skips"], samples)
     batch = watched()
     dataset = MaskDepthDataset("train", 160, "tripod")
     loss = functools.partial(mask_and_depth_loss, mask=condition["mask"], depth=condition["depth"])

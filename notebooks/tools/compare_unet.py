@@ -4,9 +4,9 @@
     python notebooks/tools/compare_unet.py              # at 80 px; an hour or less on a CPU; can be stopped and started
     python notebooks/tools/compare_unet.py --size 160   # hours
 
-Both begin at random and see the same samples in the same order, with the same losses, optimizer and schedule: those
-of recipe.json's last stage of that size, and a quarter of all its samples of that size. Then both are evaluated on the
-same test samples and timed in turns in one run. Everything goes to data/results/compare_unet.json, one report a size.
+Both begin at random and see the same samples in the same order, with losses, optimizer and schedule of recipe.json's
+last stage of that size and a quarter of its samples; both are tested on the same samples and timed in turns.
+Everything goes to data/results/compare_unet.json, one report a size.
 """
 
 import functools
@@ -88,8 +88,8 @@ def main() -> None:
     parser.add_argument("--samples", type=int, help="how many (a quarter of the recipe's, if not given)")
     args = parser.parse_args()
     recipe = read_json(CHECKPOINTS / "recipe.json")["maskdepthnet"]
-    parsed = [make_parser().parse_args(["train", *stage["options"]]) for stage in stages("maskdepthnet", recipe)]
-    parsed = [one for one in parsed if one.size == args.size]
+    every = [make_parser().parse_args(["train", *stage["options"]]) for stage in stages("maskdepthnet", recipe)]
+    parsed = [one for one in every if one.size == args.size]
     samples = args.samples or sum(one.samples for one in parsed) // 4
     options = parsed[-1]
     options.detail = None  # the network as it is today, whatever that stage was trained with

@@ -11,6 +11,7 @@ The cells of a solution notebook that are tagged `exercise` belong to both. In t
 A notebook whose exercises were written anew has to be executed again, unless only their prose changed.
 """
 
+import re
 import sys
 
 from nbformat.v4 import new_markdown_cell
@@ -26,23 +27,8 @@ They need nothing from above: you can start at the next cell. The solutions, wit
 
 def blank(source):
     """Return a solution's code as the reader gets it, with `...` for what is to be written."""
-    lines, kept = source.splitlines(), []
-    while lines:
-        line = lines.pop(0)
-        indent = line[: len(line) - len(line.lstrip())]
-        if line.strip() == MARK:
-            block = 0  # lines until one that is indented less
-            while block < len(lines) and (not lines[block].strip() or lines[block].startswith(indent)):
-                block += 1
-            while block and not lines[block - 1].strip():  # empty lines belong to what follows
-                block -= 1
-            del lines[:block]
-            kept.append(f"{indent}...  # your code")
-        elif line.endswith(MARK):
-            kept.append(f"{line.split('=')[0]}= ...")
-        else:
-            kept.append(line)
-    return "\n".join(kept)
+    source = re.sub(rf"(?m)^( *){MARK}$(?:\n+\1.*\S.*)*", r"\1...  # your code", source)
+    return re.sub(rf"(?m)^([^=\n]*)=.*{MARK}$", r"\1= ...", source)
 
 
 def exercise_cells(solution, name):
@@ -59,13 +45,12 @@ def exercise_cells(solution, name):
 
 def put(nb, cells):
     """Replace the cells of a notebook that are tagged `exercise`; what has not changed keeps its outputs."""
-    numbers = [number for number, cell in enumerate(nb.cells) if TAG in cell.metadata.get("tags", [])]
-    if not numbers:
-        raise ValueError(f"expected a cell tagged `{TAG}` where the exercises belong, found none")
     old = {(cell.cell_type, cell.source): cell for cell in tagged(nb, TAG)}
-    cells = [old.get((cell.cell_type, cell.source), cell) for cell in cells]
-    after = [cell for cell in nb.cells[numbers[0] :] if TAG not in cell.metadata.get("tags", [])]
-    nb.cells[numbers[0] :] = cells + after
+    if not old:
+        raise ValueError(f"expected a cell tagged `{TAG}` where the exercises belong, found none")
+    place = nb.cells.index(tagged(nb, TAG)[0])
+    others = [cell for cell in nb.cells if TAG not in cell.metadata.get("tags", [])]
+    nb.cells = others[:place] + [old.get((cell.cell_type, cell.source), cell) for cell in cells] + others[place:]
     seen = set()
     for cell in nb.cells:  # ids have to be unique; executing the notebook makes lasting ones
         while cell.id in seen:
@@ -76,14 +61,12 @@ def put(nb, cells):
 
 def problems(nb, solution, name):
     """List, in sentences, where a notebook's exercises differ from its solutions."""
-    expected = [(cell.cell_type, cell.source) for cell in exercise_cells(solution, name)]
-    found = [(cell.cell_type, cell.source) for cell in tagged(nb, TAG)]
+    expected, found = exercise_cells(solution, name), tagged(nb, TAG)
     for number, (a, b) in enumerate(zip(expected, found)):
-        if a != b:
-            return [f"exercise cell {number} differs from its solution: {b[1].splitlines()[:1]}"]
-    if len(expected) != len(found):
-        return [f"{len(found)} exercise cells, its solutions have {len(expected)}"]
-    return []
+        if (a.cell_type, a.source) != (b.cell_type, b.source):
+            return [f"exercise cell {number} differs from its solution: {b.source.splitlines()[:1]}"]
+    unequal = len(expected) != len(found)
+    return [f"{len(found)} exercise cells, its solutions have {len(expected)}"] if unequal else []
 
 
 def pairs(names=()):
@@ -103,7 +86,8 @@ def main():
     args = parser.parse_args()
     bad = False
     for path, solution in pairs(args.names):
-        nb, solved = read(path), read(solution)
+        nb = read(path)
+        solved = read(solution)
         found = problems(nb, solved, path.name)
         if args.write and found:
             write(put(nb, exercise_cells(solved, path.name)), path)

@@ -16,11 +16,6 @@ PICTURE_WITHOUT_ALT = re.compile(r"""!\[\s*\]\(|<img(?![^>]*\balt=["'][^"'])""")
 
 def problems(nb):
     """List, in sentences, what keeps a notebook from being committed."""
-    return structure_problems(nb) + freshness_problems(nb) + output_problems(nb)
-
-
-def structure_problems(nb):
-    """Check cells, tags and kernel."""
     found = []
     try:
         nbformat.validate(nb)
@@ -40,12 +35,6 @@ def structure_problems(nb):
             found.append(f"cell {number} has a picture without alt text")
         if ABSOLUTE_PATH.search(cell.source):
             found.append(f"cell {number} names an absolute path: {ABSOLUTE_PATH.search(cell.source)[1]}")
-    return found
-
-
-def freshness_problems(nb):
-    """Check that the outputs are those of the code, from one run."""
-    found = []
     if files.stored_hash(nb) is None:
         found.append("no hash of its code cells: it was never executed by execute_notebooks.py")
     elif files.stored_hash(nb) != files.source_hash(nb):
@@ -55,7 +44,7 @@ def freshness_problems(nb):
         found.append("not one clean run from top to bottom (execution counts)")
     if not files.headline(nb):
         found.append("no cell tagged `headline` printed a line for the table of `make course`")
-    return found
+    return found + output_problems(nb)
 
 
 def output_problems(nb):
@@ -63,7 +52,8 @@ def output_problems(nb):
     found = ["metadata.widgets is stored: GitHub may not render it"] if "widgets" in nb.metadata else []
     for number, cell in enumerate(nb.cells):
         for output in cell.get("outputs", []):
-            text = text_of(output)
+            kinds = [value for kind, value in output.get("data", {}).items() if kind.startswith("text/")]
+            text = "\n".join([output.get("text", ""), *output.get("traceback", []), *map("".join, kinds)])
             if output.output_type == "error":
                 found.append(f"cell {number} stores an error: {output.ename}")
             if output.get("name") == "stderr" and "warn" in text.lower():
@@ -73,12 +63,6 @@ def output_problems(nb):
             if PICTURE_WITHOUT_ALT.search("".join(output.get("data", {}).get("text/html", ""))):
                 found.append(f"cell {number} shows a picture without alt text")
     return found
-
-
-def text_of(output):
-    """Return all of an output that is text; pictures are left out."""
-    kinds = [value for kind, value in output.get("data", {}).items() if kind.startswith("text/")]
-    return "\n".join([output.get("text", ""), *output.get("traceback", []), *map("".join, kinds)])
 
 
 if __name__ == "__main__":

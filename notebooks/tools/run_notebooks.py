@@ -82,15 +82,15 @@ def run(path, profile, out, cwd=None):
 
 def table(results):
     """Write the results as a table, with the total seconds and the highest memory in its last row."""
+    total = {"notebook": "all", "seconds": sum(one["seconds"] for one in results), "headline": "", "error": None}
+    total["peak_mb"] = max((one["peak_mb"] for one in results), default=0)
     rows = {
         one["notebook"]: {
             "seconds": f"{one['seconds']:.0f}", "peak memory": f"{one['peak_mb']} MB",
             "headline figures": "FAILED, see above" if one["error"] else one["headline"],
         }
-        for one in results
+        for one in [*results, total]
     }  # fmt: skip
-    total, peak = sum(one["seconds"] for one in results), max((one["peak_mb"] for one in results), default=0)
-    rows["all"] = {"seconds": f"{total:.0f}", "peak memory": f"{peak} MB", "headline figures": ""}
     return format_table("notebook", rows, "presto")
 
 

@@ -4,9 +4,8 @@
     python notebooks/tools/train_network.py masknet
     python notebooks/tools/train_network.py maskdepthnet --from-stage 3 --init FILE     # the last stages alone
 
-Each stage is one `python -m maskdepth_utils train`, with its own folder under build/runs, and begins with the
-weights of the one before. The last one writes data/checkpoints/NAME.safetensors, and its checksum goes into
-SHA256SUMS beside it; data/results/training_NAME.json gets the commands, commit, machine, hours and the log's curves.
+Each stage is one `python -m maskdepth_utils train` and begins with the weights of the one before. The last one writes
+data/checkpoints/NAME.safetensors; data/results/training_NAME.json gets the commands, commit, machine, hours and curves.
 """
 
 import hashlib
@@ -61,13 +60,6 @@ def summarise(out: str) -> dict:
     }  # fmt: skip
 
 
-def write_checksums() -> None:
-    """Write SHA256SUMS for all shipped networks; `sha256sum -c` and `load_pretrained` read it."""
-    files = sorted(CHECKPOINTS.glob("*.safetensors"))
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files]
-    write_file(CHECKPOINTS / "SHA256SUMS", "".join(lines).encode())
-
-
 def main() -> None:
     parser = tool_parser(__doc__)
     recipes = read_json(CHECKPOINTS / "recipe.json")
@@ -95,7 +87,9 @@ def main() -> None:
         require_finished(stage["out"], int(stage["options"][stage["options"].index("--samples") + 1]))
         made_by = {"command": f"python -m maskdepth_utils {command}", "commit": begun.read_text()}
         report["stages"].append(made_by | summarise(stage["out"]))
-    write_checksums()
+    files = sorted(CHECKPOINTS.glob("*.safetensors"))
+    sums = "".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
+    write_file(CHECKPOINTS / "SHA256SUMS", sums.encode())
     write_json(path, report)
     print(f"wrote {path.relative_to(ROOT)}")
 

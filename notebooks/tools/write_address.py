@@ -52,15 +52,14 @@ def main(check=False):
     for path in find_notebooks(solutions=True):
         nb = read(path)
         fresh = stored_hash(nb) == source_hash(nb)
-        before = [cell.source for cell in nb.cells]
-        for cell in nb.cells:
-            cell.source = with_address(cell.source, new)
-        if before != [cell.source for cell in nb.cells]:
-            changed.append(path)
+        outdated = [cell for cell in nb.cells if with_address(cell.source, new) != cell.source]
+        changed += [path] if outdated else []
+        if outdated and not check:
+            for cell in outdated:
+                cell.source = with_address(cell.source, new)
             if fresh:  # the address changes no output
                 nb.metadata.maskdepth.source_hash = source_hash(nb)
-            if not check:
-                write(nb, path)
+            write(nb, path)
     return changed
 
 

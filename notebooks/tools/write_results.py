@@ -58,7 +58,7 @@ def checksum(name="maskdepthnet"):
 
 
 def markdown(title, rows):
-    """Write ``{row: {column: figure}}`` as a Markdown table."""
+    """Write rows of figures as a Markdown table."""
     return format_table(title, rows, "github", digits=".3f", missing="")
 
 
@@ -97,7 +97,7 @@ Commands and all figures: [data/results/evaluation.json](data/results/evaluation
 
 
 def figures(stored):
-    """Write the model card's tables: every figure beside its baselines, one section per row of README.md's table."""
+    """Write the model card's tables, one section per row of README.md's table."""
     lines = []
     for run in stored["runs"]:
         spans = run["intervals"]
@@ -127,8 +127,8 @@ def masknet(stored):
 
 def training(name):
     """Write a line per stage of a network's training, from its report."""
-    path = STORED.with_name(f"training_{name}.json")
-    report = read_json(path)
+    file = f"training_{name}.json"
+    report = read_json(RESULTS / file)
     machine = f"{report['machine']['device']} ({report['machine']['processor']}"
     lines = []
     for stage in report["stages"]:
@@ -140,7 +140,7 @@ def training(name):
             f"begun at commit {stage['commit']}; at its end IoU {curves['val_iou'][-1]:.3f}{depth} on its validation "
             "samples"
         )
-    lines += ["", f"Seed 0 where a command names no other. The curves: [{path.name}](../results/{path.name})."]
+    lines += ["", f"Seed 0 where a command names no other. The curves: [{file}](../results/{file})."]
     return "\n".join(lines)
 
 

@@ -16,8 +16,7 @@ def run(command, capsys):
 def test_bench_measures(data, capsys, monkeypatch):
     monkeypatch.setattr(bench.bench_data, "__defaults__", ((80,), 2, (0, 1)))
     monkeypatch.setattr(bench.bench_losses, "__defaults__", ((32,), 2))
-    text = run("bench data losses --seconds 0.02 --json", capsys)
-    result = json.loads(text)
+    result = json.loads(run("bench data losses --seconds 0.02 --json", capsys))
     assert result["data"]["80 px, handheld"]["0 workers, samples/s"] > 1
     assert result["losses"]["ssim"]["32 px, ms"] > 0 and result["machine"]["torch"]
     assert not [name for name in result if "reference" in name]  # this data folder has no stored run
@@ -30,10 +29,8 @@ def test_bench_is_compared_with_the_stored_run(own_data, capsys, monkeypatch):
     (own_data / "results").mkdir(exist_ok=True)
     (own_data / "results" / "bench.json").write_text(json.dumps({"results": {"losses": stored, "data": {}}}))
     monkeypatch.setattr(bench, "bench_losses", lambda device, seconds: {"ssim": {"32 px, ms": 1500.0}, "l1": {}})
-    text = run("bench losses --json", capsys)
-    assert json.loads(text)["losses, here / reference"] == {"ssim": {"32 px, ms": 1.5}}
-    text = run("bench losses", capsys)
-    assert "losses, here / reference" in text
+    assert json.loads(run("bench losses --json", capsys))["losses, here / reference"] == {"ssim": {"32 px, ms": 1.5}}
+    assert "losses, here / reference" in run("bench losses", capsys)
 
 
 def test_bench_compares_formats(data):

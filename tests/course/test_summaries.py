@@ -12,11 +12,7 @@ from maskdepth_utils.models.networks import count_parameters
 
 @pytest.mark.parametrize(
     "make",
-    [
-        partial(MaskDepthNet, width=0.125),
-        partial(MaskNet, width=4),
-        partial(MaskDepthNet, width=0.125, tasks=("depth",)),
-    ],
+    [partial(MaskNet, width=4), *(partial(MaskDepthNet, tasks=tasks) for tasks in (("depth",), ("mask", "depth")))],
 )
 def test_summary_counts_and_leaves_the_network_alone(make, capsys):
     network = make()

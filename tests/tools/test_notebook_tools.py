@@ -91,11 +91,6 @@ def test_checks_find(spoil, word):
     assert word in "\n".join(problems(nb))
 
 
-def test_pictures_with_alt_text_are_fine():
-    pictures = '![A room](room.png) <img src="room.png" alt="A room"/>'
-    assert problems(stored(new_markdown_cell(pictures))) == []
-
-
 def test_a_failing_notebook_is_reported_and_the_others_run(save, tmp_path, monkeypatch, capsys):
     bad = save("bad", notebook(cell('raise ValueError("no such room")')))
     code = "import time\nblock = bytearray(b'x') * 300_000_000\ntime.sleep(1.5)\nprint('IoU 0.9,', profile)"
