@@ -9,13 +9,11 @@
 Each run is a line of data/results/ablation.jsonl: what was changed, the seed (which draws the first weights and the
 samples), its commands, its seconds, and the figures on test rooms and objects, on the scenes in real light, and in its
 own training rooms with training objects (at other places and in other light). Runs that are stored already are not
-repeated, and a run that was stopped goes on. Two jobs of one thread each are as fast as one of two threads.
+repeated, and a run that was stopped goes on.
 """
 
 import functools
 import json
-import os
-from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import results
 import torch
@@ -198,9 +196,7 @@ def main() -> None:
     parser = tool_parser(__doc__, samples=20000)
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("--seeds", type=int, default=1, help="how many runs of each row")
-    parser.add_argument("--jobs", type=int, default=1, help="how many runs at a time")
     args = parser.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // args.jobs)))  # for what runs start
     rows = dict.fromkeys(STUDIES[args.study], functools.partial(run, args.study))
     if args.study == "recipe":
         rows |= {row: run_by_hand for row in BY_HAND}
@@ -211,16 +207,13 @@ def main() -> None:
         for row in rows
         if any(word in row for word in args.only)
     ]
-    missing = [key for key in wanted if not any(key.items() <= one.items() for one in stored())]
-    pool = ThreadPoolExecutor(args.jobs)
-    try:
-        jobs = {pool.submit(rows[key["row"]], key["row"], key["seed"], key["samples"]): key for key in missing}
-        for job in as_completed(jobs):
-            row = jobs[job] | job.result() | {"commit": results.commit(), "machine": results.machine()}
-            write_file(STORED, "".join(json.dumps(line) + "\n" for line in [*stored(), row]).encode())
-            print(row["row"], row["seed"], {name: row["test"][name] for name in ("iou", "rmse")}, flush=True)
-    finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C, which running trainings receive too, no other one begins
+    for key in wanted:
+        if any(key.items() <= one.items() for one in stored()):
+            continue
+        row = key | rows[key["row"]](key["row"], key["seed"], key["samples"])
+        row |= {"commit": results.commit(), "machine": results.machine()}
+        write_file(STORED, "".join(json.dumps(line) + "\n" for line in [*stored(), row]).encode())
+        print(row["row"], row["seed"], {name: row["test"][name] for name in ("iou", "rmse")}, flush=True)
 
 
 if __name__ == "__main__":

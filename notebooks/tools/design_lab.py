@@ -2,7 +2,6 @@
 
     python notebooks/tools/design_lab.py               # some minutes a design; can be stopped and started
     python notebooks/tools/design_lab.py --only skip   # designs whose name has this word
-    python notebooks/tools/design_lab.py --times       # only measure the milliseconds of a prediction again, in turns
 
 Everything but the design is the same: losses, 80 px, the samples and their order, optimizer and schedule. A few
 predicted depth maps go to design_lab.npz beside it, for the picture of the checkerboard.
@@ -77,19 +76,18 @@ def run(name: str, samples: int, seed: int) -> tuple[dict, np.ndarray]:
 def main() -> None:
     parser = tool_parser(__doc__, samples=12000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--times", action="store_true", help="measure the milliseconds of all designs, and no more")
     args = parser.parse_args()
     report = read_json(STORED, {"rows": []})
     report |= {"command": "python notebooks/tools/design_lab.py", "size": SIZE, "gap": "tripod"}
     frames = read_arrays(FRAMES)
     done = {(row["design"], row["samples"], row["seed"]) for row in report["rows"]}
-    for name in [] if args.times else DESIGNS:
+    for name in DESIGNS:
         if any(word in name for word in args.only) and (name, args.samples, args.seed) not in done:
             row, frames[name] = run(name, args.samples, args.seed)
             report["rows"].append(row)
             write_arrays(FRAMES, frames)
             write_json(STORED, report)
-    if args.times or "milliseconds" not in report:
+    if "milliseconds" not in report:
         report["milliseconds"] = milliseconds()
         write_json(STORED, report)
 

@@ -2,7 +2,6 @@
 
     python notebooks/tools/train_network.py maskdepthnet      # hours; stop and start it as you like
     python notebooks/tools/train_network.py masknet
-    python notebooks/tools/train_network.py maskdepthnet --from-stage 3 --init FILE     # the last stages alone
 
 Each stage is one `python -m maskdepth_utils train` and begins with the weights of the one before. The last one writes
 data/checkpoints/NAME.safetensors; data/results/training_NAME.json gets the commands, commit, machine, hours and curves.
@@ -64,32 +63,21 @@ def main() -> None:
     parser = tool_parser(__doc__)
     recipes = read_json(CHECKPOINTS / "recipe.json")
     parser.add_argument("name", choices=sorted(recipes), help="which network")
-    parser.add_argument("--max-minutes", type=float, help="stop after so long; run this again to go on")
-    parser.add_argument("--from-stage", type=int, default=1, metavar="N", help="begin with this stage")
-    parser.add_argument("--init", metavar="FILE", help="with --from-stage: the weights of the stage before")
-    args = parser.parse_args()
-    made = stages(args.name, recipes[args.name])
-    path = RESULTS / f"training_{args.name}.json"
-    earlier = []
-    if not 1 <= args.from_stage <= len(made) or (args.from_stage > 1) != bool(args.init):
-        parser.error(f"--from-stage: expected 2 to {len(made)} together with --init, found {args.from_stage}")
-    if args.init:
-        stage = made[args.from_stage - 1]
-        stage["options"][stage["options"].index("--init") + 1] = args.init
-        earlier = read_json(path)["stages"][: args.from_stage - 1]
-    report = {"network": args.name, "machine": machine(), "stages": earlier}
-    for stage in made[args.from_stage - 1 :]:
+    name = parser.parse_args().name
+    report = {"network": name, "machine": machine(), "stages": []}
+    for stage in stages(name, recipes[name]):
         begun = ROOT / f"{stage['out']}.commit"  # the commit at which the training began
         if not begun.exists():
             write_file(begun, commit().encode())
         command = "train " + shlex.join(stage["options"])
-        call(command + (f" --max-minutes {args.max_minutes}" if args.max_minutes is not None else ""))
+        call(command)
         require_finished(stage["out"], int(stage["options"][stage["options"].index("--samples") + 1]))
         made_by = {"command": f"python -m maskdepth_utils {command}", "commit": begun.read_text()}
         report["stages"].append(made_by | summarise(stage["out"]))
     files = sorted(CHECKPOINTS.glob("*.safetensors"))
     sums = "".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
     write_file(CHECKPOINTS / "SHA256SUMS", sums.encode())
+    path = RESULTS / f"training_{name}.json"
     write_json(path, report)
     print(f"wrote {path.relative_to(ROOT)}")
 

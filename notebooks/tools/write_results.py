@@ -1,7 +1,6 @@
 """Measure the shipped networks for the tables in README.md and in their model card, and write these tables.
 
     python notebooks/tools/write_results.py --measure   # some minutes: stores data/results/evaluation.json and writes
-    python notebooks/tools/write_results.py --measure masknet   # of this network only
     python notebooks/tools/write_results.py             # writes the tables from the stored figures
     python notebooks/tools/write_results.py --check     # exit 1 if the tables or the figures are out of date
 """
@@ -31,7 +30,7 @@ ROWS = {
 INTERVALS = ("iou", "boundary_f", "rmse", "rmse_object", "rmse_edge", "abs_rel", "delta1")
 
 
-def measure(name="maskdepthnet"):
+def measure(name):
     """Run the evaluations one after the other; return what `STORED` holds of a network."""
     runs = []
     for row, options in ROWS.items():
@@ -52,7 +51,7 @@ def measure(name="maskdepthnet"):
     return {"commit": commit(), "machine": machine(), "network": checksum(name), "runs": runs}
 
 
-def checksum(name="maskdepthnet"):
+def checksum(name):
     """Return the checksum of a shipped network, shortened."""
     return hashlib.sha256((CHECKPOINTS / f"{name}.safetensors").read_bytes()).hexdigest()[:16]
 
@@ -179,8 +178,7 @@ def out_of_date():
 
 def main():
     parser = tool_parser(__doc__)
-    names = ("all", "maskdepthnet", "masknet")
-    parser.add_argument("--measure", nargs="?", const="all", choices=names, help="evaluate anew (all, or one network)")
+    parser.add_argument("--measure", action="store_true", help="evaluate both networks anew")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if something is out of date")
     args = parser.parse_args()
     if args.check:
@@ -188,12 +186,7 @@ def main():
         print("\n".join(problems) or "up to date")
         return int(bool(problems))
     if args.measure:
-        stored = read_json(STORED, {})
-        if args.measure != "masknet":
-            stored = {"masknet": stored.get("masknet")} | measure()
-        if args.measure != "maskdepthnet":
-            stored["masknet"] = measure("masknet")
-        write_json(STORED, stored)
+        write_json(STORED, {"masknet": measure("masknet")} | measure("maskdepthnet"))
     for path, text in pages(read_json(STORED)).items():
         write_file(path, text.encode())
     return 0
