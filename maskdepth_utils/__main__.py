@@ -7,6 +7,9 @@ import sys
 from dataclasses import fields
 from typing import Any, NoReturn, get_args
 
+import cv2
+import torch
+
 from . import cli
 from .course.bench import bench
 from .data.datasets import SIZES
@@ -116,6 +119,7 @@ def add_export_options(command: Parser) -> None:
     add(command, "-o --out", "folder for the samples", metavar="DIR")
     add(command, "--format", "zips, tar shards or .npy arrays", "zip", choices=("zip", "webdataset", "arrays"))
     add(command, "--onnx", "write a network as an ONNX file instead of samples", metavar="FILE")
+    add(command, "--start", "the first sample", 0)
     add(command, "--count", "how many samples", 1000, type=positive)
     add(command, "--overwrite", "replace an earlier export in the folder", False)
     add(command, "--workers", "webdataset: processes that make samples", 0)
@@ -147,6 +151,7 @@ def make_parser() -> Parser:
         command.set_defaults(function=function)
         add_options(command)
         command.add_argument("--json", action="store_true", help="print the results as JSON and nothing else")
+        command.add_argument("--threads", type=positive, help="CPU threads to use (default: all)")
         command.add_argument("--debug", action="store_true", help="show where an error comes from")
     return parser
 
@@ -155,6 +160,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command and print its results; return the exit code: 2 after an error, 130 after an interruption."""
     options = make_parser().parse_args(arguments)
     try:
+        if options.threads:
+            torch.set_num_threads(options.threads)
+            cv2.setNumThreads(options.threads)
         with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):  # JSON stands there alone
             result = options.function(options)
         if parallel.is_first():

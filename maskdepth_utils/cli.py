@@ -76,6 +76,8 @@ def new_network(options: Namespace) -> nn.Module:
         changed = [f"--{name.replace('_', '-')}" for name in usual if getattr(options, name) != usual[name]]
         if changed:
             raise ValueError(f"{', '.join(changed)}: for MaskDepthNet only, found with --network MaskNet")
+        if options.width is not None and options.width % 1:
+            raise ValueError(f"--width: expected MaskNet's channels, a whole number; found {options.width:g}")
         return MaskNet() if options.width is None else MaskNet(int(options.width))
     weights = "DEFAULT" if options.imagenet else None
     width = 1.0 if options.width is None else options.width
@@ -153,6 +155,8 @@ def predict(options: Namespace) -> dict:
     if depth is not None:
         pictures["depth.png"] = np.uint16(np.clip(np.rint(depth * 1000), 0, FARTHEST_MM))  # millimetres
         pictures["depth_preview.png"] = plots.color_depth(depth)
+        if (too_far := float((depth * 1000 > FARTHEST_MM).mean())) > 0:
+            result["share_beyond_65_m"] = round(too_far, 4)  # depth.png says 65.535 m there
         result["nearest_m"] = round(float(depth.min()), 2)
         result["farthest_m"] = round(float(depth.max()), 2)
         if mask is not None and (mask > 0.5).any():
@@ -177,8 +181,10 @@ def export(options: Namespace) -> dict:
     if not options.out:
         raise ValueError("export: expected --out DIR for samples, or --onnx FILE for a network; found neither")
     dataset = MaskDepthDataset(options.split, options.size, options.gap, options.seed, options.rooms)
-    indices = range(min(options.count, len(dataset)))
+    indices = range(len(dataset))[options.start : options.start + options.count]
+    if options.start < 0 or not indices:
+        raise ValueError(f"--start: expected a sample of 0 to {len(dataset) - 1:,}; found {options.start:,}")
     write = {"zip": write_zips, "arrays": write_arrays, "webdataset": write_shards}[options.format]
     shards = {"per_shard": options.per_shard, "workers": options.workers} if options.format == "webdataset" else {}
     result = write(dataset, options.out, indices, overwrite=options.overwrite, **shards)
-    return result | {"format": options.format, "split": options.split}
+    return result | {"format": options.format, "split": options.split, "first": indices[0], "last": indices[-1]}

@@ -112,7 +112,7 @@ def test_errors_are_one_line_and_exit_code_2(network, own_data, tmp_path, run):
         f"train --out {out} --steps 1 --mask-loss ssim": "expected TERM=WEIGHT, such as ssim=1; found ssim",
         f"train --out {out} --steps 1 --mask-loss fun=1": "expected terms of bce, ssim, dice, cut; found fun",
         f"train --out {out} --network MaskNet --imagenet --stem 3x3": "--imagenet, --stem: for MaskDepthNet only",
-        f"train --out {out} --network MaskNet --width 0.5": "width: expected at least one channel",
+        f"train --out {out} --network MaskNet --width 0.5": "--width: expected MaskNet's channels, a whole number",
         f"train --out {out} --width 0": "width: expected a factor above 0",
         f"train --out {tmp_path / 'file'} {TINY}": "not a folder",
         f"train --out {out} --init {tmp_path / 'no'} {TINY}": "no: no such checkpoint",
