@@ -38,7 +38,7 @@ def positive(text: str) -> int:
 
 
 def add(group, names: str, help: str, default: Any = None, **keywords: Any) -> None:
-    """Add an option of its default's type; False makes a flag. The help ends with the default."""
+    """Add an option with the type of its default; False makes a flag. The help text ends with the default."""
     if default is False:
         keywords["action"] = "store_true"
     elif default is not None:
@@ -53,12 +53,12 @@ def add_sample_options(group, size: int | None, gap: str, split: str | None = No
     add(group, "--gap", f"what differs between photo and background ({level_help})", gap, choices=GAPS)
     add(group, "--rooms", "training rooms to use", 100, type=positive)
     if split:
-        add(group, "--split", "whose rooms and objects", split, choices=("train", "val", "test"))
-        add(group, "--seed", "another seed draws other samples", 0)
+        add(group, "--split", "which rooms and objects", split, choices=("train", "val", "test"))
+        add(group, "--seed", "a different seed draws different samples", 0)
 
 
 def add_train_options(command: Parser) -> None:
-    add(command, "--out", "folder for checkpoints and TensorBoard; a run in it goes on", required=True, metavar="DIR")
+    add(command, "--out", "folder for checkpoints and TensorBoard; continues a run in it", required=True, metavar="DIR")
     add(command, "--restart", "delete the run in --out and start over", False)
     add(command, "--init", "start from this checkpoint, a file or a run's folder", metavar="PATH")
     add(command, "--save-to", "at the end, also write a small file (fp16) for predict", metavar="FILE")
@@ -83,13 +83,13 @@ def add_train_options(command: Parser) -> None:
         help = f"weights of the loss's terms (default: {usual})"
         loss.add_argument(name, nargs="+", default=(), metavar="TERM=WEIGHT", help=help)
     add(loss, "--mask-ssim-on", "logits: the 2020 project's mistake", choices=("probability", "logits"))
-    add(loss, "--uncertainty", "learn how the losses of mask and depth are weighted", False)
+    add(loss, "--uncertainty", "learn the weights of the mask and depth losses", False)
     settings = command.add_argument_group("settings")
     for field in fields(Settings):
         name = f"--{field.name.replace('_', '-')}"
         default = {"samples": 100_000, "workers": 1}.get(field.name, field.default)
         kind = next((kind for kind in get_args(field.type) or [field.type] if kind in (int, float, str)), None)
-        if kind:  # a dict is not for the command line
+        if kind:  # a dict cannot be given on the command line
             add(settings, name, field.metadata["help"], default, type=kind, choices=field.metadata.get("choices"))
 
 
@@ -109,7 +109,7 @@ def add_predict_options(command: Parser) -> None:
     add(command, "background", "the same place without the object", metavar="BACKGROUND")
     add(command, "--checkpoint", CHECKPOINT_HELP, metavar="PATH")
     add(command, "-o --out", "folder for the pictures: mask, depth, cutout, previews", required=True, metavar="DIR")
-    add(command, "--align", "first lay the background over the photo, in case the camera has moved", False)
+    add(command, "--align", "first align the background with the photo, in case the camera moved", False)
     add(command, "--fov", "the camera's horizontal field of view in degrees", 60.0)
     add(command, "--eye-height", "the camera's height above the floor in metres", 1.5)
 
@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.threads:
             torch.set_num_threads(options.threads)
             cv2.setNumThreads(options.threads)
-        with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):  # JSON stands there alone
+        with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):  # only JSON there
             result = options.function(options)
         if parallel.is_first():
             print(to_json(result) if options.json else format_results(result))

@@ -1,6 +1,6 @@
-"""Predictions without a network, beside which every result of the course stands. Built in notebook 01.
+"""Predictions without a network, with which the course compares every result. Built in notebook 01.
 
-Each is called as a network is in `evaluation.evaluate`: baseline(image, background) -> (mask, depth), one of them None.
+Each is called like a network in `evaluation.evaluate`: baseline(image, background) -> (mask, depth), one of them None.
 Tune a baseline on validation data, as you would a network, and never on test data.
 """
 
@@ -57,8 +57,8 @@ class DifferenceThreshold:
 def iou_by_threshold(difference: Tensor, coverage: Tensor, thresholds: list[float]) -> Tensor:
     """`metrics.iou` of the mask `difference > threshold` for all thresholds, in ascending order: (N, thresholds).
 
-    Each pixel is put into one bin of a histogram, by how many thresholds it exceeds; sums of the histogram from the
-    top are the areas of all masks, without making any of them.
+    Each pixel goes into the histogram bin of the number of thresholds that it exceeds; summing the histogram from the
+    top gives the areas of all masks without making any of them.
     """
     exceeded = torch.bucketize(difference, torch.tensor(thresholds)).flatten(1)
     true = (coverage > 0.5).flatten(1).float()
@@ -72,7 +72,7 @@ def iou_by_threshold(difference: Tensor, coverage: Tensor, thresholds: list[floa
 
 
 class MeanDepth:
-    """Depth: the mean of the training depths at each pixel. It knows that floors are near and walls are far."""
+    """Depth: the mean of the training depths at each pixel. It captures that floors are near and walls are far."""
 
     depth: Tensor  # (1, H, W), from `fit`
 
@@ -80,7 +80,7 @@ class MeanDepth:
         return None, self.depth.to(image).expand(len(image), 1, *image.shape[-2:])
 
     def fit(self, loader: Iterable[dict]) -> "MeanDepth":
-        """Take the mean of the loader's depths (training); float64 sums keep their digits over 400,000."""
+        """Take the mean of the loader's depths (training); float64 sums stay precise over 400,000 samples."""
         total, count = 0.0, 0
         for sample in loader:
             total = total + sample["depth"].double().sum(dim=0)
@@ -90,7 +90,7 @@ class MeanDepth:
 
 
 class ConstantDepth:
-    """Depth: one gray for every picture, the mean of the training depths, which has the least RMSE of all grays."""
+    """Depth: the same gray for every picture: the mean of the training depths, the gray with the lowest RMSE."""
 
     depth: float  # from `fit`
 
@@ -104,7 +104,7 @@ class ConstantDepth:
 
 
 class EmptyRoomDepth:
-    """Depth: the empty room's own. It is an oracle that no one has, and shows how much of the error the room makes."""
+    """Depth: that of the empty room. This oracle shows how much of a network's error comes from the room."""
 
     needs = ("background_depth",)  # (N, 1, H, W) in the sample
 

@@ -1,4 +1,4 @@
-"""The course's camera, and what its picture becomes when it turns on the spot.
+"""The course's camera, and its picture after a turn on the spot.
 
 Camera frame: x right, y down, z forward. Pixel (column, row) has its centre at (column + 0.5, row + 0.5); the
 principal point is the image's centre. Angles are in degrees: pitch > 0 looks down, pan or azimuth > 0 is to the right.
@@ -34,7 +34,7 @@ def floor_point(pitch: float, distance: float, azimuth: float) -> tuple[float, f
 
 
 def floor_mask(depth_mm: np.ndarray, pitch: float) -> np.ndarray:
-    """Where a picture shows floor or what is less than 2 cm above it: z-depth uint16 (160, 160) -> bool (160, 160)."""
+    """Find the floor and anything less than 2 cm above it: z-depth uint16 (160, 160) -> bool (160, 160)."""
     # A pixel's ray goes down by `slope` metres per metre of z-depth, and meets the floor 1.5 m below the eye.
     p = math.radians(pitch)
     y = (np.arange(IMAGE_SIZE) + 0.5 - IMAGE_SIZE / 2) / FOCAL
@@ -61,7 +61,7 @@ def turned_view(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The picture and z-depth of a camera at the same eye, turned right by `turn` and looking down by `new_pitch`.
 
-    image uint8 (H, W, 3), depth_mm uint16 (H, W) -> (160, 160). With the eye in place this is a homography: nothing
+    image uint8 (H, W, 3), depth_mm uint16 (H, W) -> (160, 160). As the eye does not move, this is a homography: nothing
     hidden comes into view (Hartley and Zisserman, "Multiple View Geometry", section 8.4).
     """
     v, u = np.mgrid[0:IMAGE_SIZE, 0:IMAGE_SIZE] + 0.5
@@ -69,7 +69,7 @@ def turned_view(
     x = (rays[..., 0] / rays[..., 2] * FOCAL + image.shape[1] / 2 - 0.5).astype(np.float32)
     y = (rays[..., 1] / rays[..., 2] * FOCAL + image.shape[0] / 2 - 0.5).astype(np.float32)
     picture = cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    # On a plane 1 / z is linear in the pixel, so that is interpolated; but never across an edge from near to far.
+    # On a plane 1 / z is linear in the pixel position, so 1 / z is interpolated, but never across a depth edge.
     inverse = 1 / np.maximum(depth_mm, 1).astype(np.float32)
     smooth = cv2.remap(inverse, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     nearest = cv2.remap(inverse, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)

@@ -38,9 +38,9 @@ PICTURES = ("mask.png", "cutout.png", "depth.png", "depth_preview.png")
 
 
 def train(options: Namespace) -> dict:
-    """Train a network on composites made as they are needed. Ctrl-C stops and saves; the same command goes on."""
+    """Train a network on composites made as they are needed. Ctrl-C stops and saves; the same command resumes."""
     if options.steps is not None:
-        options.samples = None  # its default must not stand beside --steps
+        options.samples = None  # its default would conflict with --steps
     factors = None if options.full_size_lr is None else {FULL_SIZE: options.full_size_lr}
     given = {field.name: getattr(options, field.name) for field in fields(Settings) if field.name in options}
     settings = Settings(lr_factors=factors, **given)
@@ -119,7 +119,7 @@ def evaluate(options: Namespace) -> dict:
         name, dataset = options.split, MaskDepthDataset(options.split, size, options.gap, options.seed, options.rooms)
     tuning = training = None
     if not options.no_baselines:
-        # Scenes have shadows under every gap: a threshold tuned on composites without shadows would have no chance.
+        # Scenes have shadows at every gap: a threshold tuned on composites without shadows would fail on them.
         no_shadow = options.gap in LEVELS and not LEVELS[options.gap].shadow
         gap = "tripod" if options.scenes and no_shadow else options.gap
         tuning = MaskDepthDataset("val", size, gap, options.seed)
@@ -169,7 +169,7 @@ def predict(options: Namespace) -> dict:
         if name in pictures:
             with replacing(out / name) as [part]:
                 Image.fromarray(pictures[name]).save(part, "PNG", compress_level=1)
-        else:  # another pair's picture must not stand beside this pair's
+        else:  # remove the picture of another pair
             (out / name).unlink(missing_ok=True)
     return result
 

@@ -1,4 +1,4 @@
-"""Random draws that depend only on what they are for: (seed, split, index), never on what was drawn before.
+"""Random draws that depend only on their purpose, (seed, split, index), never on earlier draws.
 
 `numpy.random.default_rng(seed)` hands out numbers in sequence, so sample 7 would depend on whether samples 0 to 6 were
 drawn before it. A counter-based generator's output is a function of a key and a counter. Philox (Salmon et al.,
@@ -41,7 +41,7 @@ class Draws:
         self._origin = int(seed), split, int(index)
         self._stream = stream
         self._fetched = 0  # how many numbers of the stream
-        self._block = []  # those of the last fetch that are left, the next one at the end
+        self._block = []  # unused numbers of the last fetch, the next one last
 
     def fork(self, name: str) -> "Draws":
         """An independent stream for the part called `name`: a draw added to one part changes no other part."""
@@ -54,7 +54,7 @@ class Draws:
         philox = _GENERATOR.philox
         philox.state = {
             "bit_generator": "Philox", "buffer": (0, 0, 0, 0), "buffer_pos": 4, "has_uint32": 0, "uinteger": 0,
-            # Philox counts up in the first word; the others say whose counter it is.
+            # Philox counts up in the first word; the other words identify the stream.
             "state": {"counter": (step, 0, self._stream, index), "key": (seed, zlib.crc32(split.encode()))},
         }  # fmt: skip
         return philox.random_raw(skip + count)[skip:]
@@ -88,5 +88,5 @@ class Draws:
     def bytes(self, *shape: int) -> np.ndarray:
         """Uniform uint8 array. `NORMAL_TABLE[draws.bytes(160, 160, 3)]` is normal noise, cheaply."""
         count = int(np.prod(shape))
-        # '<u8' so that a big-endian machine cuts the same bytes out of the same bits
+        # '<u8' so that a big-endian machine gets the same bytes from the same bits
         return self._raw(-(-count // 8)).astype("<u8", copy=False).view(np.uint8)[:count].reshape(shape)

@@ -1,4 +1,4 @@
-"""Measure a network and the baselines on held-out samples. Notebook 05 shows the figures and what they mean."""
+"""Measure a network and the baselines on held-out samples. Notebook 05 explains the figures."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -15,7 +15,7 @@ from .inference.predictor import Predictor
 from .metrics import Means, bootstrap_interval, measure
 from .models.networks import evaluating, to_mask_depth
 
-BASELINE_SAMPLES = 400  # enough to fit a baseline, which has one number, or one per pixel
+BASELINE_SAMPLES = 400  # enough to fit a baseline, which has one parameter, or one per pixel
 REGIONS = {"object": "on_the_object", "edge": "near_its_outline"}  # last word of a figure's name -> its table
 MASK_FIGURES = ("iou", "dice", "boundary_f")
 GROUP_FIGURES = ("iou", "boundary_f", "rmse", "rmse_object")
@@ -86,7 +86,7 @@ def compare_with_baselines(
     """Measure a network, and baselines beside it, on the first `count` samples: {row: values of each figure per image}.
 
     `tuning`: validation samples for the difference threshold; `training`: training samples for the baselines of depth.
-    None leaves these baselines out. Any stretch of a dataset's indices is a good mixture.
+    None omits those baselines. Any range of consecutive indices is a good mixture.
     """
 
     def batches(samples: Dataset, most: int = BASELINE_SAMPLES) -> DataLoader:
@@ -120,7 +120,7 @@ def means_by_region(rows: dict[str, Figures]) -> dict[str, dict[str, dict[str, f
 def intervals(figures: Figures, objects: Sequence[str], rooms: Sequence[str]) -> dict[str, dict[str, float]]:
     """95 % intervals of the means, given the name of each image's object and room.
 
-    The mask's figures draw whole objects, the depth's whole rooms: these decide most about them (notebook 05).
+    Mask figures are resampled by object, depth figures by room: these affect them most (notebook 05).
     """
     found = {}
     for name, values in figures.items():

@@ -1,4 +1,4 @@
-"""Files: where the course's data are, and how files are written so that a crash spoils none."""
+"""Files: where the course's data are, and how files are written so that a crash damages none."""
 
 import contextlib
 import errno
@@ -38,7 +38,7 @@ def entries(kind: str, data: Path | None) -> tuple[dict, dict[str, dict]]:
 
 @lru_cache(maxsize=32)
 def read_manifest(path: Path) -> tuple[dict, dict[str, dict]]:
-    """A manifest's content and entries. It stays in memory, as the pictures do."""
+    """Read a manifest's content and entries; they stay in memory, as the pictures do."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return content, {entry["name"]: entry for entry in content[path.stem]}
@@ -77,7 +77,7 @@ def open_picture(path: Path, mode: str, shape: tuple[int, int] | None = None) ->
 
 
 class WriteError(OSError):
-    """A file cannot be written. The message names the file and the reason; an earlier file is as it was."""
+    """A file cannot be written. The message names the file and the reason; an earlier file is unchanged."""
 
     def __str__(self) -> str:
         return self.strerror
@@ -133,7 +133,7 @@ def check_space(folder: Path, needed: float) -> None:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error says that no space is left on the disk, or of the user's share of it."""
+    """Whether an error says that the disk or the user's quota is full."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 

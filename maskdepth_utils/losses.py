@@ -103,7 +103,7 @@ def bce(logits: Tensor, target: Tensor) -> Tensor:
 def dice_loss(probability: Tensor, target: Tensor) -> Tensor:
     """1 - soft Dice (Milletari et al. 2016), averaged over images, so that small objects count as much as large ones.
 
-    The 1 added above and below the fraction makes two empty masks cost 0 instead of 0 / 0.
+    The 1 added to numerator and denominator makes two empty masks cost 0 instead of 0 / 0.
     """
     overlap = (probability * target).sum(dim=(1, 2, 3))
     total = probability.sum(dim=(1, 2, 3)) + target.sum(dim=(1, 2, 3))
@@ -112,17 +112,17 @@ def dice_loss(probability: Tensor, target: Tensor) -> Tensor:
 
 @in_float32
 def cut(logits: Tensor, target: Tensor) -> Tensor:
-    """BCE of four times the logits against the mask cut at one half: is each pixel on the side where IoU wants it?
+    """BCE of four times the logits against the mask cut at 0.5: is each pixel on the right side of IoU's threshold?
 
     Plain BCE hardly distinguishes 0.45 from 0.55. Four times the logits turn 0.4 and 0.6 into 0.16 and 0.84.
     """
     return F.binary_cross_entropy_with_logits(4.0 * logits, (target > 0.5).float())
 
 
-# The terms of each loss: (function, weight unless another is given).
+# The terms of each loss: (function, default weight).
 DEPTH_TERMS = {"l1": (l1, 1.0), "edge": (edge, 1.0), "ssim": (dssim, 1.0), "log": (log_l1, 0.0)}
 MASK_TERMS = {"bce": (bce, 1.0), "ssim": (dssim, 1.0), "dice": (dice_loss, 0.0), "cut": (cut, 0.0)}
-WRITE_UP_2020 = {"l1": 0.1, "edge": 1.0, "ssim": 1.0}  # from a paper whose depths run from 1 to 100: all turn gray
+WRITE_UP_2020 = {"l1": 0.1, "edge": 1.0, "ssim": 1.0}  # from a paper with depths from 1 to 100: here all turn gray
 
 
 def depth_loss(depth: Tensor, target: Tensor, *, terms: bool = False, **weights: float) -> Tensor | tuple:
@@ -130,7 +130,7 @@ def depth_loss(depth: Tensor, target: Tensor, *, terms: bool = False, **weights:
 
     Args:
         terms: Whether to return (loss, {"l1": ..., "edge": ...}) instead, the terms without their weights.
-        **weights: Other weights than the table's, by name. A term of weight 0 is not computed.
+        **weights: Weights, by name, that replace the table's. A term of weight 0 is not computed.
     """
     return _weighted_sum(DEPTH_TERMS, weights, dict.fromkeys(DEPTH_TERMS, depth), target, terms)
 

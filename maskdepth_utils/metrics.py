@@ -3,7 +3,7 @@
 Every metric takes tensors (N, 1, H, W) and returns (N,): figures are averaged over images, not over pixels, so that
 large objects do not outweigh small ones. Masks: the prediction is a probability, the truth a coverage, both in [0, 1];
 a pixel belongs to the object above 0.5. Depths are in [0, 1] (metres / 10) unless both are given in metres. `region`,
-bool (N, 1, H, W), limits a depth metric to some pixels; an image without any scores NaN, which `Means` leaves out.
+bool (N, 1, H, W), limits a depth metric to some pixels; an image without any of them scores NaN, which `Means` omits.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ def iou(probability: Tensor, coverage: Tensor, threshold: float = 0.5) -> Tensor
 
 @in_float32
 def boundary_f(probability: Tensor, coverage: Tensor, tolerance: int = 2) -> Tensor:
-    """Boundary F-score (Csurka et al. 2013), (N,) in [0, 1]; it notices a lost chair leg, which IoU hardly does.
+    """Boundary F-score (Csurka et al. 2013), (N,) in [0, 1]; it is sensitive to a missing chair leg, unlike IoU.
 
     The harmonic mean of precision, the share of the predicted outline within `tolerance` pixels (in rows and columns)
     of the true one, and recall, the reverse. An outline consists of the object's pixels that touch the background, also
@@ -48,7 +48,7 @@ def edge_band(coverage: Tensor, pixels: int = 3) -> Tensor:
 
 @in_float32
 def soft_overlap_2020(probability: Tensor, coverage: Tensor) -> Tensor:
-    """The score that the 2020 project took for IoU: sum(p y) / sum(p + y), (N,). A perfect mask scores 0.5."""
+    """The score that the 2020 project mistook for IoU: sum(p y) / sum(p + y), (N,). A perfect mask scores 0.5."""
     return (probability * coverage).sum(dim=(1, 2, 3)) / (probability + coverage).sum(dim=(1, 2, 3))
 
 
@@ -93,7 +93,7 @@ def log10(depth: Tensor, target: Tensor, region: Tensor | None = None) -> Tensor
 
 @in_float32
 def delta(depth: Tensor, target: Tensor, region: Tensor | None = None, *, threshold: float = 1.25) -> Tensor:
-    """Share of pixels right within a factor of 1.25, 1.25**2 or 1.25**3 (Eigen et al. 2014), (N,), clipped likewise."""
+    """Share of pixels within a factor of 1.25, 1.25**2 or 1.25**3 (Eigen et al. 2014), (N,), clipped likewise."""
     depth, target = depth.clamp(min=MINIMUM_DEPTH), target.clamp(min=MINIMUM_DEPTH)
     return _mean((torch.maximum(depth / target, target / depth) < threshold).float(), region)
 
@@ -125,12 +125,12 @@ class Means:
             self.values.setdefault(name, []).extend(figure.detach().double().cpu().tolist())
 
     def mean(self) -> dict[str, float]:
-        """Return each figure's mean over the images that have it (not NaN); NaN if none has."""
+        """Return each figure's mean over the images where it is defined (not NaN); NaN if there are none."""
         return {name: torch.tensor(v, dtype=torch.float64).nanmean().item() for name, v in self.values.items()}
 
 
 def measure(sample: dict, mask: Tensor | None, depth: Tensor | None) -> dict[str, Tensor]:
-    """All figures of one batch, each (N,); those of the mask or of the depth only if it is predicted and known.
+    """All figures of one batch, each (N,); mask or depth figures only if that map is predicted and known.
 
     A depth figure's name ends in `_object` on the object's pixels and in `_edge` within 3 pixels of its outline.
     """

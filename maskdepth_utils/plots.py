@@ -24,7 +24,7 @@ from .models.networks import MaskDepth, to_mask_depth
 BLUE, ORANGE, VERMILION, GREEN, YELLOW = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#F0E442"
 LINES = [BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9", "#000000"]
 DEPTH_COLORS = "viridis_r"
-INK, GRAY, PALE = "#1a1a1a", "#5f5f5f", "#bdbdbd"  # for text, lines and aids: contrast to white 17, 6 and 2
+INK, GRAY, PALE = "#1a1a1a", "#5f5f5f", "#bdbdbd"  # for text, lines and aids: contrast with white 17, 6 and 2
 RUST = "#b04a00"  # dark enough for text
 TITLES = {"val_iou": "IoU", "val_rmse": "depth RMSE (0 to 1)", "val_loss": "loss"}
 STYLE = {
@@ -96,7 +96,7 @@ def draw_picture(axis: Axes, picture: Picture, title: str = "") -> None:
 
 
 def draw_depth(axis: Axes, metres: np.ndarray, title: str = "", limits: Limits | None = None) -> AxesImage:
-    """Draw a depth map, by default between its own limits; `depth_bar` takes the result."""
+    """Draw a depth map, by default between its own limits; pass the result to `depth_bar`."""
     nearest, farthest = limits or depth_limits(metres)
     axis.set_title(title)
     return axis.imshow(metres, cmap=DEPTH_COLORS, vmin=nearest, vmax=farthest)
@@ -120,7 +120,7 @@ def depth_bar(figure: Figure, drawn: AxesImage, axes: Axes | list[Axes]) -> None
 def color_depth(depth: np.ndarray, limits: Limits | None = None) -> np.ndarray:
     """Convert metres (H, W) to colours, uint8 (H, W, 3): yellow at the nearer of two limits, dark blue at the other."""
     nearest, farthest = limits or (float(depth.min()), float(depth.max()))
-    table = np.uint8(colormaps[DEPTH_COLORS](np.arange(256))[:, :3] * 255)  # a table: large photos need little memory
+    table = np.uint8(colormaps[DEPTH_COLORS](np.arange(256))[:, :3] * 255)  # a table saves memory for large photos
     return table[np.clip((depth - nearest) / max(farthest - nearest, 0.1) * 256, 0, 255).astype(np.uint8)]
 
 
@@ -169,7 +169,7 @@ def show_batch(samples: Sequence[dict], titles: Sequence[str] | None = None) -> 
 def show_predictions(samples: Sequence[dict], predictions: Sequence, titles: Sequence[str] | None = None) -> Figure:
     """Show a row for each sample: image, background, predicted against true mask, true and predicted depth, error.
 
-    `predictions` are such as `read_prediction` takes; `titles` stand below the images.
+    `predictions` are of any kind that `read_prediction` accepts; `titles` appear below the images.
     """
     read = [read_prediction(prediction) for prediction in predictions]
     has_depth = any(depth is not None for _, depth in read)

@@ -15,7 +15,7 @@ def format_number(value: object, digits: str = ".4g") -> str:
 def format_table(title: str, rows: Rows, style: str = "plain", digits: str = ".4g", missing: str = "-") -> str:
     """Write rows of named figures as one table, in a style of tabulate such as "plain", "github" or "unsafehtml".
 
-    `title` heads the column of the rows' names; `digits` formats floats; `missing` stands where a row has no value.
+    `title` heads the column of the rows' names; `digits` formats floats; `missing` fills cells without a value.
     """
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     cells = [

@@ -1,7 +1,7 @@
 """Speed on this machine: making samples, reading stored ones, training steps, losses. The command `bench`.
 
-What is measured takes turns in short rounds, and the median round counts, so that another program's activity hits
-everything alike. Only rates of one run can be compared with each other.
+The measured functions take turns in short rounds, and the median round counts, so that another program's activity
+affects all of them equally. Only rates of one run can be compared with each other.
 """
 
 import functools
@@ -36,7 +36,7 @@ ROUNDS = 5
 
 
 def bench(options) -> dict:
-    """Measure the speed of samples, formats, training steps and losses here, beside a stored run."""
+    """Measure the speed of samples, formats, training steps and losses here, and compare it with a stored run."""
     parts = {"data": bench_data, "formats": bench_formats, "step": bench_step, "losses": bench_losses}
     unknown = set(options.what) - set(parts)
     if unknown:
@@ -69,7 +69,7 @@ def measure(functions: dict[Hashable, Callable[[], object]], seconds: float, ski
 
     Args:
         functions: ``{name: function without arguments}``.
-        seconds: How long each function is measured in all.
+        seconds: How long each function is measured in total.
         skip: How many calls before each round do not count.
     """
     for function in functions.values():
@@ -96,7 +96,7 @@ def measure_streams(streams: dict[str, Iterator], batch: int, workers: int, seco
 
 
 def stream(dataset: Dataset, batch: int, workers: int) -> Iterator[dict]:
-    """Yield batches without end, in long epochs, because worker processes start anew at the end of each."""
+    """Yield batches endlessly, in long epochs, because worker processes restart after each."""
     shuffle = not isinstance(dataset, IterableDataset)
     times = 1 + 20_000 // len(dataset) if shuffle else 20
     long = (ConcatDataset if shuffle else ChainDataset)([dataset] * times)
@@ -137,7 +137,7 @@ def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32, workers
 def bench_formats(
     device, seconds: float, sizes=(80, 160), batches=(32, 64, 128), workers=(0, 1, 2), samples: int = 600
 ) -> dict:
-    """Measure the samples per second from files that are still in memory, and composed; and what each takes on disk."""
+    """Measure the samples per second, read from cached files or composed, and each format's size on disk."""
     settings = itertools.product(batches, workers)
     columns = {f"{number} workers, batch {batch}, samples/s": (batch, number) for batch, number in settings}
     rates = {}
@@ -198,7 +198,7 @@ def step_function(model: torch.nn.Module, size: int, batch: int, precision: str,
     """Return a function that does one training step. fp16 is measured without a scaler, which costs next to nothing."""
     channels = {"image": 3, "background": 3, "mask": 1, "depth": 1}
     samples = {name: torch.rand(batch, count, size, size, device=device) for name, count in channels.items()}
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)  # so small that the network stays what it is
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)  # so small that the network hardly changes
 
     def step():
         with torch.autocast(device.type, DTYPES[precision], enabled=precision != "float32"):
@@ -207,7 +207,7 @@ def step_function(model: torch.nn.Module, size: int, batch: int, precision: str,
         sum(mask_and_depth_loss(output, samples).values()).backward()
         optimizer.step()
         if device.type == "cuda":
-            torch.cuda.synchronize()  # a GPU works on after the call has returned
+            torch.cuda.synchronize()  # a GPU continues after the call has returned
 
     return step
 

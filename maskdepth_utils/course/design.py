@@ -60,9 +60,9 @@ class LabNet(nn.Module):
     ``LabNet()(image, background)`` returns ``MaskDepth(mask_logits, depth)``, as `MaskDepthNet` does.
 
     Args:
-        skip: Of each block, as is `up`; see `LabBlock`.
+        skip, up: Options of every block; see `LabBlock`.
         stages: How many of the encoder's stages are used, 2 to 5; the decoder begins at the last of them.
-        bottleneck: Channels there, through a conv1x1; ``None`` means as many as the first block has.
+        bottleneck: Channels at that stage, through a conv1x1; ``None`` means as many as the first block has.
         width: Factor on all channels.
     """
 
@@ -76,7 +76,7 @@ class LabNet(nn.Module):
         self.arguments = {"skip": skip, "up": up, "stages": stages, "bottleneck": bottleneck, "width": width}
         channels = [max(8, int(c * width)) for c in (64, 128, 256, 512)]
         self.encoder, self.stages = Encoder("7x7", channels), stages
-        for number in range(stages, DEEPEST):  # what is not used is not there: it would count as parameters
+        for number in range(stages, DEEPEST):  # remove unused stages: they would count as parameters
             setattr(self.encoder, f"layer{number}", nn.Identity())
         channels = (channels[:1] + channels)[:stages]
         ends = [max(LAST, int(c * width)) for c in (32, 32, 64, 128, 256)[:stages]][::-1]
@@ -110,7 +110,7 @@ def multiply_adds(model: nn.Module, size: int = 80) -> int:
 
 
 def deepest_field(stages: int = DEEPEST) -> int:
-    """Compute the receptive field of the deepest of so many encoder stages, in pixels (notebook 03)."""
+    """Compute the receptive field of the last of the first `stages` encoder stages, in pixels (notebook 03)."""
     field, step = 1, 1
     three, two = [(3, 1)] * 4, [(3, 2)] + [(3, 1)] * 3
     for layers in ([(7, 2)], [(3, 2), *three], two, two, two)[:stages]:

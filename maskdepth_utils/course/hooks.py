@@ -1,4 +1,4 @@
-"""Look inside a network during a pass: record what its modules put out, or replace it by zeros."""
+"""Look inside a network during a pass: record the outputs of its modules, or replace them with zeros."""
 
 import contextlib
 import functools
@@ -13,7 +13,7 @@ from torch import nn
 def recorded_outputs(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, Any]]:
     """Yield {name: output}, which fills while the context is open, in the order in which the modules run.
 
-    Outputs are tensors or lists of tensors; recorded are detached copies, since later layers may work in place.
+    Outputs are tensors or lists of tensors; detached copies are recorded, since later layers may work in place.
     """
     outputs: dict[str, Any] = {}
 
@@ -29,7 +29,7 @@ def recorded_outputs(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, Any
 
 @contextlib.contextmanager
 def zeroed_outputs(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Let modules put out zeros while the context is open; their weights stay as they are."""
+    """Make modules output zeros while the context is open; their weights stay as they are."""
     with contextlib.ExitStack() as hooks:
         for module in modules:
             hooks.enter_context(module.register_forward_hook(lambda *call: torch.zeros_like(call[-1])))

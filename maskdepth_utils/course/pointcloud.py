@@ -36,13 +36,13 @@ class Cloud(NamedTuple):
 
 
 def view(image, depth, truth=None, mask=None, pitch: float = 0.0, edges: bool = True) -> "View":
-    """Show a scene in 3D as its depth map places it; with the true depth too, buttons switch between both.
+    """Show a scene in 3D as its depth map places it; with the true depth too, buttons switch between the two.
 
     Args:
         image: The picture (H, W, 3), or a sample's tensor.
         depth: z-depth (H, W) in metres, or a sample's tensor.
         truth: The true depth, likewise.
-        mask: A mask (H, W) of what is tinted.
+        mask: A mask (H, W) of the pixels to tint.
         pitch: How many degrees the camera looks down, to set the room upright.
         edges: Whether points that fly between foreground and background are left out.
     """
@@ -181,7 +181,7 @@ class View:
         buffer = io.BytesIO()
         self.still().savefig(buffer, format="jpeg", dpi=110, pil_kwargs={"quality": 85, "optimize": True})
         bundle = {
-            # Not a PNG: beside one, plotly's JupyterLab extension shows that until the mouse comes by.
+            # No PNG: plotly's JupyterLab extension would show it until the mouse moves over it.
             "image/jpeg": base64.b64encode(buffer.getvalue()).decode(),
             "text/plain": "A 3D view: run the cell to turn it.",
         }
@@ -192,7 +192,7 @@ class View:
 
 
 def quantize(colors: np.ndarray) -> tuple[np.ndarray, list]:
-    """Colours (N, 3) as an index (N,) into a scale of 256 colours: a tenth of the space of colours in words."""
+    """Colours (N, 3) as an index (N,) into a scale of 256 colours: a tenth of the size of colours as text."""
     picture = Image.fromarray(colors[None]).quantize(256, Image.Quantize.MEDIANCUT)
     found = np.array(picture.getpalette(), np.uint8).reshape(-1, 3)
     palette = np.pad(found, ((0, 256 - len(found)), (0, 0)))

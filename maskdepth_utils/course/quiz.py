@@ -56,7 +56,7 @@ def load(name: str) -> list[dict]:
     path = find(name)
     try:
         questions = json.loads(path.read_text(encoding="utf8"))
-        to_html(questions)  # a missing field shows here
+        to_html(questions)  # a missing field fails here
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise AssetError(f"{path} is damaged ({error!r}). Restore it, for instance: git checkout {path}") from error
     return questions
@@ -99,7 +99,7 @@ def question_to_html(question: dict) -> str:
 
 
 def verdict(answer: dict) -> str:
-    """Say whether an answer is right or wrong, and of a number which one."""
+    """Say whether an answer is right or wrong, and, for a number, which one."""
     word = "right" if answer.get("correct") else "wrong"
     if answer.get("type") == "default":
         return "Any other number:"

@@ -35,7 +35,7 @@ def stored(study: str, part: str = "test") -> dict[str, dict[int, dict]]:
 
 
 def stored_runs(study: str) -> list[dict]:
-    """Read a study's runs from data/results/ablation.jsonl, those with as many samples as most of them have."""
+    """Read a study's runs from data/results/ablation.jsonl, those with the most common number of samples."""
     path = data_dir() / "results" / "ablation.jsonl"
     lines = path.read_text(encoding="utf8").splitlines() if path.is_file() else []
     runs = [run for run in map(json.loads, lines) if run["study"] == study]
@@ -46,7 +46,7 @@ def stored_runs(study: str) -> list[dict]:
 
 
 def provenance(study: str) -> str:
-    """Say how many runs a study has, of how many samples, from which commits and machines, and what they took."""
+    """Say how many runs a study has, of how many samples, from which commits and machines, and how long they took."""
     runs = stored_runs(study)
     commits = sorted({run["commit"] for run in runs})
     machines = sorted({f"{run['machine']['processor']}, {run['machine']['device']}" for run in runs})
@@ -96,7 +96,7 @@ def verdicts(rows: dict, base: str, figures: Iterable[str] = tuple(FIGURES)) -> 
 
 
 def verdict_table(said: dict[str, dict[str, str]], corner: str = "") -> str:
-    """Write what `verdicts` found as an HTML table; `corner` stands above the names of the rows."""
+    """Write what `verdicts` found as an HTML table; `corner` is the heading above the row names."""
     rows = {}
     for row, words in said.items():
         marked = {figure: word if word == "cannot say" else f"<b>{word}</b>" for figure, word in words.items()}

@@ -23,12 +23,12 @@ TO_LINEAR, TO_SRGB = _srgb_tables()
 
 @dataclass(frozen=True)
 class Composite:
-    """A cutout in a room. Arrays are (160, 160, ...) and the caller's own."""
+    """A cutout in a room. Arrays are (160, 160, ...), and the caller may change them."""
 
     image: np.ndarray  # uint8 RGB
     background: np.ndarray  # uint8 RGB, the empty room
     mask: np.ndarray  # float32, soft coverage by the object, 0 to 1
-    depth: np.ndarray  # float32, z-depth, metres; the object's where mask > 0.5
+    depth: np.ndarray  # float32, z-depth, metres; the object's depth where mask > 0.5
     inside: float  # share of the object's area that lies inside the image
     visible: float  # share of the part inside that nothing in the room hides
 
@@ -38,15 +38,15 @@ def compose(
     gain: float = 1.0, gloss: float = 0.0, linear: bool = False, colors: np.ndarray | None = None,
     projection: Projection | None = None,
 ) -> Composite:  # fmt: skip
-    """Stand `cutout` in `room`, wherever that is: whether it fits there is for `placement` to say.
+    """Place `cutout` in `room` without checking whether it fits there; `placement` checks that.
 
     Args:
         distance, azimuth: As in `Projection`.
         flip: Mirror the finished composite, with its background, mask and depth.
         shadow: Strength of the rendered contact shadow, 0 (none) to 1.
-        gain: Factor of the object's colours, to match the room's light.
+        gain: Factor on the object's colours, to match the room's light.
         gloss: How much of the object the floor mirrors, 0 to 1.
-        linear: Mix object and room at the outline as light, as a lens does, and not as sRGB values.
+        linear: Mix object and room at the outline in linear light, as a lens does, instead of in sRGB values.
         colors: A 3x3 matrix that mixes the object's colours.
         projection: The object's `project_cutout`, if the caller has it already.
     """
@@ -67,13 +67,13 @@ def compose(
 
 
 def _blend(image: np.ndarray, color: np.ndarray, matrix: np.ndarray, share: float = 1.0, linear: bool = False) -> None:
-    """Blend `share` of premultiplied RGBA `color` times the matrix over the image, in place; as light, if linear."""
+    """Blend `share` of premultiplied RGBA `color` times the matrix over the image, in place; as light if `linear`."""
     # OpenCV mixes three channels with one several times as fast as NumPy's broadcasting.
     alpha = cv2.cvtColor(color[..., 3] * np.float32(1 / 255), cv2.COLOR_GRAY2RGB)
     paint = cv2.cvtColor(color, cv2.COLOR_RGBA2RGB).astype(np.float32)
     if not np.array_equal(matrix, np.eye(3)):
         paint = cv2.transform(paint, np.float32(matrix))
-        paint = np.minimum(np.maximum(paint, 0), 255 * alpha)  # premultiplied: white is as large as alpha
+        paint = np.minimum(np.maximum(paint, 0), 255 * alpha)  # premultiplied: white equals alpha
     if share != 1:
         alpha, paint = alpha * np.float32(share), paint * np.float32(share)
     if linear:
@@ -89,7 +89,7 @@ def _mirror(image: np.ndarray, floor: np.ndarray, projection: Projection, matrix
     pose = projection.cutout, projection.rotation, projection.distance
     window = bounds(project_corners(*pose, mirrored=True))
     crop, part = crop_to_image(window)
-    # Blurred a little: no floor is a mirror, and at the outline the search for the relief does not always settle.
+    # Blurred a little: no floor is a mirror, and at the outline the search for the relief does not always converge.
     color = cv2.blur(resample(*pose, window, mirrored=True)[0], (3, 3))[crop]
     if color.size:
         color[~floor[part]] = 0
@@ -97,7 +97,7 @@ def _mirror(image: np.ndarray, floor: np.ndarray, projection: Projection, matrix
 
 
 def _cast_shadow(image: np.ndarray, floor: np.ndarray, projection: Projection, strength: float) -> None:
-    """Darken the floor (only the floor) of `image` by the cutout's shadow picture, in place."""
+    """Darken the floor (only the floor) of `image` with the cutout's shadow picture, in place."""
     cutout = projection.cutout
     step, away = cutout.shadow_step, projection.distance - cutout.distance
     x, y, f = cutout.shadow_x0 + step / 2, cutout.shadow_y0 + step / 2, cutout.focal

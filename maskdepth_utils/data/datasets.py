@@ -25,14 +25,14 @@ FLIPS, PLACES = 2, 20
 
 
 class ShotDataset(Dataset):
-    """What our datasets share: a subclass makes the pictures (`shot`), which here become tensors."""
+    """Base of our datasets: a subclass makes the pictures (`shot`), and this class turns them into tensors."""
 
     recolor = False  # whether a room's colours differ from sample to sample
 
     def __init__(self, split: str, size: int, gap: str, seed: int):
         if size not in SIZES:
             raise ValueError(f"size: expected one of {SIZES}, found {size!r}")
-        draw_level(gap, Draws(seed, split, 0))  # refuses a bad gap or seed here and now, not in a worker
+        draw_level(gap, Draws(seed, split, 0))  # rejects a bad gap or seed now, not later in a worker
         self.split, self.size, self.gap, self.seed = split, size, gap, seed
 
     def shot(self, index: int) -> Shot:
@@ -48,7 +48,7 @@ class ShotDataset(Dataset):
 
     @property
     def settings(self) -> dict:
-        """What decides the samples, as plain values: to save with what was trained on them, and to compare."""
+        """The arguments that determine the samples, as plain values, to store with a trained network or compare."""
         values = {"split": self.split, "size": self.size, "gap": self.gap, "seed": self.seed}
         return {"class": type(self).__name__} | values
 
@@ -64,8 +64,8 @@ class MaskDepthDataset(ShotDataset):
         gap: What differs between the two shots: one of `shots.GAPS`. It changes neither place nor light.
         seed: Another seed gives other places, lights and gaps.
         rooms: How many training rooms; 100 make 400,000 samples. val and test always use all of theirs.
-        recolor: Other colours for room and object in each sample, the same in both shots; places, depths and gaps stay.
-        real_light: Shadows, reflections and outlines mixed as light under every gap (see `light`).
+        recolor: Change the colours of room and object in each sample, equally in both shots; all else stays the same.
+        real_light: Add shadows, reflections and outlines mixed in linear light at every gap (see `light`).
         data: The folder of rooms/ and objects/, if not the usual one.
     """
 
@@ -93,7 +93,7 @@ class MaskDepthDataset(ShotDataset):
         return super().settings | {"rooms": len(self.rooms)} | look
 
     def shot(self, index: int) -> Shot:
-        """Make sample `index`: all of its way from the index to the two shots."""
+        """Make sample `index`: every step from the index to the two shots."""
         index = checked_index(index, len(self))
         room_number, object_number, flip, place_number = self.locate(index)
         draws, view = Draws(self.seed, self.split, index), place_number % self.views
@@ -116,7 +116,7 @@ class MaskDepthDataset(ShotDataset):
         return Shot(image, background, composite.mask, composite.depth, about)
 
     def _place(self, room: Room, object_number: int, draws: Draws) -> tuple[str, Projection]:
-        """Place the object in the room, or the next one that fits, should it be too wide or too small to be seen."""
+        """Place the object in the room, or the next one that fits, if it is too wide or too small to be seen."""
         for shift in range(len(self.objects)):
             name = self.objects[(object_number + shift) % len(self.objects)]
             projection = place(room, name, draws.fork(f"place {shift}"), self.data)
@@ -127,7 +127,7 @@ class MaskDepthDataset(ShotDataset):
     def locate(self, index: int) -> tuple[int, int, bool, int]:
         """Sample index -> (room number, object number, flip, place number). Each has exactly one index.
 
-        With R rooms and O objects, R consecutive indices (from a multiple of R) show each room once, with ever other
+        With R rooms and O objects, R consecutive indices (from a multiple of R) show each room once, with changing
         objects; R x O consecutive indices show each pair once; flips and places are mixed from the start.
         """
         rooms, objects = len(self.rooms), len(self.objects)
@@ -135,13 +135,13 @@ class MaskDepthDataset(ShotDataset):
         step, column = divmod(pair, rooms)
         room_number = column * _stride(rooms) % rooms
         object_number = (column * _stride(objects) + step) % objects
-        # Knuth's multiplicative hash shifts each pair's sequence of flips and places against the others'.
+        # Knuth's multiplicative hash shifts each pair's sequence of flips and places relative to the others.
         flip, place_number = divmod((turn + (pair * 2654435761 % 2**32 >> 12)) % (FLIPS * PLACES), PLACES)
         return room_number, object_number, bool(flip), place_number
 
 
 class SceneDataset(ShotDataset):
-    """The path-traced scenes, with true shadows and bounced light: a test for what learned on composites."""
+    """The path-traced scenes, with true shadows and bounced light: a test for networks trained on composites."""
 
     def __init__(self, size: int = 160, gap: str = "none", seed: int = 0, data: str | Path | None = None):
         super().__init__("scenes", size, gap, seed)
@@ -166,7 +166,7 @@ class SceneDataset(ShotDataset):
 
 @lru_cache
 def _stride(count: int) -> int:
-    """A step of about 0.62 count that visits all of 0 .. count - 1, so that neighbours in the list come apart."""
+    """A step of about 0.62 count that visits all of 0 .. count - 1, so that neighbours in the list end up far apart."""
     step = max(1, round(0.618 * count))
     while math.gcd(step, count) > 1:
         step += 1

@@ -1,6 +1,6 @@
 """Find, check and open what data/ holds: rooms, object cutouts and whole scenes. Notebook 01 opens the files by hand.
 
-What was read stays in memory: 77 MB for 100 rooms with 5 views each and their floors, 77 MB for 100 objects.
+Loaded data stay in memory: 77 MB for 100 rooms with 5 views each and their floors, 77 MB for 100 objects.
 """
 
 import math
@@ -41,7 +41,7 @@ class Room:
 
     @cached_property
     def floor(self) -> np.ndarray:
-        """Where the picture shows floor, bool (160, 160): less than 2 cm above it."""
+        """Mask of the floor, bool (160, 160): everything less than 2 cm above it."""
         return _frozen(floor_mask(self.depth_mm, self.pitch))
 
 
@@ -156,7 +156,7 @@ def _room_view(data: str, name: str, view: int) -> Room:
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:
-    array.flags.writeable = False  # the caches hand out the same array again
+    array.flags.writeable = False  # the caches return the same array again
     return array
 
 
@@ -175,7 +175,7 @@ def cutout_distances(name: str, data: str | Path | None = None) -> tuple[float, 
 
 
 def nearest_distance(distances: Sequence[float], distance: float) -> int:
-    """Index of the cutout distance nearest to `distance` in ratio: its camera saw the object most alike."""
+    """Index of the cutout distance nearest to `distance` in ratio: its camera's view is the most similar."""
     return min(range(len(distances)), key=lambda i: abs(math.log(distances[i] / distance)))
 
 
@@ -203,7 +203,7 @@ def _cutouts(data: str, name: str) -> list[list[Cutout]]:
 def _make_cutout(
     focal: float, entry: dict, row: dict, yaw: float, color: np.ndarray, relief: np.ndarray, shadow: np.ndarray
 ) -> Cutout:
-    # The frame fits the widest view: keep what this one fills.
+    # The frame fits the widest view: keep the part that this one fills.
     x, y, width, height = cv2.boundingRect(cv2.extractChannel(color, 3))
     color, relief = color[y : y + height, x : x + width], relief[y : y + height, x : x + width].copy()
     # Resampling mixes neighbouring pixels: weighted by alpha, colours from outside the object leave no fringe.

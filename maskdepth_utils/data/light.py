@@ -1,8 +1,8 @@
 """The light and the colours of a sample.
 
-Colours: training rooms are few, and a network that knows the green carpet need not look where the floor ends. Of
-shapes it must learn where colours tell nothing. Light: shadows and reflections belong to no mask, and composites have
-few. (What each is worth is a row of notebooks/tools/ablate.py.)
+Colours: there are few training rooms, and a network that recognises the green carpet need not look where the floor
+ends. If colours tell it nothing, it must learn shapes. Light: shadows and reflections belong to no mask, and composites
+have few. (notebooks/tools/ablate.py measures the effect of each.)
 """
 
 import math
@@ -18,7 +18,7 @@ from ..draws import Draws
 USUAL_BRIGHTNESS = 0.67
 BRIGHTNESS_SPREAD = 0.19
 PASTED = 0.25  # share of the samples in real light that stay as pasted
-LINEAR = 0.5  # share of the others whose outlines mix as light
+LINEAR = 0.5  # share of the others whose outlines mix in linear light
 GLOSSY = 0.5  # share of the others whose floor mirrors
 MOST_GLOSS = 0.4  # share of the light that such a floor mirrors at most
 HUE = 30.0  # degrees, standard deviation of the turn of all hues
@@ -29,7 +29,7 @@ GRAY = np.full((3, 3), 1 / 3)
 def draw_light(
     brightness: float, draws: Draws, shadow: bool, always_linear: bool, real_light: bool, recolor: bool
 ) -> dict[str, Any]:
-    """Options of `compose` for a sample in a room of this brightness, under what level and dataset say."""
+    """Options of `compose` for a sample in a room of this brightness, at this level and with the dataset's options."""
     # The object follows the room's brightness, as far as path-traced objects do.
     gain = brightness / USUAL_BRIGHTNESS * math.exp(draws.fork("light").normal(0, BRIGHTNESS_SPREAD))
     options = {"gain": min(1.5, max(0.5, gain)), "shadow": float(shadow)}
@@ -41,10 +41,10 @@ def draw_light(
 
 
 def draw_real_light(draws: Draws, always_linear: bool) -> dict[str, float | bool]:
-    """Shadow, gloss and mixing for `compose`: what an object in real light does, whatever the gap of the shots.
+    """Shadow, gloss and mixing for `compose`: the effects of real light, whatever the gap.
 
-    Without this, a network never sees a pair without noise but with shadows, as the scenes under "none" are. There all
-    outlines mix as light (`always_linear`), since a shadow tells that nothing was pasted.
+    Without this, a network never sees noiseless pairs with shadows, such as the scenes at gap "none". There all
+    outlines mix in linear light (`always_linear`), since a shadow implies that nothing was pasted.
     """
     if draws.uniform() < PASTED:
         return {"shadow": 0.0, "gloss": 0.0, "linear": False}

@@ -1,4 +1,4 @@
-"""The loader: how a dataset's samples become batches, made by worker processes beside the training or by none."""
+"""The loader: how a dataset's samples become batches, made by worker processes or by the main one."""
 
 import signal
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ def make_loader(
 
     Args:
         batch: Samples in a batch; None gives single samples as they are.
-        shuffle: Mix the samples anew each time the loader is started, by `seed`; the workers do not matter.
-        workers: Processes that make samples beside this one (0: this one makes them).
+        shuffle: Reshuffle the samples each time the loader starts, by `seed`, whatever the number of workers.
+        workers: Extra processes that make samples (0: the calling process makes them).
         drop_last: Leave out the last batch if it is smaller than the others.
         batches: The indices of each batch, instead of `batch`, `shuffle` and `drop_last`: read once.
     """
@@ -32,11 +32,11 @@ def make_loader(
 
 
 def start_worker(number: int) -> None:
-    """In a worker: one thread, and signals are left to the main process, which still wants the batches under way.
+    """Set up a worker: one thread, and signals left to the main process, which still needs the batches in progress.
 
     The worker ignores only the first SIGTERM, which may be meant for all processes; a second one ends it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(number, signal.SIG_DFL))
-    torch.set_num_threads(1)  # the workers are the parallelism
+    torch.set_num_threads(1)  # the workers already run in parallel
     cv2.setNumThreads(0)

@@ -1,7 +1,7 @@
 """The 2020 project's own pictures: real offices and cutouts, composed as it composed them. Used in notebook 05.
 
-They are a test and nothing else: no network of ours has seen them. They stay in the public repository
-garima-mahato/DepthMaskDataset (Apache-2.0), and are downloaded (2 MB) when they are needed. There is no depth.
+They serve only as a test: no network of ours has seen them. They stay in the public repository
+garima-mahato/DepthMaskDataset (Apache-2.0), and are downloaded (2 MB) when they are needed. They have no depth.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ def registry() -> dict[str, str]:
 def office_photos(progress: bool = True) -> Path:
     """The folder with bg/ and fg/; missing files are downloaded, unless MASKDEPTH_OFFICE_PHOTOS names the folder.
 
-    Raises AssetError if a photo cannot be had, or is another file than the course was written with.
+    Raises AssetError if a photo cannot be obtained, or differs from the file that the course was written with.
     """
     named = os.environ.get(FOLDER_VARIABLE)
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -69,8 +69,8 @@ def office_photos(progress: bool = True) -> Path:
 class OfficeDataset(ShotDataset):
     """Cutouts of people and furniture, whole, on photos of empty offices: every pair, mirrored or not, at 4 places.
 
-    Samples as MaskDepthDataset's, but without depth. The mask is the cutout's alpha: the hand-made masks differ from it
-    (IoU 0.94 on average). Under a gap with contact shadows, a flat dark ellipse is drawn under its foot.
+    Samples are like MaskDepthDataset's, but without depth. The mask is the cutout's alpha: the hand-made masks differ
+    from it (IoU 0.94 on average). Under a gap with contact shadows, a flat dark ellipse is drawn under its foot.
     """
 
     def __init__(self, gap: str = "none", seed: int = 0, folder: str | Path | None = None):
@@ -97,7 +97,7 @@ class OfficeDataset(ShotDataset):
         height, width = cutout.shape[:2]
         place = draws.fork("place")
         left = place.integer(SIZE - width + 1)
-        # With the foot in the lower half, where floors are, as far as the cutout's height lets it.
+        # With the foot in the lower half, where floors are, as far as the cutout's height allows.
         top = max(0, SIZE // 2 - height)
         top += place.integer(SIZE - height - top + 1)
         image, mask = background.astype(np.float32), np.zeros((SIZE, SIZE), np.float32)

@@ -1,6 +1,6 @@
 """Find places where an object can stand: on free floor, in view, large enough.
 
-Placing is a search: draw a candidate, look whether it is valid, draw again.
+Placing is a search: draw a candidate, check whether it is valid, draw again.
 """
 
 import itertools
@@ -20,7 +20,7 @@ MIN_DISTANCE = 1.6  # metres
 MIN_COVER = 0.01  # share of the image's pixels that the visible part of the object must cover
 MAX_COVER = 0.7  # beyond that the picture shows little but the object
 MIN_INSIDE = 0.6  # share of the object that must lie inside the image
-MIN_VISIBLE = 0.5  # share of that which nothing may hide
+MIN_VISIBLE = 0.5  # share of the part inside that nothing may hide
 CLEARANCE = 0.03  # metres kept free around the footprint
 MAX_AZIMUTH = 29.0  # degrees: the anchor itself lies inside the image
 ATTEMPTS = 40
@@ -60,7 +60,7 @@ def _distance_range(room: Room, cutout: Cutout, azimuth: float) -> tuple[float, 
     nearest = EYE_HEIGHT / math.tan(edge) / math.cos(math.radians(azimuth))
     nearest = max(MIN_DISTANCE, nearest, 0.9 + math.hypot(*cutout.size[:2]) / 2)
     farthest = FOCAL * math.sqrt(cutout.area / (1.05 * MIN_COVER * IMAGE_SIZE**2))
-    # How far a ray along the floor goes from the eye's foot until it leaves the room's box.
+    # How far a ray along the floor goes from the point below the eye until it leaves the room's box.
     heading = math.radians(azimuth + room.pan)
     x0, x1, z0, z1 = room.box
     sides = ((x0, x1, math.sin(heading)), (z0, z1, math.cos(heading)))
@@ -98,7 +98,7 @@ def footprint(room: Room, size: tuple[float, float, float], yaw: float, distance
 
 
 def is_free(room: Room, corners: Corners) -> bool:
-    """Whether the rectangle with these corners lies in the room and apart from all obstacles, by `CLEARANCE`."""
+    """Whether the rectangle with these corners lies in the room, at least `CLEARANCE` away from all obstacles."""
     x0, x1, z0, z1 = room.box
     inside = all(
         x0 <= x - CLEARANCE and x + CLEARANCE <= x1 and z0 <= z - CLEARANCE and z + CLEARANCE <= z1 for x, z in corners

@@ -7,7 +7,7 @@ into the camera's frame:
 
     R ((x / f) (D + r), (y / f) (D + r), d + r)        R = Rx(pitch) Ry(azimuth)
 
-What the cutout's camera could not see stays unknown, and what the room's camera should not see may show: hence several
+Parts hidden from the cutout's camera stay unknown, and parts hidden from the room's camera may show: hence several
 distances D, of which the nearest is taken. Notebook 01 does this for r = 0, which is a homography.
 """
 
@@ -22,7 +22,7 @@ from .library import Cutout, Room
 
 Window = tuple[int, int, int, int]  # of pixels: left, top, right, bottom
 OVERLAP = 0.05  # metres that the room must be nearer to hide an object: more than the relief's error
-LOOKS = 3  # at the relief: 1 leaves a large sofa's mask at IoU 0.986 to a direct render, 3 at 0.996
+LOOKS = 3  # lookups of the relief: with 1 a large sofa's mask has IoU 0.986 with a direct render, with 3 0.996
 SUPERSAMPLE_BELOW = 0.75  # bilinear sampling at a smaller scale would skip pixels of the cutout
 CENTER = IMAGE_SIZE / 2 - 0.5  # the principal point, as a pixel index
 CAMERA_MATRIX = np.array([[FOCAL, 0, CENTER], [0, FOCAL, CENTER], [0, 0, 1]])  # from camera frame to pixel index
@@ -59,7 +59,7 @@ def project_cutout(room: Room, cutout: Cutout, distance: float, azimuth: float) 
     if inside:
         # The floor cannot hide what stands on it.
         hidden = (room.depth[part] < depth - np.float32(OVERLAP)) & ~room.floor[part]
-        if hidden.any():  # much faster than to set no pixel
+        if hidden.any():  # much faster than setting no pixels
             color[hidden] = 0
         mask[part] = color[..., 3] * np.float32(1 / 255)
         visible = 255 * float(mask[part].sum(dtype=np.float64)) / inside
@@ -71,8 +71,8 @@ def resample(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Resample the cutout, or its mirror image in the floor, to the pixels of the room's camera in the window.
 
-    To know which cutout pixel to fetch one must know the relief there: look it up as if it were 0, then where that
-    relief points to, and again: a fixed-point iteration. Mirror images, which get blurred, are never oversampled.
+    The cutout pixel to fetch depends on the relief there: look the relief up as if it were 0, then where it points to,
+    and so on: a fixed-point iteration. Mirror images, which get blurred, are never oversampled.
     Returns colour (premultiplied RGBA uint8), relief (float32 metres) and (R^T p)_z for each pixel's ray p.
     """
     x, y, toward = _rays(rotation, window, 1)

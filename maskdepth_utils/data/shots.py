@@ -22,11 +22,11 @@ class Level:
     exposes: bool = True  # each shot has its own exposure, white balance, noise and JPEG compression
     moves: bool = False  # the camera moves a little between the shots
     shadow: bool = True  # a pasted object casts its contact shadow
-    always_linear: bool = False  # in real light, object and room always mix as light (see `light.real_light`)
+    always_linear: bool = False  # in real light, object and room always mix in linear light (see `light.real_light`)
 
 
 LEVELS = {
-    "none": Level(0.2, "the same pixels but for the object", exposes=False, shadow=False, always_linear=True),
+    "none": Level(0.2, "the same pixels except for the object", exposes=False, shadow=False, always_linear=True),
     "tripod": Level(0.4, "light, noise, shadow"),
     "handheld": Level(0.4, "also a small shift", moves=True),
 }
@@ -52,7 +52,7 @@ class Strengths:
 
 
 def draw_level(gap: str, draws: Draws) -> str:
-    """Name of one sample's level: `gap` itself, or for "mixed" one of all. Raises ValueError for any other text."""
+    """Name of one sample's level: `gap` itself, or one of all for "mixed". Raises ValueError for any other text."""
     if gap not in GAPS:
         raise ValueError(f"unknown gap {gap!r}: choose from {', '.join(GAPS)}")
     return gap if gap in LEVELS else draws.choice(list(LEVELS), [level.share for level in LEVELS.values()])
@@ -82,7 +82,7 @@ def move(image: np.ndarray, draws: Draws, strength: float = 1.0) -> np.ndarray:
     matrix[:, 2] += draws.uniform(-shift, shift) * width, draws.uniform(-shift, shift) * width
     padded = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)  # OpenCV warps four channels twice as fast as three
     moved = cv2.warpAffine(padded, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    # Bilinear sampling blurs, which would tell the two shots apart. Sharpening undoes it faster than bicubic sampling.
+    # Bilinear sampling blurs, which would give away the moved shot. Sharpening undoes it faster than bicubic sampling.
     return cv2.filter2D(cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB), -1, SHARPEN)
 
 

@@ -16,8 +16,8 @@ class Shot(NamedTuple):
     image: np.ndarray  # uint8 RGB
     background: np.ndarray  # uint8 RGB
     mask: np.ndarray  # float32 coverage, 0 to 1
-    depth: np.ndarray | None  # float32 z-depth, metres; None where nobody has measured it
-    about: dict  # what `describe` tells
+    depth: np.ndarray | None  # float32 z-depth, metres; None if it has not been measured
+    about: dict  # what `describe` returns
 
 
 def to_sample(shot: Shot, size: int = 160) -> dict[str, torch.Tensor]:

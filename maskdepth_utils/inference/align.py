@@ -12,9 +12,9 @@ from .photos import check_sizes
 
 WORK_WIDTH = 640  # pixels; enough to find a shift to a tenth of a pixel of the network's 160
 MAX_DEGREES, MAX_SCALE, MAX_SHIFT = 6.0, 1.08, 0.10  # a hand moves less (shift in widths): more is a wrong match
-MAX_MISFIT_RATIO = 0.97  # the misfit must fall below this part of what it was; resampling alone lowers it a little
-# The misfit must also fall below this part of both pictures' contrast together: different rooms agree only where both
-# are plain. Nine in ten right pairs lie below, and one or two in 100 pairs of different rooms.
+MAX_MISFIT_RATIO = 0.97  # the misfit must fall below this fraction of what it was; resampling alone lowers it
+# The misfit must also fall below this fraction of the pictures' summed contrast: different rooms agree only where both
+# are plain. Nine in ten correct pairs lie below it, and one or two in 100 pairs of different rooms.
 MAX_MISFIT_PER_CONTRAST = 0.285
 AGREEING_SHARE = 0.6  # share of the pixels that determine the motion, so that the object may be as large as the rest
 MIN_MATCHES = 12
@@ -25,7 +25,7 @@ Matrix = np.ndarray  # (2, 3), affine: from the photo's pixels to the background
 
 
 class Alignment(NamedTuple):
-    """What `align` found. If the background was better left as it is, `applied` is False and `reason` says why."""
+    """What `align` found. If the background is better left as it is, `applied` is False and `reason` says why."""
 
     background: np.ndarray  # uint8 (H, W, 3): as the photo's camera would have seen it
     matrix: Matrix
@@ -124,7 +124,7 @@ def _match_features(photo: np.ndarray, empty: np.ndarray) -> Matrix | None:
 
 
 def _refine(photo: np.ndarray, empty: np.ndarray, guess: Matrix | None, motion: int) -> Matrix | None:
-    """ECC from `guess`, from blurred to sharp; None if it does not converge to a motion of a hand."""
+    """Refine `guess` by ECC, from blurred to sharp; None if it does not converge to a plausible motion."""
     if guess is None:
         return None
     matrix = guess.astype(np.float32)
@@ -132,7 +132,7 @@ def _refine(photo: np.ndarray, empty: np.ndarray, guess: Matrix | None, motion: 
     for blur in (15, 7, 3):
         smooth_photo, smooth_empty = (cv2.GaussianBlur(x, (0, 0), blur / 3) for x in (photo, empty))
         difference = np.abs(smooth_photo - _warp(smooth_empty, matrix)[0])
-        # A large object would lead away from a good guess at once: leave out the pixels that disagree most.
+        # A large object would pull the result away from a good guess: leave out the pixels that disagree most.
         agree = np.uint8(difference <= np.quantile(difference, AGREEING_SHARE))
         try:
             # The photo is the template, so the matrix leads from its pixels to the background's.

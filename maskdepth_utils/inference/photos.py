@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from ..models.networks import MINIMUM_SIZE
 
-MIN_REFINED_FACTOR = 1.5  # times the network's size: below, there is hardly a finer edge to find
+MIN_REFINED_FACTOR = 1.5  # times the network's size: below, there are hardly any finer edges to find
 EDGE_GAIN = 4  # an edge enlarged bilinearly rises over 2 x factor pixels, and the filter's window is half as wide
 MAX_REFINED_SIDE = 2048  # pixels; larger masks are refined at this size, which limits the memory
 
@@ -28,7 +28,7 @@ def read_picture(picture: np.ndarray | Image.Image | str | Path, name: str) -> n
                 opened.load()  # so that the file can be closed
             picture = opened
         except (OSError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{name}: {picture} is no picture that can be read, or damaged ({error})") from error
+            raise ValueError(f"{name}: {picture} is not a readable picture, or is damaged ({error})") from error
     if isinstance(picture, Image.Image):
         picture = np.asarray(_to_rgb(ImageOps.exif_transpose(picture), name))
     if not isinstance(picture, np.ndarray):
@@ -43,7 +43,7 @@ def read_picture(picture: np.ndarray | Image.Image | str | Path, name: str) -> n
 
 
 def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
-    if picture.mode[0] in "IF":  # 16 bits, which some versions of Pillow open as 32; of real numbers none means white
+    if picture.mode[0] in "IF":  # 16 bits, which some Pillow versions open as 32; floats have no defined white
         values = np.asarray(picture)
         if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
             found = f"Pillow mode {picture.mode}, values {values.min()} to {values.max()}"
@@ -75,7 +75,7 @@ def resize_array(array: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def refine_mask(mask: np.ndarray, image: np.ndarray, background: np.ndarray, factor: float) -> np.ndarray:
-    """Let a mask, float32 (H, W), follow the photo's own edges, by a guided filter (He, Sun and Tang 2010; kornia's).
+    """Let a mask, float32 (H, W), follow the photo's own edges, with a guided filter (He, Sun and Tang 2010; kornia's).
 
     In each small window the filter explains the mask as a linear function of the photo's colours and of their
     difference from the background's; where these step, so does the result. `factor`: by how much the mask was

@@ -56,7 +56,7 @@ def load_pretrained(path: str | Path | None = None, device: str | torch.device =
 
 
 class Predictor:
-    """A network with what is needed around it; "size" in its metadata is the picture width it was trained at."""
+    """A network with its pre- and postprocessing; "size" in its metadata is the picture width it was trained at."""
 
     def __init__(self, model: nn.Module, metadata: dict, device: str | torch.device = "auto"):
         self.device = choose_device(device)
@@ -80,7 +80,7 @@ class Predictor:
             refine: Whether the mask of a larger photo follows its edges (see `photos.refine_mask`).
 
         Raises:
-            ValueError, TypeError, FileNotFoundError: A picture or option that does not fit.
+            ValueError, TypeError, FileNotFoundError: A picture or an option is invalid.
         """
         image, background = read_picture(image, "image"), read_picture(background, "background")
         check_sizes(image, background)
@@ -124,7 +124,7 @@ class Predictor:
 def network_size(width: int, height: int, size: int) -> tuple[int, int]:
     """(width, height) at which the network sees a picture: `size` px wide as in training, with the aspect kept.
 
-    Fields of view and focal lengths count in image widths, so that a 60 degree camera's picture of any height then has
+    Fields of view and focal lengths are measured in image widths, so a 60 degree camera's picture of any height has
     the scale of the training pictures. Only very tall pictures are made smaller.
     """
     scale = min(size / width, MAX_ASPECT * size / height)

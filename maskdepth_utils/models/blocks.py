@@ -67,7 +67,7 @@ class Encoder(nn.Module):
 
 
 class UpProjection(nn.Module):
-    """One decoder block (Laina et al. 2016): upsample to an encoder stage's size, then conv5x5-3x3 beside conv5x5.
+    """One decoder block (Laina et al. 2016): upsample to an encoder stage's size, then conv5x5-3x3 parallel to conv5x5.
 
     With `skip_channels` the stage itself is added first, through a 1x1 convolution (a *lateral*, Lin et al. 2017).
     Without, only its size is used, as in the 2020 network.
@@ -108,7 +108,7 @@ class Detail(nn.Sequential):
 class Branch(nn.Module):
     """One decoder: conv1x1, four up-projections that each halve the channels, and a conv5x5 with one output channel.
 
-    With `fine` the `Detail` is added at full size, a conv3x3 for each number in `fine` mixes both; the head is 1x1.
+    With `fine`, `Detail` is added at full size, and a conv3x3 for each number in `fine` mixes both; the head is 1x1.
     """
 
     def __init__(self, stage_channels: list[int], channels: list[int], skips: bool, fine: tuple[int, ...] = ()):
@@ -142,7 +142,7 @@ class Branch(nn.Module):
 def initialise(module: nn.Module) -> None:
     """Draw a convolution's weights as torchvision does for a ResNet (He et al. 2015).
 
-    Not those of the heads, which would begin in the flat ends of the sigmoid.
+    The heads are excluded: with such weights they would start where the sigmoid is flat.
     """
     if isinstance(module, nn.Conv2d) and module.out_channels > 1:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -153,7 +153,7 @@ def initialise(module: nn.Module) -> None:
 def imagenet_weights(stem: str) -> dict[str, Tensor]:
     """Torchvision's ResNet18 weights as a state dict for our encoder. RuntimeError if they cannot be downloaded.
 
-    The 7x7 stem gets the same filters for both pictures, halved: where these agree, it computes what it did for one.
+    The 7x7 stem gets the same filters for both pictures, halved: where these agree, the output is that for one picture.
     """
     from torchvision.models import ResNet18_Weights
 

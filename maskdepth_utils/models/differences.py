@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TYPICAL_DIFFERENCE = 0.1  # a usual difference on an object, which scales differences to about 1
-WINDOWS = (3, 5, 9)  # sides in pixels of the neighbourhoods in which the object's colour is looked for
+WINDOWS = (3, 5, 9)  # sides in pixels of the neighbourhoods searched for the object's colour
 CHANNELS = 6 + 2 * len(WINDOWS) + 1
 OVEREXPOSED = 0.98  # brighter pixels may be overexposed
 
@@ -20,7 +20,7 @@ def match_exposure(image: Tensor, background: Tensor) -> Tensor:
     """The background with the image's exposure and white balance, (N, 3, H, W): each channel times its own gain.
 
     Iteratively reweighted least squares find the gains on means of 4 x 4 pixels, which have little noise. The weights
-    fall with a pixel's error, so that the object counts less from round to round.
+    fall with a pixel's error, so that the object counts less with every iteration.
     """
     target = F.avg_pool2d(image, 4)
     source = F.avg_pool2d(background, 4)
@@ -34,11 +34,11 @@ def match_exposure(image: Tensor, background: Tensor) -> Tensor:
 
 
 def differences(image: Tensor, background: Tensor) -> Tensor:
-    """The thirteen channels of two pictures of equal exposure: (N, 13, H, W), each of a scale of about 1.
+    """The thirteen channels of two pictures of equal exposure: (N, 13, H, W), each scaled to about 1.
 
     * 0 to 2: image minus background, in units of 0.1.
     * 3 to 5: the same in units of the noise, squashed to -2 .. 2.
-    * 6 to 8: its length over the largest one within 3, 5 and 9 pixels, along an outline about the object's share.
+    * 6 to 8: its length divided by the largest within 3, 5 and 9 pixels; at an outline, about the object's share.
     * 9 to 11: the object's share of each pixel, estimated from the colours (`object_shares`).
     * 12: the logarithm of the noise, which tells how reliable the others are.
     """
@@ -61,7 +61,7 @@ def object_shares(image: Tensor, background: Tensor, noise: Tensor) -> list[Tens
     taken to be the window's mean, weighted by the fourth power of the difference.
     """
     difference = image - background
-    weight = (difference * difference).sum(1, keepdim=True) ** 2 + 1e-8  # where nothing differs, all count alike
+    weight = (difference * difference).sum(1, keepdim=True) ** 2 + 1e-8  # where nothing differs, all count equally
     shares = []
     for sums in window_sums(torch.cat([weight * image, weight], dim=1)):
         way = sums[:, :3] / sums[:, 3:] - background

@@ -37,7 +37,7 @@ class MaskNet(nn.Module):
         super().__init__()
         if width < 1:
             raise ValueError(f"width: expected at least one channel, found {width}")
-        self.arguments = {"width": width}  # a checkpoint keeps them, to build the same network again
+        self.arguments = {"width": width}  # a checkpoint stores them, to build the same network again
         self.down = nn.Sequential(
             nn.Conv2d(6, width, 3, stride=2, padding=1), nn.ReLU(), nn.BatchNorm2d(width),
             nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), nn.ReLU(), nn.BatchNorm2d(2 * width),
@@ -68,7 +68,7 @@ class MaskDepthNet(nn.Module):
         skips: Whether each decoder block gets the encoder stage of its size. `MaskDepthNet(skips=False, stem="3x3")`
             is the network of 2020 and has exactly its 16,181,090 parameters.
         stem: As for the `Encoder`.
-        weights: None for a random start, or "DEFAULT" for torchvision's ImageNet weights in the encoder, but for a 3x3
+        weights: None for a random start, or "DEFAULT" for torchvision's ImageNet weights in the encoder, except a 3x3
             stem. Raises RuntimeError if they cannot be downloaded.
         tasks: ("mask", "depth") or one of them; the other output is then None.
         width: A factor for all channel counts. At 0.25 the network has 1 M parameters and trains in seconds on a CPU.
@@ -92,7 +92,7 @@ class MaskDepthNet(nn.Module):
         if weights and width != 1:
             raise ValueError(f"weights: ImageNet's fit width=1 only, found width={width}; use weights=None")
         detail = skips if detail is None else detail
-        # A checkpoint keeps these, to build the same network again; it brings its own weights.
+        # A checkpoint stores these, to build the same network again; it has its own weights.
         self.arguments = {"skips": skips, "stem": stem, "tasks": list(tasks), "width": width, "detail": detail}
         encoder_channels = [max(8, int(c * width)) for c in (64, 128, 256, 512)]
         branch_channels = [max(16, int(c * width)) for c in (256, 128, 64, 32, 16)]
@@ -142,7 +142,7 @@ def check_pair(image: Tensor, background: Tensor) -> None:
 
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Hold a network in evaluation mode for a while: BatchNorm uses, and does not change, its statistics."""
+    """Keep a network in evaluation mode within a block: BatchNorm uses, and does not change, its statistics."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:

@@ -20,7 +20,7 @@ NETWORKS = {"MaskNet": MaskNet, "MaskDepthNet": MaskDepthNet}
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint is missing, damaged, of another network, or cannot be written. The message names the file."""
+    """A checkpoint is missing, damaged, from another network, or cannot be written. The message names the file."""
 
 
 def network_facts(model: nn.Module) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             metadata = json.loads((file.metadata() or {}).get("maskdepth", "{}"))
     except (SafetensorError, ValueError, OSError) as error:
         found = f"{path.stat().st_size:,} bytes; {error}"
-        raise CheckpointError(f"{path}: damaged, or no safetensors file ({found}). Get it again") from error
+        raise CheckpointError(f"{path}: damaged, or not a safetensors file ({found}). Get it again") from error
     return tensors, metadata
 
 
@@ -101,7 +101,7 @@ def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def read_network(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a network's tensors and metadata, from the same places."""
+    """Read a network's tensors and metadata, from the same files as `load_network`."""
     if not Path(path).is_dir():
         return read_weights(path)
     checkpoint = read_run(path)
@@ -131,7 +131,7 @@ def read_run(folder: str | Path) -> dict[str, Any] | None:
     for path in list_checkpoints(folder):
         try:
             with zipfile.ZipFile(path) as parts:
-                if damaged := parts.testzip():  # torch.load does not look at the checksums
+                if damaged := parts.testzip():  # torch.load does not verify the checksums
                     raise ValueError(f"{damaged} is not what was written")
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # zipfile and torch raise a dozen types for damaged files

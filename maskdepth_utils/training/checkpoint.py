@@ -1,4 +1,4 @@
-"""Writing a run's checkpoints so that no crash spoils them, one run per folder.
+"""Writing a run's checkpoints so that no crash damages them, one run per folder.
 
 A run's folder holds
 
@@ -21,22 +21,22 @@ from ..files import write_file
 
 
 class TrainingError(RuntimeError):
-    """Training cannot start or go on. The message says why, and what to do."""
+    """Training cannot start or continue. The message says why, and what to do."""
 
 
 def lock(folder: Path) -> AbstractContextManager:
-    """Keep other runs out of a folder, until the block ends or the process does: the system itself lifts the lock."""
+    """Keep other runs out of a folder, until the block or the process ends: the system releases the lock."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / "lock", timeout=0).acquire()
     except Timeout:
         raise TrainingError(f"{folder}: another run is training in this folder; choose another one with out=") from None
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise TrainingError(f"{folder}: not a folder one can write to ({error.strerror})") from error
+        raise TrainingError(f"{folder}: not a writable folder ({error.strerror})") from error
 
 
 def write_checkpoint(folder: Path, checkpoint: dict[str, Any], before: int) -> None:
-    """Write a checkpoint, and keep only it and the one of the step `before`, the newest that is known to be whole."""
+    """Write a checkpoint, and keep only it and the one of the step `before`, the newest that is known to be intact."""
     new, old = (f"checkpoint-{step:08d}.pt" for step in (checkpoint["step"], before))
     content = io.BytesIO()  # torch.save itself hides the reason why it cannot write a file
     torch.save(checkpoint, content)
@@ -47,7 +47,7 @@ def write_checkpoint(folder: Path, checkpoint: dict[str, Any], before: int) -> N
 
 
 def delete_run(folder: Path) -> None:
-    """Delete a run's checkpoints, also those of earlier versions (folders), and its TensorBoard files."""
+    """Delete a run's checkpoints, including those of earlier versions (folders), and its TensorBoard files."""
     for path in folder.glob("checkpoint-*"):
         path.unlink()
     for path in [*folder.glob("step-*"), folder / "tensorboard"]:

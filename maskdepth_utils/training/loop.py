@@ -1,7 +1,7 @@
 """`fit`: the training loop of notebook 02, with checkpoints, a log, validation and several processes.
 
 Everything that a step depends on is either in the checkpoint (weights, momentum) or a function of the step's number
-(its samples, its random numbers, its learning rate). So a resumed run ends as one that was never stopped, bit for bit.
+(its samples, its random numbers, its learning rate). So a resumed run ends like an uninterrupted one, bit for bit.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ def mask_and_depth_loss(
 ) -> dict[str, Tensor]:
     """Compute the default loss of notebook 04: {"mask": BCE + SSIM, "depth": L1 + edges + SSIM}.
 
-    `mask` and `depth` are other weights for `mask_loss` and `depth_loss`, such as {"bce": 1, "ssim": 0}. A network with
+    `mask` and `depth` replace weights of `mask_loss` and `depth_loss`, such as {"bce": 1, "ssim": 0}. A network with
     a single output gets that output's part only.
     """
     predicted_logits, predicted_depth = to_mask_depth(output)
@@ -61,17 +61,17 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train `model` on `dataset`, whose samples are those of `MaskDepthDataset`; leave it in evaluation mode.
 
-    Started in several processes, by `torchrun` say, each takes its share of every batch, and their gradients are
-    averaged. (BatchNorm sees its own share alone.) A checkpoint fits any number of processes.
+    In several processes, such as `torchrun` starts, each takes its share of every batch, and their gradients are
+    averaged. (BatchNorm sees only its own share.) A checkpoint fits any number of processes.
 
     Args:
         model: `model(image, background)` returns mask logits, or a `MaskDepth`.
         settings: How to train; or give its fields as `options`, such as `fit(model, dataset, steps=100, lr=0.1)`.
-        loss: Returns a scalar, or {name: scalar}. An nn.Module learns along, as does `weighting`.
-        weighting: Makes one scalar of {name: scalar}, like `UncertaintyWeighting`; None adds them up.
-        val: A dataset and a number of steps: every so many steps its `val_samples` are measured.
+        loss: Returns a scalar, or {name: scalar}. An nn.Module is trained too, as is `weighting`.
+        weighting: Combines {name: scalar} into one scalar, like `UncertaintyWeighting`; None adds them up.
+        val: A dataset and a number of steps: at that interval `val_samples` of its samples are measured.
         out: A folder for checkpoints and TensorBoard.
-        resume: Go on from the checkpoint in `out`; False deletes that run.
+        resume: Continue from the checkpoint in `out`; False deletes that run.
         progress: Show a progress bar and messages.
         options: Fields of `Settings`, in addition to `settings` or instead of it.
 
@@ -79,11 +79,11 @@ def fit(
         The history, a list of records: step, samples, loss, each of its terms, lr, data_seconds (a step's wait for
         samples), step_seconds (the rest of it), images_per_second, each a mean over the `log_every` steps before;
         memory_mb, cpu_cores (see `Usage`); val_loss, val_iou ... A resumed run gives those of an uninterrupted one,
-        bit for bit, on the same machine and number of threads. (Some GPU kernels add in any order.)
+        bit for bit, on the same machine and number of threads. (Some GPU kernels add in varying order.)
 
     Raises:
-        ValueError: An argument makes no sense.
-        TrainingError: The folder holds a run with other settings, or one at work; or the loss is not finite.
+        ValueError: An argument is invalid.
+        TrainingError: The folder holds a run with other settings, or one still running; or the loss is not finite.
         CheckpointError: All checkpoints are damaged, or the disk is full.
     """
     settings = Settings(**options) if settings is None else dataclasses.replace(settings, **options)
@@ -112,7 +112,7 @@ def fit(
     config = json.loads(json.dumps(config, default=str))  # plain values, as a checkpoint holds them
     machine = machine_facts(device, precision)
     run = Run(out and Path(out), parts, config, machine, settings, progress and parallel.is_first())
-    # fork_rng: the caller's random numbers go on afterwards as if `fit` had not been called.
+    # fork_rng: the caller's random numbers continue afterwards as if `fit` had not been called.
     with torch.random.fork_rng([torch.cuda.current_device()] if device.type == "cuda" else []), run.session(resume):
         network = parallel.wrap(model)
         usage = Usage()

@@ -1,4 +1,4 @@
-"""What a training uses of the machine: memory and processor time. `fit` logs it with every record."""
+"""What training uses of the machine: memory and processor time. `fit` logs both with every record."""
 
 import contextlib
 import platform
@@ -10,7 +10,7 @@ import torch
 
 
 def machine_facts(device: torch.device, precision: str) -> dict[str, str | int]:
-    """What decides the last bits of a result beside the settings."""
+    """List what affects the last bits of a result besides the settings."""
     return {
         "device": device.type, "precision": precision, "threads": torch.get_num_threads(),
         "torch": str(torch.__version__), "numpy": np.__version__, "python": platform.python_version(),
@@ -22,7 +22,7 @@ class Usage:
 
     def __init__(self) -> None:
         self.moment = 0.0
-        self.seconds: dict[psutil.Process, float] = {}  # of processor time, until that moment
+        self.seconds: dict[psutil.Process, float] = {}  # of processor time used so far
         self.measure()
 
     def measure(self) -> dict[str, float]:
@@ -38,7 +38,7 @@ class Usage:
                 times = process.cpu_times()
                 used = process.memory_full_info()
                 self.seconds[process] = times.user + times.system
-                memory += getattr(used, "pss", used.rss)  # pss (Linux): what n processes share counts 1/n in each
+                memory += getattr(used, "pss", used.rss)  # pss (Linux) counts memory shared by n as 1/n each
         # A process that has started since the last call had used nothing; one that has ended no longer counts.
         seconds = sum(now - before.get(process, 0.0) for process, now in self.seconds.items())
         figures = {"memory_mb": memory / 1e6, "cpu_cores": seconds / max(passed, 1e-9)}

@@ -31,7 +31,7 @@ def share(items: list) -> list:
 
 
 def join(device: torch.device) -> None:
-    """Meet the other processes, once: a second meeting, for another `fit`, is often refused."""
+    """Connect to the other processes, once: a second connection, for another `fit`, is often refused."""
     if rank_and_world()[1] == 1:
         return
     if device.type == "cuda" and device.index is None:
@@ -54,7 +54,7 @@ def share_buffers(model: nn.Module) -> None:
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Average the gradients of parameters outside the wrapped model: a loss that learns."""
+    """Average the gradients of parameters outside the wrapped model, such as those of a loss."""
     if rank_and_world()[1] > 1:
         for parameter in parameters:
             dist.all_reduce(parameter.grad)
@@ -72,6 +72,6 @@ def mean(values: dict[str, float]) -> dict[str, float]:
 
 
 def wait_for_all() -> None:
-    """Wait until every process has come here."""
+    """Wait until every process has reached this point."""
     if rank_and_world()[1] > 1:
         dist.barrier()

@@ -28,7 +28,7 @@ class Run:
 
     folder: Path | None  # for checkpoints and TensorBoard; None keeps the run in memory
     parts: dict[str, Any]  # saved by their `state_dict`: model, loss, optimizer, scaler
-    config: dict[str, Any]  # what must be the same when the run goes on
+    config: dict[str, Any]  # what must be the same when the run continues
     machine: dict[str, Any]  # what should be the same, for a result that is equal to the last bit
     settings: Settings
     progress: bool  # whether to show a progress bar and messages
@@ -43,7 +43,7 @@ class Run:
 
     @contextlib.contextmanager
     def session(self, resume: bool) -> Iterator[None]:
-        """Keep the folder for this run, go on from its checkpoint, and obey signals until the block ends."""
+        """Lock the folder for this run, continue from its checkpoint, and handle signals until the block ends."""
         folder_lock = lock(self.folder) if self.folder and parallel.is_first() else contextlib.nullcontext()
         with explain_errors(self.folder), stop_signals(self), folder_lock:
             if self.folder:
@@ -65,10 +65,10 @@ class Run:
             self.say(self.describe_end())
 
     def restore(self, resume: bool) -> None:
-        """Go on from the folder's newest checkpoint, if there is one; if not to `resume`, delete the run there."""
+        """Continue from the folder's newest checkpoint, if there is one; with `resume` False, delete the run."""
         if parallel.is_first() and not resume:
             delete_run(self.folder)
-        parallel.wait_for_all()  # nobody reads the folder before the first process has locked it
+        parallel.wait_for_all()  # no process reads the folder before the first process has locked it
         checkpoint = read_run(self.folder)
         if checkpoint:
             if differences := list_differences(checkpoint["config"], self.config):
@@ -86,11 +86,11 @@ class Run:
         if parallel.is_first():
             from torch.utils.tensorboard import SummaryWriter  # here, because importing it takes a second or two
 
-            # purge_step hides what a killed session wrote after its last checkpoint: it will come again.
+            # purge_step hides what a killed session wrote after its last checkpoint: those steps are repeated.
             self.board = SummaryWriter(self.folder / "tensorboard", purge_step=self.step + 1, flush_secs=20)
 
     def must_stop(self) -> bool:
-        """Whether this was the last step, the time is over, or a signal has come, here or in another process."""
+        """Whether this was the last step, the time is up, or a signal has arrived, here or in another process."""
         limit = self.settings.max_minutes
         if limit is not None and time.monotonic() - self.started > limit * 60:
             self.stop_reason = self.stop_reason or f"Stopped after {limit:g} minutes"
@@ -119,7 +119,7 @@ class Run:
         self.bar.update()
 
     def is_due(self, every: int) -> bool:
-        """Whether something that is done every so many steps, and after the last one, is due now."""
+        """Whether something done at this interval of steps, and after the last one, is due now."""
         return self.step % every == 0 or self.step == self.settings.total_steps
 
     def means(self) -> dict[str, float]:
@@ -151,7 +151,7 @@ class Run:
         if self.folder is None or not due or not parallel.is_first():
             return
         checkpoint = {name: part.state_dict() for name, part in self.parts.items()}
-        # The weights, too: the loss was computed before the step that may have spoiled them.
+        # Check the weights, too: the loss was computed before the step that may have corrupted them.
         self.check_finite({"the loss": self.sums["loss"]} | checkpoint["model"] | checkpoint["loss"])
         checkpoint |= {"step": self.step, "history": self.history, "config": self.config, "machine": self.machine}
         checkpoint |= {"sums": {name: float(value) for name, value in self.sums.items()}, "size": size}
@@ -161,7 +161,7 @@ class Run:
         self.saved = time.monotonic()
 
     def check_finite(self, values: dict[str, Tensor | float]) -> None:
-        """Raise TrainingError for inf or nan, so that no spoilt weights are saved."""
+        """Raise TrainingError for inf or nan, so that no corrupted weights are saved."""
         for name, value in values.items():
             if not torch.as_tensor(value).isfinite().all():
                 advice = "a smaller lr may help, or float32 precision. What was saved before is as it was"
@@ -179,7 +179,7 @@ def stop_signals(run: Run) -> Iterator[None]:
         print("\nFinishing this step and saving (Ctrl-C again: at once, without saving)", file=sys.stderr)
 
     before = {}
-    if threading.current_thread() is threading.main_thread():  # elsewhere signals keep their meaning
+    if threading.current_thread() is threading.main_thread():  # no other thread may set handlers
         before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -201,7 +201,7 @@ def explain_errors(folder: Path | None) -> Iterator[None]:
         rank, world = parallel.rank_and_world()
         if world == 1 or isinstance(error, (OSError, TrainingError, CheckpointError)):
             raise
-        # A partner that is gone is a RuntimeError like any other, in words that change from version to version.
+        # A lost process raises an ordinary RuntimeError, whose wording changes from version to version.
         raise TrainingError(
             f"process {rank} of {world} (counted from 0) cannot go on: {error}. If another process was killed or "
             f"failed, its own message says why. {newest}. To go on, start the same command again"

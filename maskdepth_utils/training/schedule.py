@@ -1,6 +1,6 @@
 """What one step of training does: which samples it takes, with which random numbers and at which learning rate.
 
-All of it follows from the step's number, so that a resumed run needs no memory of what went before.
+All of it follows from the step's number, so that a resumed run needs no record of earlier steps.
 """
 
 import functools
@@ -14,7 +14,7 @@ from .settings import Settings
 
 
 def combine_seed(seed: int, number: int) -> int:
-    """A seed of its own for each epoch or step."""
+    """Make a separate seed for each epoch or step."""
     return (seed * 1_000_003 + number) % 2**63
 
 

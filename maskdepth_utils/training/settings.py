@@ -1,4 +1,4 @@
-"""The settings of a training: what decides its result, and the conditions under which it runs."""
+"""The settings of a training run: what determines its result, and the conditions under which it runs."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -14,10 +14,10 @@ def setting(default: Any, help: str, *, compare: bool = True, **metadata: Any) -
 
 @dataclass(frozen=True)
 class Settings:
-    """All numbers and names that `fit` takes; ValueError for a value that makes no sense.
+    """All numbers and names that `fit` takes; ValueError for an invalid value.
 
-    The first fields decide the result: a checkpoint holds them, and a run goes on with these values only. The fields
-    with `compare=False` may change from one session of a run to the next.
+    The first fields determine the result: a checkpoint stores them, and a run continues only with these values. The
+    fields with `compare=False` may change from one session of a run to the next.
     """
 
     batch: int = setting(32, "samples per step", least=1)
@@ -35,8 +35,8 @@ class Settings:
     val_samples: int = setting(256, "validation samples to measure on", compare=False, least=1)
     precision: str = setting("auto", "convolutions' precision; auto: fastest", compare=False, choices=("auto", *DTYPES))
     device: str = setting("auto", "cpu, cuda or mps; auto: the first GPU, else the CPU", compare=False)
-    workers: int = setting(0, "processes that make samples beside this one", compare=False, least=0)
-    max_minutes: float | None = setting(None, "stop after so many minutes, and save", compare=False, least=0)
+    workers: int = setting(0, "extra processes that make samples", compare=False, least=0)
+    max_minutes: float | None = setting(None, "stop after this many minutes, and save", compare=False, least=0)
     save_minutes: float = setting(5.0, "minutes between two checkpoints; 0: after each step", compare=False, least=0)
 
     def __post_init__(self) -> None:
@@ -52,7 +52,7 @@ class Settings:
                 if not value >= least or value != kind(value):
                     number = "whole number" if kind is int else "number"
                     raise ValueError(f"{one.name}: expected a {number} of at least {least}, found {value}")
-                object.__setattr__(self, one.name, kind(value))  # checkpoints hold no numbers of NumPy's types
+                object.__setattr__(self, one.name, kind(value))  # checkpoints hold no NumPy numbers
 
     @property
     def total_steps(self) -> int:
@@ -63,6 +63,6 @@ class Settings:
         """What a run and its checkpoint must agree on, as plain numbers and names."""
         found = {one.name: getattr(self, one.name) for one in fields(self) if one.compare}
         if self.schedule != "constant":
-            # A constant learning rate can be prolonged; a schedule that ends elsewhere is another one.
+            # A run at a constant learning rate can be extended; a schedule with another end is a different one.
             found["steps"] = self.total_steps
         return found

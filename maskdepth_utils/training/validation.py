@@ -1,4 +1,4 @@
-"""Held-out figures on the way: the same validation samples every time, and a picture of the first four."""
+"""Held-out figures during training: the same validation samples every time, and a picture of the first four."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -27,11 +27,11 @@ def compute_loss(output: Any, batch: dict[str, Tensor], loss: Callable, weightin
     if isinstance(terms, Tensor):
         return {"loss": terms}
     total = {"loss": weighting(terms)}
-    return total | terms | total  # first, and also where a term is called "loss"
+    return total | terms | total  # first, and even if a term is called "loss"
 
 
 def to_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """Move a batch; the copy to a GPU goes on while Python does."""
+    """Move a batch; a copy to a GPU runs while Python continues."""
     return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
 
 

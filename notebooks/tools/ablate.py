@@ -2,14 +2,14 @@
 
     python notebooks/tools/ablate.py network                # what holds the network back? (notebook 05)
     python notebooks/tools/ablate.py recipe                 # the same around the shipped network's recipe
-    python notebooks/tools/ablate.py 160px --samples 12000  # its most telling row again, in larger pictures
+    python notebooks/tools/ablate.py 160px --samples 12000  # its most telling row again, with larger pictures
     python notebooks/tools/ablate.py losses --seeds 3       # what does each loss do? (notebook 04)
     python notebooks/tools/ablate.py network --only rooms log    # rows whose name has one of these words
 
 Each run is a line of data/results/ablation.jsonl: what was changed, the seed (which draws the first weights and the
 samples), its commands, its seconds, and the figures on test rooms and objects, on the scenes in real light, and in its
 own training rooms with training objects (at other places and in other light). Runs that are stored already are not
-repeated, and a run that was stopped goes on.
+repeated, and a stopped run continues.
 """
 
 import functools
@@ -37,7 +37,7 @@ BASE = {
     "--lr": "0.001", "--weight-decay": "0.01", "--schedule": "one-cycle", "--mask-loss": "bce=1 ssim=1",
     "--depth-loss": "l1=1 edge=1 ssim=1", "--val-every": "100000", "--val-samples": "16", "--workers": "0",
 }  # fmt: skip
-# The losses are compared on a small network without the full-size detail, so that three seeds of each can be had.
+# The losses are compared on a small network without the full-size detail, so that three seeds of each are affordable.
 BASES = {
     "network": BASE,
     "losses": BASE | {"--width": "0.25", "--detail": "off", "--gap": "tripod"},
@@ -48,7 +48,7 @@ BASES = {
     },
 }  # fmt: skip
 BASES["160px"] = BASES["recipe"] | {"--size": "160", "--batch": "8", "--lr": "0.003"}
-# What each row changes of its base. None takes an option away; "" is a switch.
+# What each row changes in its base. None removes an option; "" marks a flag.
 STUDIES = {
     "network": {
         "base": {},
@@ -131,7 +131,7 @@ def figures(command: str) -> dict:
 
 
 def run(study: str, row: str, seed: int, samples: int) -> dict:
-    """Train by the command and measure; a training that was stopped goes on."""
+    """Train by the command and measure; a stopped training run continues."""
     out = results.run_folder("ablation", study, row, seed, samples)
     train = f"train --out {out} --samples {samples} --seed {seed} {options(study, row)}"
     network = f"--checkpoint {out} --size {BASES[study]['--size']}"
@@ -200,7 +200,7 @@ def main() -> None:
     rows = dict.fromkeys(STUDIES[args.study], functools.partial(run, args.study))
     if args.study == "recipe":
         rows |= {row: run_by_hand for row in BY_HAND}
-    # All rows once, then all again: a study that is stopped early leaves a whole table.
+    # All rows once, then all again: a study that is stopped early leaves a complete table.
     wanted = [
         {"study": args.study, "row": row, "seed": seed, "samples": args.samples}
         for seed in range(args.seeds)

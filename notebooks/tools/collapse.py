@@ -5,10 +5,10 @@
 
 "Then, I trained the network with image size of 160x160. After the first epoch, the resulting predictions were good
 enough to start. But after this, the depth predictions were just gray images." One network is trained at 80 px as the
-write-up says; from there each condition goes on at 160 px, and is watched on the same validation samples: the contrast
-of its depth (`spread`; a gray image has 0) with BatchNorm's running statistics and with the batch's own, the error, and
-each loss's share of the gradients at two layers. Everything goes to data/results/collapse.json, some predictions to
-collapse.npz beside it. The original's network has twice the width and a stem of full resolution: days on a CPU.
+write-up says; from there each condition continues at 160 px and is measured on the same validation samples: the
+contrast of its depth (`spread`; a gray image has 0) with BatchNorm's running statistics and with the batch's own, the
+error, and each loss's share of the gradients at two layers. Everything goes to data/results/collapse.json, some predictions
+to collapse.npz beside it. The original's network has twice the width and a stem of full resolution: days on a CPU.
 """
 
 import copy
@@ -31,7 +31,7 @@ FRAMES = RESULTS / "collapse.npz"
 WIDTH = 0.5
 BATCH = 8
 WATCHED = 24  # validation samples
-FRAMED = 3  # of them, kept as pictures
+FRAMED = 3  # of these, kept as pictures
 L1 = {"l1": 1.0, "edge": 0.0, "ssim": 0.0}
 EQUAL = {"l1": 1.0, "edge": 1.0, "ssim": 1.0}
 BCE = {"bce": 1.0, "ssim": 0.0}
@@ -75,7 +75,7 @@ def frames_of(depth: torch.Tensor) -> np.ndarray:
 def look(model, batch: dict) -> tuple[dict, np.ndarray]:
     """Measure the depth with BatchNorm's running statistics and with the batch's own; return the frames, too."""
     figures = {}
-    model = copy.deepcopy(model)  # the forward pass in training mode moves BatchNorm's statistics
+    model = copy.deepcopy(model)  # the forward pass in training mode changes BatchNorm's statistics
     for mode in ("train", "eval"):
         model.train(mode == "train")
         depth = model(batch["image"], batch["background"]).depth.float()
@@ -104,7 +104,7 @@ def shares(model, batch: dict, condition: dict) -> dict:
 
 
 def run(name: str, samples: int, steps: int, every: int) -> tuple[dict, np.ndarray]:
-    """Go on at 160 px in one condition, and look every so many steps."""
+    """Continue at 160 px in one condition, and measure at intervals of `every` steps."""
     condition = {"skips": False} | WRITTEN | CONDITIONS[name]
     model = start(condition["skips"], samples)
     batch = watched()

@@ -4,9 +4,9 @@
     python notebooks/tools/compare_unet.py              # at 80 px; an hour or less on a CPU; can be stopped and started
     python notebooks/tools/compare_unet.py --size 160   # hours
 
-Both begin at random and see the same samples in the same order, with losses, optimizer and schedule of recipe.json's
+Both start at random and see the same samples in the same order, with losses, optimizer and schedule of recipe.json's
 last stage of that size and a quarter of its samples; both are tested on the same samples and timed in turns.
-Everything goes to data/results/compare_unet.json, one report a size.
+Everything goes to data/results/compare_unet.json, one report per size.
 """
 
 import functools
@@ -48,7 +48,7 @@ class Unet(nn.Module):
 
 
 def train(name: str, model: nn.Module, options, samples: int) -> dict:
-    """Train (or go on); return the test figures and the images per second."""
+    """Train (or continue); return the test figures and the images per second."""
     history = fit_as_commanded(
         model, options, samples=samples, out=ROOT / f"build/runs/compare-{name}-{options.size}",
         val=(MaskDepthDataset("val", options.size, "tripod"), 500), val_samples=64,

@@ -1,6 +1,6 @@
 """The designs of notebook 03's lab, each trained on the same samples and measured: data/results/design_lab.json.
 
-    python notebooks/tools/design_lab.py               # some minutes a design; can be stopped and started
+    python notebooks/tools/design_lab.py               # a few minutes per design; can be stopped and started
     python notebooks/tools/design_lab.py --only skip   # designs whose name has this word
 
 Everything but the design is the same: losses, 80 px, the samples and their order, optimizer and schedule. A few
@@ -26,7 +26,7 @@ STORED = RESULTS / "design_lab.json"
 FRAMES = RESULTS / "design_lab.npz"
 SIZE = 80  # pixels
 TESTED = 300  # test samples
-FRAMED = 4  # of them, kept as pictures
+FRAMED = 4  # of these, kept as pictures
 DESIGNS = {
     "added skips (base)": {},
     "no skips": {"skip": None},
@@ -42,7 +42,7 @@ DESIGNS = {
 
 @torch.no_grad()
 def milliseconds() -> dict[str, float]:
-    """Measure one prediction on one core, the designs in turns; nothing else should run on the machine."""
+    """Measure one prediction on one core, the designs in turn; nothing else should run on the machine."""
     torch.set_num_threads(1)
     pair = torch.rand(2, 1, 3, SIZE, SIZE)
     models = {name: LabNet(**changed).eval() for name, changed in DESIGNS.items()}
@@ -51,7 +51,7 @@ def milliseconds() -> dict[str, float]:
 
 
 def run(name: str, samples: int, seed: int) -> tuple[dict, np.ndarray]:
-    """Train and measure one design; a training that was stopped goes on."""
+    """Train and measure one design; a stopped training run continues."""
     torch.manual_seed(seed)
     model = LabNet(**DESIGNS[name])
     with timed_report(design=name, changed=DESIGNS[name], samples=samples, seed=seed) as row:

@@ -7,8 +7,8 @@
     python notebooks/tools/execute_notebooks.py --confirm  # after a change of imports and names only
 
 Stored with them, in `metadata.maskdepth.executed`: the day, seconds, peak memory in MB, and the machine. Head, alt
-texts and README's times are made anew (heads.py). A notebook that fails stays as it was. With --confirm, a notebook
-whose texts and pictures come out as they are stored keeps them, and only its hash becomes that of the new code.
+texts and README's times are updated (heads.py). A notebook that fails is left unchanged. With --confirm, a notebook
+whose texts and pictures come out the same keeps them, and only its hash becomes that of the new code.
 """
 
 import base64
@@ -32,7 +32,7 @@ MOST_DIFFERENT = 2.0  # of 255, the mean over a picture
 
 
 def executed(result):
-    """Return what is stored of a run, from what `run` returns."""
+    """Return what is stored about a run, from what `run` returns."""
     facts = machine()
     about = {"date": datetime.date.today().isoformat(), "seconds": result["seconds"], "peak_mb": result["peak_mb"]}
     about |= {"cores": os.cpu_count(), **{name: facts[name] for name in ("processor", "python", "torch")}}
@@ -74,7 +74,7 @@ def same_output(a, b):
 
 
 def confirm(stored, new):
-    """Take hash and HTML of a new run into a stored notebook; return the numbers of the cells that differ, if any."""
+    """Copy the hash and HTML of a new run into a stored notebook; return the numbers of cells that differ, if any."""
     different = []
     for number, (old_cell, new_cell) in enumerate(zip(code_cells(stored), code_cells(new)), 1):
         pairs = list(zip(old_cell.outputs, new_cell.outputs))
@@ -89,7 +89,7 @@ def confirm(stored, new):
 
 def main():
     parser = tool_parser(__doc__, names=True)
-    parser.add_argument("--all", action="store_true", help="fresh ones too")
+    parser.add_argument("--all", action="store_true", help="include those that are up to date")
     parser.add_argument("--confirm", action="store_true", help="keep stored outputs that come out the same")
     args = parser.parse_args()
     paths = find_notebooks(args.names, solutions=True, parser=parser)
@@ -99,7 +99,7 @@ def main():
     bad = False
     for path in paths:
         print(f"{label(path)} ...", end=" ", flush=True)
-        # It runs where its reader would run it, in its own folder, and as it stands: its profile is "full".
+        # Run it as a reader would, in its own folder and unchanged: its profile is "full".
         result = run(path, None, OUT / "stored", cwd=path.parent)
         if result["error"]:
             bad = True
@@ -112,7 +112,7 @@ def main():
             nb.metadata["maskdepth"]["executed"] = executed(result)
         else:
             nb = tidy(stored)
-        write(nb, path)  # whatever is wrong with its head
+        write(nb, path)  # even if its head has problems
         write(finish(nb, path), path)
         print(f"{result['seconds']:.0f} s, {result['peak_mb']} MB: {result['headline']}")
         if args.confirm:

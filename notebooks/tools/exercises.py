@@ -32,7 +32,7 @@ def blank(source):
 
 
 def exercise_cells(solution, name):
-    """Return the cells that belong into notebook `name`: an introduction, and the solution's exercises with blanks."""
+    """Return the cells that belong in notebook `name`: an introduction, and the solution's exercises with blanks."""
     cells = [new_markdown_cell(INTRO.format(name=name), metadata={"tags": [TAG]})]
     for cell in tagged(solution, TAG):
         twin = cell.copy()

@@ -5,8 +5,8 @@
     python notebooks/tools/heads.py --check          # are they as --write leaves them? exit 1 if not
 
 The head, the first cell, has the title, a Colab badge, the picture that the cell tagged `goal` drew, the author's
-words, and a line about the last run. Title and words are the author's; execute_notebooks.py makes the rest anew. The
-picture stands at the end of the cell as a data URI, because Colab and myst-nb show no attachments of cells.
+words, and a line about the last run. Title and words are the author's; execute_notebooks.py updates the rest. The
+picture is at the end of the cell as a data URI, because Colab and myst-nb show no attachments of cells.
 
 The alt text of a picture is the caption in the cell below: a hidden line, <!-- alt: what it shows -->, or "*Figure:
 what it shows.*", or else the first paragraph, as many whole sentences as fit.
@@ -49,7 +49,7 @@ def finish(nb, path):
             raise ValueError(f"expected a title (# ...) at the top of the first cell, found {title[:60]!r}")
         words = [text for text in paragraphs if not MADE.match(text)]
         nb.cells[0].source = head(nb, path.name, title, words)
-        # The line about the run changes with each run, so the id is made of what the author wrote.
+        # The line about the run changes with each run, so the id is made from what the author wrote.
         nb.cells[0].id = hashlib.sha256("\n\n".join([title, *words]).encode()).hexdigest()[:8]
     return nb
 
@@ -98,7 +98,7 @@ def caption(nb, number):
     short, *others = re.split(r"(?<=[.!?])\s+(?=[A-Z])", text[:1].upper() + text[1:])
     for sentence in others:
         if len(short) + 1 + len(sentence) > LONGEST_ALT or not sentence.endswith((".", "?", "!", ")")):
-            break  # too long, or it leads over to a list
+            break  # too long, or it introduces a list
         short += f" {sentence}"
     return short
 

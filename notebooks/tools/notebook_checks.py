@@ -1,4 +1,4 @@
-"""What a committed notebook must be.    python notebooks/tools/notebook_checks.py [01 03 ...]"""
+"""Check that notebooks are fit to commit.    python notebooks/tools/notebook_checks.py [01 03 ...]"""
 
 import json
 import re
@@ -48,7 +48,7 @@ def problems(nb):
 
 
 def output_problems(nb):
-    """Check for errors, warnings and absolute paths in what is stored."""
+    """Check for errors, warnings and absolute paths in the stored outputs."""
     found = ["metadata.widgets is stored: GitHub may not render it"] if "widgets" in nb.metadata else []
     for number, cell in enumerate(nb.cells):
         for output in cell.get("outputs", []):

@@ -104,7 +104,7 @@ def tidy(nb):
     nb.nbformat, nb.nbformat_minor = 4, 5
     seen = {}
     for cell in nb.cells:
-        # An id made of the cell's own text stays while the cell stays, wherever the notebook was written.
+        # An id made from the cell's own text stays the same, wherever the notebook was written.
         digest = hashlib.sha256(f"{cell.cell_type}\0{cell.source}".encode()).hexdigest()[:8]
         seen[digest] = seen.get(digest, 0) + 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
@@ -117,7 +117,7 @@ def tidy(nb):
 
 
 def tidy_output(output):
-    """Drop what should not be stored of an output; None if nothing is left."""
+    """Drop the parts of an output that should not be stored; None if nothing is left."""
     data = output.get("data", {})
     data.pop(PLOTLY, None)  # a megabyte for what its still picture shows
     if data.pop(WIDGET, None) is not None and "image/png" not in data:

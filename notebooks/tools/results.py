@@ -1,4 +1,4 @@
-"""What the tools that measure have in common: where results lie, how they are stored, and what made them."""
+"""What the measuring tools have in common: where results are, how they are stored, and what made them."""
 
 import argparse
 import contextlib

@@ -107,7 +107,7 @@ def interruptible(main):
                     stop(child)
             children = psutil.wait_procs(children, timeout=3)[1]
         print("\nInterrupted; run it again to start over.", flush=True)
-        os._exit(130)  # not sys.exit: the client of the notebook at work would print errors on the way out
+        os._exit(130)  # not sys.exit: the running notebook's client would print errors on exit
 
 
 def main():

@@ -1,4 +1,4 @@
-"""Write the course's address, which stands in pyproject.toml, to the other places that need it.
+"""Write the course's address, which is set in pyproject.toml, to the other places that need it.
 
     python notebooks/tools/write_address.py            # after editing [project.urls]
     python notebooks/tools/write_address.py --check    # exit 1 if a place says something else

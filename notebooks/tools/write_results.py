@@ -110,7 +110,7 @@ def figures(stored):
 
 
 def tables(run, *titles):
-    """Write those of a run's tables that it has."""
+    """Write those of the named tables that a run has."""
     return [markdown(title.replace("_", " "), run[title]) for title in titles if title in run]
 
 
@@ -178,7 +178,7 @@ def out_of_date():
 
 def main():
     parser = tool_parser(__doc__)
-    parser.add_argument("--measure", action="store_true", help="evaluate both networks anew")
+    parser.add_argument("--measure", action="store_true", help="evaluate both networks again")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if something is out of date")
     args = parser.parse_args()
     if args.check:

@@ -188,7 +188,7 @@ def test_own_photos_good_and_bad(jupyterlab, tmp_path):
     assert "The object covers" in widget.text()  # the bundled example
     for label, name, words in (
         ("photo", "photo", "Choose a photo and a background"), ("background", "background", "The object covers"),
-        ("background", "small", "expected equal sizes"), ("background", "broken", "no picture that can be read"),
+        ("background", "small", "expected equal sizes"), ("background", "broken", "not a readable picture"),
         ("background", "background", "The object covers"),
     ):  # fmt: skip
         upload(widget, label, tmp_path / f"{name}.png")

@@ -117,7 +117,7 @@ def test_own_photos_are_predicted_and_can_be_saved():
 
 
 @pytest.mark.parametrize(
-    "content, words", [(b"no picture", "no picture that can be read"), (as_png((70, 60)), "equal sizes")]
+    "content, words", [(b"no picture", "not a readable picture"), (as_png((70, 60)), "equal sizes")]
 )
 def test_a_bad_upload_is_reported_in_place(content, words):
     box = widgets.own_photos(LeftHalf())

@@ -116,7 +116,7 @@ def test_unreadable_files_are_refused(ruler, tmp_path):
     Image.fromarray(noise).save(tmp_path / "whole.png")
     for content in (b"no picture", (tmp_path / "whole.png").read_bytes()[:4000]):
         (tmp_path / "bad.png").write_bytes(content)
-        with pytest.raises(ValueError, match="bad.png is no picture that can be read, or damaged"):
+        with pytest.raises(ValueError, match="bad.png is not a readable picture, or is damaged"):
             ruler.predict(tmp_path / "bad.png", background)
 
 

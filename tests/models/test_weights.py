@@ -63,7 +63,7 @@ def test_a_training_runs_folder_can_be_loaded(tmp_path):
 def test_a_damaged_file_is_refused(saved, tmp_path, content):
     path = tmp_path / "x.safetensors"
     path.write_bytes(content(saved[1].read_bytes()))
-    with pytest.raises(CheckpointError, match="x.safetensors: damaged, or no safetensors file"):
+    with pytest.raises(CheckpointError, match="x.safetensors: damaged, or not a safetensors file"):
         load_pretrained(path)
 
 

@@ -19,7 +19,7 @@ SMALL, NORMAL = 9.0, 10.0  # points; no text is smaller
 def card(height: float):
     """Open a white card, 7 inches wide: yields (figure, axis), and closes the figure so that a notebook shows it once.
 
-    The axis covers the card and counts in inches from the lower left corner.
+    The axis covers the card and is measured in inches from the lower left corner.
     """
     with plt.rc_context(STYLE | {"font.size": SMALL, "text.color": INK, "axes.titlesize": SMALL}):
         figure = plt.figure(figsize=(WIDTH, height), facecolor="white")
@@ -93,6 +93,6 @@ def tint(color, share: float) -> tuple:
 
 
 def shipped_predictor() -> Predictor:
-    """Load the shipped network, and leave the notebook's random numbers alone: building it draws random weights."""
+    """Load the shipped network without changing the notebook's random state: building it draws random weights."""
     with torch.random.fork_rng(devices=[]):
         return load_pretrained(device="cpu")

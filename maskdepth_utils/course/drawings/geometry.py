@@ -25,7 +25,7 @@ def pinhole():
     wall = eye + scale * WALL
     screen = eye + scale * 1.35
 
-    def at(x, degrees):  # on the camera's ray that leaves its axis by so many degrees
+    def at(x, degrees):  # on the camera's ray at this angle to its axis
         return x, middle + (x - eye) * math.tan(math.radians(degrees))
 
     with card(5.2) as (figure, axis):

@@ -13,7 +13,7 @@ PERSON = 28  # a validation sample: a person before a wall
 
 
 def sobel_edge():
-    """Draw Sobel's answer to an edge, along one row of a true and a predicted depth map.
+    """Draw the Sobel filter's response to an edge, along one row of a true and a predicted depth map.
 
     The maps are in metres; the losses compute the same on metres / 10. Of the edge loss's two directions this is the
     horizontal one. The prediction is the shipped network's.
@@ -23,7 +23,7 @@ def sobel_edge():
     shot = MaskDepthDataset("val", gap="tripod").shot(PERSON)
     predicted = shipped_predictor().predict(shot.image, shot.background).depth
     kernel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-    # The answer at a pixel is that of the 3 x 3 around it; the map's border has none.
+    # The response at a pixel is that of the 3 x 3 around it; the map's border has none.
     answers = [np.pad(sobel(torch.tensor(depth)[None, None])[0][0, 0], 1) for depth in (shot.depth, predicted)]
     at = int(answers[0][row].argmax())
     patch = shot.depth[row - 1 : row + 2, at - 1 : at + 2]

@@ -30,7 +30,7 @@ HALF = 0.125  # half the height of a block
 
 
 def encoder_decoder():
-    """Draw every stage of `MaskDepthNet` with its channels and size, as the network puts them out.
+    """Draw every stage of `MaskDepthNet` with its channels and size, as the network outputs them.
 
     Not drawn: the background gets the image's exposure first.
     """
@@ -110,8 +110,8 @@ def format_shape(shape) -> str:
 def skip():
     """Draw what a skip carries, and the decoder block that uses it: the shipped network at work.
 
-    Of the block's channels we draw the one in which the two parts vary together most (the greatest covariance), in one
-    scale of colours. Not drawn: BatchNorm and ReLU.
+    Of the block's channels we draw the one in which the two parts vary together most (the greatest covariance), on one
+    colour scale. Not drawn: BatchNorm and ReLU.
     """
     sample = MaskDepthDataset("val", gap="none")[TABLE]
     below, lateral, sizes = skip_parts(card.shipped_predictor().model, sample)
@@ -156,7 +156,7 @@ def skip():
 def skip_parts(model: MaskDepthNet, sample: dict) -> tuple[Tensor, Tensor, dict]:
     """What block 3 of the mask branch adds up: (enlarged from below, lateral), each (C, H, W), and sizes as text.
 
-    The sizes are of what comes from "below", of the encoder's "stage", and of what the block puts out ("after").
+    The sizes are of what comes from "below", of the encoder's "stage", and of the block's output ("after").
     """
     _, before, block, _ = model.branches["mask"].ups
     modules = {"encoder": model.encoder, "below": before, "lateral": block.lateral, "after": block}
@@ -172,7 +172,7 @@ def receptive_field():
     """Draw the receptive fields of the encoder's five stages on a picture of 160 px.
 
     Every stage has a feature exactly above the pixel in row 96 and column 96, as 96 is a multiple of all strides. The
-    fields are those of the convolutions; matching the background's exposure, by one factor for all, comes before.
+    fields are those of the convolutions; matching the background's exposure, by one factor for all, comes first.
     """
     middle = 96
     fields = [deepest_field(stages) for stages in range(1, DEEPEST + 1)]

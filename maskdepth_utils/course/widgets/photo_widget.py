@@ -94,7 +94,7 @@ def read_upload(upload: w.FileUpload, name: str) -> Image.Image | None:
         picture.load()
         return picture
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name}: this file is no picture that can be read ({error})") from None
+        raise ValueError(f"{name}: this file is not a readable picture ({error})") from None
 
 
 def link_to(name: str, picture: np.ndarray) -> str:

@@ -20,7 +20,7 @@ def write_arrays(
     count, size = len(indices), dataset.size
     paths = [Path(folder) / f"{field}.npy" for field in ENDINGS]
     with replacing(*paths, overwrite=overwrite) as parts:
-        # Checked first: writing to a mapped file for which there is no room kills the process without a message.
+        # Check first: writing to a mapped file that does not fit on the disk kills the process without a message.
         check_space(Path(folder), 9 * size**2 * count)
         arrays = {}
         for field, part in zip(ENDINGS, parts):
@@ -34,7 +34,7 @@ def write_arrays(
 
 
 class ArrayDataset(Dataset):
-    """The samples that `write_arrays` wrote, as `MaskDepthDataset` gives them. Raises AssetError if a file is amiss."""
+    """The samples that `write_arrays` wrote, as `MaskDepthDataset` gives them. Raises AssetError for a bad file."""
 
     def __init__(self, folder: Path, size: int = 160):
         self.size = size

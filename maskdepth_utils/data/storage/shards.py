@@ -31,11 +31,11 @@ def write_shards(
 ) -> dict:  # fmt: skip
     """Write samples of a MaskDepthDataset or SceneDataset as tar files of `per_shard` samples, made by `workers`.
 
-    An interrupted export, even a killed one, goes on with the missing shards when it is started again. The same samples
-    make the same bytes. Returns the `folder` and the numbers of `samples`, `shards` and `bytes`.
+    An interrupted export, even a killed one, continues with the missing shards when restarted. Equal samples give
+    equal bytes. Returns the `folder` and the numbers of `samples`, `shards` and `bytes`.
 
     Raises:
-        FileExistsError: The folder has shards of another export (unless `overwrite`), or is being written by one.
+        FileExistsError: The folder has shards of another export (unless `overwrite`), or an export is writing to it.
         WriteError: The disk is full; complete shards stay.
     """
     folder = Path(folder)
@@ -73,7 +73,7 @@ def write_missing(dataset: Dataset, shards: dict[Path, Sequence[int]], workers: 
     stream = iter(make_loader(samples, batch=None, workers=workers))
     for path, indices in tqdm(shards.items(), unit="shard", disable=not progress):
         with replacing(path) as [part], open(part, "wb") as file:
-            with import_webdataset().TarWriter(file, encoder=False, mtime=0) as tar:  # no time: the same bytes
+            with import_webdataset().TarWriter(file, encoder=False, mtime=0) as tar:  # no time stamp: equal bytes
                 for members in itertools.islice(stream, len(indices)):
                     tar.write(members)
 
@@ -108,7 +108,7 @@ def import_webdataset() -> ModuleType:
 class ShardDataset(IterableDataset):
     """The samples that `write_shards` wrote, as `MaskDepthDataset` gives them, in the order of the shards.
 
-    Each worker of a DataLoader reads shards of its own. Raises AssetError if there is none, or naming a damaged one.
+    Each worker of a DataLoader reads its own shards. Raises AssetError if there are none, or if one is damaged.
     """
 
     def __init__(self, folder: Path, size: int = 160):
@@ -123,7 +123,7 @@ class ShardDataset(IterableDataset):
             try:
                 with open(path, "rb") as stream:
                     stream.seek(-1024, os.SEEK_END)
-                    if any(stream.read()):  # a tar file ends with 1024 zeros, but webdataset does not miss them
+                    if any(stream.read()):  # a tar file ends with 1024 zeros; webdataset does not check them
                         raise ValueError("its end is missing")
                     stream.seek(0)
                     files = webdataset.tariterators.tar_file_expander([{"url": str(path), "stream": stream}])

@@ -3,8 +3,8 @@
 Ours is what `write_zips` writes: fg_bg.zip (the composites, JPEG), bg.zip (backgrounds, JPEG), mask.zip (coverage,
 8-bit PNG), depth.zip (millimetres, 16-bit PNG) and labels.csv, which says which four pictures belong together.
 
-The 2020 project has 9 GB: one zip with composites, masks and data_label.txt, one with depths and depth_label.txt, and a
-folder of the 100 backgrounds. Its tables are separated by tabs and have no line of names. To read it::
+The 2020 data take 9 GB: one zip with composites, masks and data_label.txt, one with depths and depth_label.txt, and a
+folder of the 100 backgrounds. The tables are tab-separated and have no header line. To read it::
 
     both = "depth_mask_custom_dataset.zip"
     ZipDataset(folder, image=both, mask=both, background="bg", depth="depth.zip",
@@ -86,7 +86,7 @@ class ZipDataset(Dataset):
     """Samples from zip files, as `MaskDepthDataset` gives them; see the top of this file for the layouts.
 
     A worker process needs 200 MB and 3 seconds to open a zip of 400,000 members. Raises AssetError if a file is missing
-    or damaged, or if the tables do not fit.
+    or damaged, or if the tables do not match.
 
     Args:
         image, background, mask, depth: Zip files, or folders of pictures; several may be the same.
@@ -140,7 +140,7 @@ class ZipDataset(Dataset):
         return (source / name).read_bytes() if source in self.folders else self.open(source).read(name)
 
     def open(self, path: Path) -> zipfile.ZipFile:
-        """A zip file, opened once by each process: processes that share an open file share its position, too."""
+        """Open a zip file, once per process: processes that share an open file share its position, too."""
         key = (path, os.getpid())
         if key not in self.archives:
             self.archives[key] = zipfile.ZipFile(path)
@@ -156,7 +156,7 @@ class ZipDataset(Dataset):
             raise AssetError(f"{source} is missing or damaged: {error}. Get the file again.") from error
 
     def read_table(self, name: str, columns: Sequence[str], members: dict[Path, list[str]]) -> list[dict[str, str]]:
-        """The rows of a label table; `columns` are their names unless its first line has names."""
+        """The rows of a label table; `columns` are the column names unless its first line gives them."""
         places = [self.folder] if (self.folder / name).is_file() else [key for key in members if name in members[key]]
         if not places:
             raise AssetError(f"No label table {name} in {self.folder} nor in its zip files")
