@@ -11,7 +11,7 @@ from tiny_data import write_tiny_data
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory):
-    """A small data/ folder (see tiny_data.py), made once. Read only; to spoil files ask for `own_data`."""
+    """A small data/ folder (see tiny_data.py), made once. Read only; to damage files use `own_data`."""
     return write_tiny_data(tmp_path_factory.mktemp("tiny") / "data")
 
 
@@ -32,7 +32,7 @@ def own_data(tiny_data, tmp_path, monkeypatch):
 
 @pytest.fixture
 def one_thread():
-    """PyTorch on one thread: tiny pictures gain nothing from several, which wait long for each other on busy cores."""
+    """PyTorch on one thread: several gain nothing on tiny pictures, and they wait for each other on busy cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -41,7 +41,7 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def chromium():
-    """The browser's path. Where MASKDEPTH_BROWSER=required says that there is one, a missing one is a failure."""
+    """The browser's path. With MASKDEPTH_BROWSER=required, a missing browser is a failure."""
     required = os.environ.get("MASKDEPTH_BROWSER") == "required"
     path = find_chromium()
     if path is None:

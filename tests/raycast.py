@@ -1,4 +1,4 @@
-"""A small ray caster for boxes in box-shaped rooms: simple enough to trust, so composites are held against it."""
+"""A small ray caster for boxes in box-shaped rooms: simple enough to trust, so composites are compared with it."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A training that takes no time, for tests: tiny pictures, small networks, `fit` with small settings."""
+"""Training that takes no time, for tests: tiny pictures, small networks, `fit` with small settings."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ class Squares:
 
 
 class Dropping(MaskNet):
-    """A network with random numbers of its own."""
+    """A network that draws random numbers."""
 
     def forward(self, image, background):
         return super().forward(nn.functional.dropout(image, 0.2, self.training), background)
@@ -61,7 +61,7 @@ def small_fit(model, out=None, dataset=None, **options):
 
 
 def figures(history):
-    """The history without what a clock says."""
+    """The history without its times."""
     return [{name: value for name, value in record.items() if name not in TIMES} for record in history]
 
 

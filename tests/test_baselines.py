@@ -1,4 +1,4 @@
-"""Baselines find what can be found without a network, and are called like networks."""
+"""Baselines find what is possible without a network, and are called like networks."""
 
 import pytest
 import torch

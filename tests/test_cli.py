@@ -283,7 +283,7 @@ def test_export_can_be_read_back(data, tmp_path, run, result, name, reader):
     found = result(command)
     assert (found["samples"], found["split"], found["format"]) == (3, "test", name)
     assert len(list(reader(tmp_path, size=80))) == 3
-    if name != "webdataset":  # which goes on instead
+    if name != "webdataset":  # which continues instead
         assert "already has" in run(command, code=2)[1]
 
 

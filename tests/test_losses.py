@@ -112,7 +112,7 @@ def test_ssim_on_logits_is_the_mistake_of_2020_and_only_on_request():
     wrong, terms = losses.mask_loss(perfect, target, ssim_on="logits", terms=True)
     assert terms["ssim"] > 0.2
     assert float(wrong) == pytest.approx(float(terms["bce"] + (1 - losses.ssim(perfect, target)) / 2))
-    assert losses.mask_loss(target, target, bce=0, ssim_on="logits") < 1e-6  # it wants logits of 0 and 1
+    assert losses.mask_loss(target, target, bce=0, ssim_on="logits") < 1e-6  # its best logits are 0 and 1
 
 
 @pytest.mark.parametrize(

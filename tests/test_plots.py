@@ -1,4 +1,4 @@
-"""Figures can be drawn from what users have at hand, and do not stay open."""
+"""Figures can be drawn from all kinds of input, and do not stay open."""
 
 import io
 

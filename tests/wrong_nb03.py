@@ -8,7 +8,7 @@ from maskdepth_utils.course.checks.nb03 import count_by_hand, receptive_field
 
 
 class Up(nn.Module):
-    """Right but for what the options spoil."""
+    """Right except for what the options break."""
 
     def __init__(self, inputs, outputs, skip, relu=True, use=("x", "stage"), fresh=False, spare=False, listed=False):
         super().__init__()

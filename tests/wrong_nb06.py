@@ -12,7 +12,7 @@ from maskdepth_utils.course.checks.nb06 import rate, time_calls
 
 
 def share(places):
-    """A share from the places (step, batch, rank, world) -> range; round the end of the order."""
+    """A share from the places (step, batch, rank, world) -> range; wrapping round the end of the order."""
     return lambda order, step, batch, rank, world: [order[i % len(order)] for i in places(step, batch, rank, world)]
 
 
@@ -27,7 +27,7 @@ def beside(path):
 
 
 def then(finish):
-    """Write beside, and then finish(other, path)."""
+    """Write a file beside `path`, then finish(other, path)."""
 
     def my_write(path, content, write):
         write(beside(path), content)

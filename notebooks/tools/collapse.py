@@ -8,7 +8,7 @@ enough to start. But after this, the depth predictions were just gray images." O
 write-up says; from there each condition continues at 160 px and is measured on the same validation samples: the
 contrast of its depth (`spread`; a gray image has 0) with BatchNorm's running statistics and with the batch's own, the
 error, and each loss's share of the gradients at two layers. Everything goes to data/results/collapse.json, some
-predictions to collapse.npz beside it. The original's network has twice the width and a stem of full resolution: days on a CPU.
+predictions to collapse.npz beside it. The original's network has twice the width and a full-size stem: days on a CPU.
 """
 
 import copy

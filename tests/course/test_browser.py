@@ -99,7 +99,7 @@ def check_playground(sheet):
     threshold, mask = widget.pixels("Difference threshold"), widget.pixels("Network's mask")
     widget.press("mask above", "PageUp", 4)
     widget.wait_until(lambda: not np.array_equal(mask, widget.pixels("Network's mask")))
-    assert np.array_equal(threshold, widget.pixels("Difference threshold"))  # it has no probability to cut
+    assert np.array_equal(threshold, widget.pixels("Difference threshold"))  # it has no probabilities
     widget.choose("gap", next(iter(LEVELS)))
     widget.wait_until(lambda: not np.array_equal(threshold, widget.pixels("Difference threshold")))
 
@@ -203,7 +203,7 @@ def test_own_photos_good_and_bad(jupyterlab, tmp_path):
 
 
 def test_random_interactions_on_a_narrow_page(jupyterlab):
-    """The widget fits a phone's page, and careless playing causes no error in the page or in the kernel."""
+    """The widget fits a phone's page, and random interaction causes no error in the page or in the kernel."""
     page = jupyterlab.page
     page.set_viewport_size({"width": 390, "height": 900})
     widget = jupyterlab.widget("break it")

@@ -1,4 +1,4 @@
-"""The drawings say what is so: their numbers are the networks' and the data's own. And they can be read."""
+"""The drawings are correct, with the numbers of the networks and the data, and they can be read."""
 
 import io
 import itertools
@@ -98,7 +98,7 @@ def test_a_skip_is_the_shipped_networks():
 
 
 def test_the_fields_are_where_they_are_drawn():
-    """An encoder that lets everything through: its gradient fills exactly the squares of the drawing."""
+    """An encoder that passes everything on: its gradient fills exactly the squares of the drawing."""
     encoder = Encoder("7x7", [2, 2, 2, 2]).eval()
     encoder.maxpool = nn.AvgPool2d(3, stride=2, padding=1)  # of a maximum only one pixel has a gradient
     for parameter in encoder.parameters():

@@ -11,7 +11,7 @@ from maskdepth_utils.course import checks
 from maskdepth_utils.course.checks.verdict import RESULTS
 
 SOLUTIONS = sorted((files.NOTEBOOKS / "solutions").glob("[0-9]*.ipynb"))
-INNER = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp  # they keep their names to themselves
+INNER = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp  # their names are local
 each_solution = pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 
 

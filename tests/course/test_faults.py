@@ -1,4 +1,4 @@
-"""Faults of a map, and what each loss says about them."""
+"""Faults of a map, and each loss of them."""
 
 import pytest
 import torch

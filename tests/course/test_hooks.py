@@ -1,4 +1,4 @@
-"""Recording and zeroing what modules put out."""
+"""Recording and zeroing the outputs of modules."""
 
 import pytest
 import torch

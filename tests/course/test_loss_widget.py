@@ -100,7 +100,7 @@ def test_another_task_has_other_losses_and_other_units(updates):
     assert len(updates) == 1
     shown = {name for name, tile in zip(box.tiles.images, box.tiles.box.children) if tile.layout.display != "none"}
     assert shown == set(pictures(box)) == {"truth", "spoiled", "BCE", "Dice", "SSIM"}
-    assert current_fault(box) == Fault(shift=3)  # two metres are no probability
+    assert current_fault(box) == Fault(shift=3)  # two metres are not a probability
     assert box.controls["offset"].description == "offset, p" and " m)" not in box.table.value
     assert "nothing found" in box.controls["preset"].options
     box.controls["task"].value = "depth"

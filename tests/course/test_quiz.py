@@ -128,7 +128,7 @@ def test_a_quiz_in_jupyterlab_explains_choices_by_mouse_and_by_keyboard(lab, bro
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     write(new_notebook(cells=[new_code_cell(source)], metadata=metadata), lab.folder / "quiz.ipynb")
     page = browser.new_page(viewport={"width": 1000, "height": 1400})
-    page.add_locator_handler(  # on a busy machine JupyterLab asks whether it shall start a kernel
+    page.add_locator_handler(  # on a busy machine JupyterLab asks whether to start a kernel
         page.locator('dialog:has-text("Select Kernel")'), lambda dialog: dialog.locator(".jp-mod-accept").click()
     )
     Sheet(lab, page, "quiz.ipynb")

@@ -22,7 +22,7 @@ def dataset(data):
 
 # ---------------------------------------------------------------- indices
 def fake(rooms, objects):
-    """A dataset with so many rooms and objects, without any files."""
+    """A dataset with these numbers of rooms and objects, without any files."""
     made = MaskDepthDataset.__new__(MaskDepthDataset)
     made.rooms, made.objects = [""] * rooms, [""] * objects
     return made

@@ -1,4 +1,4 @@
-"""What ships in data/ can be found and opened, and damage is reported so that one knows what to do."""
+"""What ships in data/ can be found and opened, and messages about damage say what to do."""
 
 import json
 

@@ -65,7 +65,7 @@ def test_real_light_is_drawn_by_its_shares(always_linear, linear):
 
 
 def test_outlines_mix_as_light(table):
-    """A pixel's light is its coverage times the object's and the rest times the room's, as scikit-image mixes both."""
+    """A pixel's light is its coverage times the object's plus the rest times the room's, as in scikit-image."""
     pasted, lit = (compose(*table, linear=linear, **LOOK) for linear in (False, True))
     assert np.array_equal(pasted.mask, lit.mask) and np.array_equal(pasted.depth, lit.depth)
     assert np.array_equal(pasted.image[pasted.mask == 0], lit.image[pasted.mask == 0])
@@ -76,7 +76,7 @@ def test_outlines_mix_as_light(table):
     wood = ((pasted.image[outline] / 255 - (1 - share) * wall) / share).clip(0, 1)
     mixed = xyz2rgb(share * rgb2xyz(wood) + (1 - share) * rgb2xyz(wall))
     assert np.abs(255 * mixed - lit.image[outline]).max() < 3
-    brighter = lit.image[outline].astype(int) - pasted.image[outline]  # sRGB's curve is hollow: its mean is too dark
+    brighter = lit.image[outline].astype(int) - pasted.image[outline]  # sRGB's curve is concave: its mean is too dark
     assert brighter.min() >= -1 and brighter.max() > 8
 
 

@@ -44,7 +44,7 @@ def test_shuffling_depends_on_the_seed_and_not_on_the_callers_generator(dataset)
 
 
 class Stubborn(Dataset):
-    """In a worker: what is left of Ctrl-C and of the first SIGTERM, and how many threads there are."""
+    """In a worker: how Ctrl-C and the first SIGTERM are handled, and how many threads there are."""
 
     def __len__(self):
         return 2
@@ -72,4 +72,4 @@ def test_a_damaged_asset_is_named_also_from_a_worker(own_data):
         path.write_bytes(b"RIFF")
     with pytest.raises(AssetError, match=r"room_train_00\d.webp \(4 bytes\) cannot be decoded") as raised:
         list(make_loader(MaskDepthDataset(rooms=4), workers=1))
-    traceback.clear_frames(raised.tb)  # PyTorch's own hold the loader, whose worker would end 10 seconds late
+    traceback.clear_frames(raised.tb)  # PyTorch's frames hold the loader, whose worker would end 10 seconds late

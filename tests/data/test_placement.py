@@ -42,7 +42,7 @@ COLUMN = np.hypot(1.4, 3.6), np.degrees(np.arctan2(1.4, 3.6))  # distance and az
 
 @pytest.mark.parametrize("distance,azimuth,free", [(3, 0, True), (5.7, 0, True), (5.75, 0, False), (*COLUMN, False)])
 def test_free_floor(room, distance, azimuth, free):
-    """The wall is at 6 m, and half of the object's depth and 3 cm are kept."""
+    """The wall is at 6 m, half of the object's depth and 3 cm are kept free."""
     assert is_free(room, footprint(room, (0.8, 0.5, 1), 0.0, distance, azimuth)) == free
 
 

@@ -143,4 +143,4 @@ def test_shipped_networks_are_compared_with_their_checksums(tmp_path, monkeypatc
     (folder / "SHA256SUMS").write_text(f"{'0' * 64}  maskdepthnet.safetensors\n")
     with pytest.raises(AssetError, match=f"found {digest[:16]}.*git checkout"):
         load_pretrained()
-    assert load_pretrained(path).metadata["network"] == "MaskDepthNet"  # a named file is anybody's
+    assert load_pretrained(path).metadata["network"] == "MaskDepthNet"  # a named file may be anyone's

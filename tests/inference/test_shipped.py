@@ -1,4 +1,4 @@
-"""The shipped network does on held-out rooms and objects what its model card says: a part of that evaluation."""
+"""The shipped network matches its model card on held-out rooms and objects: a part of that evaluation."""
 
 import json
 import os
@@ -19,7 +19,7 @@ TOLERANCE = {"iou": 0.02, "rmse": 0.006, "delta1": 0.02}  # for a part of the pi
 
 @pytest.fixture(scope="module")
 def score():
-    """A function (dataset, count) -> the shipped network's mean figures on so many of its samples."""
+    """A function (dataset, count) -> the shipped network's mean figures on `count` of its samples."""
     predict = network_predict(load_pretrained(device="cpu").model)
     return lambda dataset, count: evaluate(predict, make_loader(Subset(dataset, range(count)), batch=20))
 

@@ -1,4 +1,4 @@
-"""Files are replaced entirely or not at all, and what prevents it is said."""
+"""Files are replaced entirely or not at all, and errors say what prevented it."""
 
 import os
 from pathlib import Path

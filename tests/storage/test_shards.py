@@ -1,4 +1,4 @@
-"""Shards hold the samples, survive whatever ends an export, and name what is wrong with them."""
+"""Shards hold the samples, survive whatever ends an export, and damage is reported."""
 
 import errno
 import itertools
@@ -104,7 +104,7 @@ def test_after_a_full_disk_only_the_missing_shards_are_written(data, tmp_path, m
 
 
 def kill_exports(folder):
-    """Kill an export before each of its file operations, and go on; how many there are."""
+    """Kill an export before each of its file operations, and resume it; return how many there are."""
     for number in itertools.count():
         out = f"{folder}/{number}"
 
@@ -120,7 +120,7 @@ def kill_exports(folder):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL")
 def test_an_export_killed_before_every_file_operation_goes_on(data, tmp_path):
-    """Its workers, which live a little longer, do not disturb the next export."""
+    """The killed export's workers, which live a little longer, do not disturb the next export."""
     operations, _ = in_fresh_process(kill_exports, tmp_path)
     assert operations > 8
     for number in range(operations):

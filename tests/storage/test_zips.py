@@ -88,7 +88,7 @@ def test_earlier_files_are_replaced_only_on_request_and_only_as_a_whole(dataset,
     write_zips(dataset, exported, range(3), overwrite=True, progress=False)
     assert contents(exported).keys() == before.keys() and len(ZipDataset(exported)) == 3
     write_zips(dataset, exported, range(12), overwrite=True, progress=False)
-    assert contents(exported) == before  # the same samples make the same bytes
+    assert contents(exported) == before  # equal samples give equal bytes
 
 
 def test_a_disk_that_is_too_small_is_noticed_early(dataset, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What ties the project's files together: dependencies, addresses, and nothing of one machine in them."""
+"""The project's files agree on dependencies and addresses, and name nothing of one machine."""
 
 import os
 import re
@@ -78,7 +78,7 @@ OTHER_VERSIONS = {
 
 @pytest.fixture
 def bare_python(tmp_path):
-    """An environment of its own that sees this one's packages, as Colab's does, but not maskdepth_utils.
+    """A separate environment that sees this one's packages, as Colab's does, but not maskdepth_utils.
 
     For pip, PyTorch and ipywidgets are there at OTHER_VERSIONS.
     """

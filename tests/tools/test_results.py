@@ -1,4 +1,4 @@
-"""README.md's table of results is what was measured, with the network that is shipped."""
+"""README.md's table of results shows what was measured with the shipped network."""
 
 import shlex
 

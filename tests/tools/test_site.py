@@ -143,7 +143,7 @@ FORMULA_HEIGHTS = "[...document.querySelectorAll('math')].map((one) => one.getBo
 def test_pages_read_well_without_a_network(site, browser, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
     page, wanted, errors = context.new_page(), [], []
-    page.set_default_timeout(120_000)  # a busy machine is not a broken page
+    page.set_default_timeout(120_000)  # a slow page on a busy machine is not broken
     page.on("request", lambda request: wanted.append(request.url))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))

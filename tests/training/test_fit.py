@@ -1,4 +1,4 @@
-"""What `fit` computes: the steps of notebook 02, in every precision, with any loss, and a history that tells it."""
+"""What `fit` computes: the steps of notebook 02, in every precision, with any loss, and the history of a run."""
 
 import numpy as np
 import pytest

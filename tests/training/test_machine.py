@@ -1,4 +1,4 @@
-"""What a training uses of the machine is counted with its workers."""
+"""Usage of the machine includes that of the workers."""
 
 import subprocess
 import sys
@@ -27,4 +27,4 @@ def test_memory_and_processor_time_are_those_of_all_processes():
     assert during["cpu_cores"] * (time.monotonic() - start) > 0.45
     after = usage.measure()
     assert during["memory_mb"] - after["memory_mb"] > 75  # the child is gone
-    assert after["cpu_cores"] >= 0  # what it had used has gone with it
+    assert after["cpu_cores"] >= 0  # the child's time no longer counts

@@ -32,7 +32,7 @@ FIRST, STEPS, BATCH = 2, 6, 4  # steps by one process, then by two
 
 
 class Killing(Squares):
-    """Samples that kill the process which makes the one with the number `kill_at`."""
+    """Samples that kill the process that makes number `kill_at`."""
 
     def __init__(self, kill_at):
         super().__init__()
@@ -58,7 +58,7 @@ def train(folder, steps, kill_at=None):
 
 
 def in_two_processes(work) -> list[int]:
-    """work(rank) in two processes that know of each other; their exit codes. For `in_fresh_process`."""
+    """Run work(rank) in two connected processes; return their exit codes. For `in_fresh_process`."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = str(found.getsockname()[1])
@@ -171,7 +171,7 @@ def quick(out, batch=4):
 
 
 def different_folders(folder):
-    """One process sees a checkpoint that the other does not: a disk that is not shared, or one that failed."""
+    """One process sees a checkpoint that the other does not: a disk that is not shared, or that failed."""
     assert ended(born(quick, f"{folder}/0")) == 0
     return in_two_processes(lambda rank: quick(f"{folder}/{rank}"))
 
@@ -221,5 +221,5 @@ def test_torchrun_trains_in_two_processes(data, tmp_path):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("finished: True") == 1  # one process speaks
+    assert done.stdout.count("finished: True") == 1  # only one process prints
     assert steps_of(tmp_path) == [1]

@@ -1,4 +1,4 @@
-"""A run that is stopped goes on exactly, or says what to do. (Runs that are killed: test_survival.py.)"""
+"""A stopped run resumes exactly, or says what to do. (Runs that are killed: test_survival.py.)"""
 
 import errno
 import functools
@@ -25,7 +25,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-# --- going on
+# --- resuming
 
 
 CASES = {
@@ -50,7 +50,7 @@ def test_stopped_after_every_step_it_equals_an_uninterrupted_run(tmp_path, optio
     expected = small_fit(whole, steps=5, weighting=make_weighting(), **options | {"workers": 0})
     for step in range(1, 6):
         model = new_net(**arguments)
-        if step > 1:  # everything must come from the checkpoint, nothing from what the model was
+        if step > 1:  # everything must come from the checkpoint, nothing from the model's earlier state
             torch.nn.init.zeros_(next(model.parameters()))
         history = small_fit(model, tmp_path, steps=5, weighting=make_weighting(), max_minutes=0, **options)
         assert newest_step(tmp_path) == step
@@ -108,7 +108,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path):
     assert not list_checkpoints(tmp_path)
 
 
-# --- what goes wrong is said, and spoils nothing
+# --- errors are reported, and damage nothing
 
 
 def test_a_run_with_other_settings_is_refused(tmp_path):
@@ -167,7 +167,7 @@ def test_a_full_disk_is_said_and_the_newest_checkpoint_stays(tmp_path, monkeypat
         with monkeypatch.context() as patch:
             if where == "TensorBoard":
                 patch.setattr("torch.utils.tensorboard.SummaryWriter.flush", refuse)
-            elif os.path.exists("/dev/full"):  # whatever is written into it does not fit
+            elif os.path.exists("/dev/full"):  # every write to it fails
                 (tmp_path / "checkpoint-00000006.pt.part").symlink_to("/dev/full")
             else:
                 continue
@@ -196,7 +196,7 @@ def test_what_is_not_finite_stops_the_run_and_is_not_saved(tmp_path, loss, name)
     assert newest_step(tmp_path) == 2 and read_run(tmp_path)["model"]["head.bias"].isfinite().all()
 
 
-# --- what lies in the folder
+# --- what the folder holds
 
 
 def test_a_checkpoint_holds_the_run_and_tensorboard_shows_it(tmp_path):

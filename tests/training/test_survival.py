@@ -1,4 +1,4 @@
-"""However a run is killed, the next start goes on as if nothing had happened, bit for bit.
+"""However a run is killed, the next start resumes as if nothing had happened, bit for bit.
 
 Each life of a run here is a process of its own (lives.py), killed in earnest. What a test does there is the function
 before it.
@@ -49,7 +49,7 @@ def train(folder, steps=STEPS, pipe=None, workers=0):
 
 
 def assert_same_end(run, whole):
-    """The losses of every step, the weights and the optimizer's memory are the same bit for bit."""
+    """The losses of every step, the weights and the optimizer's state are the same, bit for bit."""
     own, expected = read_run(run), read_run(whole)
     assert figures(own["history"]) == figures(expected["history"])
     assert same_tensors(own["model"], expected["model"])
@@ -60,7 +60,7 @@ def assert_same_end(run, whole):
 
 
 def kill_at_every_file_operation(folder, damaged):
-    """Kill a life that writes one checkpoint before each of its file operations, and go on; how many there are."""
+    """Kill a life that writes one checkpoint before each of its file operations, and resume; return how many."""
     folder = Path(folder)
     assert ended(born(train, folder / "whole", 4)) == ended(born(train, folder / "start", 2)) == 0
     if damaged:
@@ -74,7 +74,7 @@ def kill_at_every_file_operation(folder, damaged):
 
         code = ended(born(short_life))
         assert code in (0, -signal.SIGKILL)
-        assert read_run(run)["step"] in ((1, 2) if damaged else (2, 3))  # the last whole one
+        assert read_run(run)["step"] in ((1, 2) if damaged else (2, 3))  # the last intact one
         assert ended(born(train, run, 4)) == 0
         if code == 0:
             return number
@@ -101,7 +101,7 @@ def two_lives(folder):
     os.kill(life, signal.SIGKILL)
     assert ended(life) == -signal.SIGKILL
     second = int(time.time())
-    while int(time.time()) == second:  # TensorBoard's files are told apart by it
+    while int(time.time()) == second:  # it distinguishes TensorBoard's files
         time.sleep(0.05)
     return ended(born(train, run))
 

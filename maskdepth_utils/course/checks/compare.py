@@ -15,13 +15,13 @@ USUAL_FAULTS = {  # as functions of what is expected
 
 
 def compare_on_cases(answer, right, cases, faults, hint, names=(), gradients=False) -> str:
-    """Compare a reader's function with the right one on all cases, and return a sentence on what was tried.
+    """Compare a reader's function with the right one on all cases, and return a sentence about what was tried.
 
     Args:
-        cases: {what the case is: inputs}.
-        faults: {what is wrong: a function with that fault}.
-        names: of the values of a function that returns several.
-        gradients: whether the gradients by the first input have to be equal, too.
+        cases: ``{description of the case: inputs}``.
+        faults: ``{what is wrong: a function with that fault}``.
+        names: Names of the values, if the function returns several.
+        gradients: Whether the gradients with respect to the first input must be equal, too.
     """
     for where, inputs in cases.items():
         found, expected = call_answer(answer, *inputs, where=where), right(*inputs)
@@ -40,7 +40,7 @@ def compare_on_cases(answer, right, cases, faults, hint, names=(), gradients=Fal
 
 
 def call_loss(loss, prediction: Tensor, truth: Tensor, where: str) -> tuple[Tensor, Tensor]:
-    """Return a loss and its gradient by the prediction; raise Wrong unless both exist and are finite."""
+    """Return a loss and its gradient with respect to the prediction; raise Wrong unless both exist and are finite."""
     prediction = prediction.clone().requires_grad_()
     found = call_answer(loss, prediction, truth, where=where)
     require_same_kind(found, torch.tensor(0.0), where)
@@ -54,7 +54,7 @@ def call_loss(loss, prediction: Tensor, truth: Tensor, where: str) -> tuple[Tens
 
 
 def require_equal(found, expected, where, hint="", faults=None) -> None:
-    """Raise Wrong, with the first fault that leads to what was found, unless that is as expected within 1e-4."""
+    """Raise Wrong, naming the first fault that explains the value found, unless it is within 1e-4 of the expected."""
     if isinstance(expected, np.ndarray) and isinstance(found, list | tuple | np.floating):
         found = np.asarray(found, float)
     if isinstance(expected, ARRAYS):
@@ -65,7 +65,7 @@ def require_equal(found, expected, where, hint="", faults=None) -> None:
     difference = describe_difference(a, b)
     if np.isfinite(b).all() and not np.isfinite(a).all():
         raise Wrong(where, difference, "Which division or logarithm meets a zero?")
-    with np.errstate(all="ignore"):  # whole numbers agree by chance
+    with np.errstate(all="ignore"):  # whole numbers would agree by chance
         usual = {words: fault(b) for words, fault in USUAL_FAULTS.items() if (b % 1).any()}
     for words, wrong in ((faults or {}) | usual).items():
         if not is_close(wrong, b) and is_close(wrong, a):
@@ -77,7 +77,7 @@ def require_equal(found, expected, where, hint="", faults=None) -> None:
 
 
 def require_same_kind(found, expected, where: str, hint: str = "") -> None:
-    """Raise Wrong unless `found` is a tensor or array like `expected`, of its shape, and floating if that is."""
+    """Raise Wrong unless `found` is a tensor or array like `expected`, of its shape, and floating if `expected` is."""
     kind, name = (Tensor, "a tensor") if isinstance(expected, Tensor) else (np.ndarray, "a NumPy array")
     shape = tuple(expected.shape)
     require(isinstance(found, kind), where, f"expected {name} of shape {shape}, found {describe_value(found)}")
@@ -95,7 +95,7 @@ def require_parts(found, names, where: str) -> None:
 
 
 def require_nonlinear(block: nn.Module, sizes, where: str) -> None:
-    """Raise Wrong if a block is linear in inputs of these sizes: then f(0) is the middle between f(x) and f(-x)."""
+    """Raise Wrong if a block is linear in inputs of these sizes: then f(0) is halfway between f(x) and f(-x)."""
     block.eval()
     inputs = [torch.randn(size) for size in sizes]
     with torch.no_grad():
@@ -111,12 +111,12 @@ def is_close(found, expected) -> bool:
 
 
 def describe_difference(found: np.ndarray, expected: np.ndarray) -> str:
-    """Expected and found values: all of them if there are few, else those that differ most."""
+    """Expected and found values: all of them if there are few, else the pair that differs most."""
     place = ""
     if expected.size > 6:
         errors = np.nan_to_num(np.abs(found - expected), nan=np.inf)
         index = np.unravel_index(np.argmax(errors), errors.shape)
         place, found, expected = f"at index {tuple(map(int, index))} ", found[index], expected[index]
-    style = {"float": "{:.5g}".format}  # the fewest digits that tell apart what is not close
+    style = {"float": "{:.5g}".format}  # enough digits to show a difference
     words = [np.array2string(np.asarray(x), formatter=style, separator=", ") for x in (expected, found)]
     return f"{place}expected {words[0]}, found {words[1]}"

@@ -12,7 +12,7 @@ from .compare import compare_on_cases, require_parts
 from .verdict import Wrong, as_number, call_answer, describe_value, report_verdict, require
 
 SAMPLES = 24  # validation samples in exercise A
-NEAR_BEST = 0.02  # how far from the best mean IoU is near enough in exercise A
+NEAR_BEST = 0.02  # accepted distance from the best mean IoU in exercise A
 LEAST_SHARES = {"train": 0.4, "test": 0.05}  # of all samples in exercise D
 
 
@@ -42,7 +42,7 @@ def threshold_samples():
 
 
 def z_depth(ray, focal, offset=0.5, middle=None):
-    """Z-depth from the distance along each pixel's ray (x, y, 1); the options make the usual faults."""
+    """Z-depth from the distance along each pixel's ray (x, y, 1); the options produce the usual faults."""
     middle_row, middle_column = np.array(ray.shape) / 2 if middle is None else middle
     row, column = np.mgrid[: ray.shape[0], : ray.shape[1]] + offset
     return ray / np.sqrt(((column - middle_column) / focal) ** 2 + ((row - middle_row) / focal) ** 2 + 1)
@@ -77,7 +77,7 @@ def average(a, b, first, second):
 
 
 def merge(a, b, std=None):
-    """(count, mean, std) of two parts together; another `std` makes the usual faults."""
+    """(count, mean, std) of two parts together; another `std` produces the usual faults."""
     mean = average(a, b, a[1], b[1])
     variance = average(a, b, a[2] ** 2 + (a[1] - mean) ** 2, b[2] ** 2 + (b[1] - mean) ** 2)
     return a[0] + b[0], mean, np.sqrt(variance) if std is None else std
@@ -135,7 +135,7 @@ def check_split(my_split):
 
 
 def as_indices(part, count, where):
-    """One side of a split as indices (K,) from 0; a mask of (N,) bools is as good."""
+    """One side of a split as indices (K,) from 0; a mask of (N,) bools is accepted, too."""
     part = np.asarray(part)
     words = f"expected indices of samples, found {describe_value(part)}"
     require(part.ndim == 1, where, words)

@@ -1,4 +1,4 @@
-"""Checks of the exercises in notebook 02: sizes, IoU, cross-entropy, and a block of one's own."""
+"""Checks of the exercises in notebook 02: sizes, IoU, cross-entropy, and a block of your own."""
 
 import math
 
@@ -29,7 +29,7 @@ def check_transposed_convolution(my_kernel, my_padding):
     words = f"{CELLS} cells become {size} pixels, expected {CELLS * STRIDE}"
     hint = "Without padding n cells paint (n - 1) * stride + kernel pixels; padding takes some off at both ends."
     require(size == CELLS * STRIDE, f"padding {padding}", words, hint)
-    return f"Kernel {kernel}, padding {padding}: {CELLS} cells become {size} pixels, painted twice but for the border"
+    return f"Kernel {kernel}, padding {padding}: {CELLS} cells become {size} pixels, painted twice except at the border"
 
 
 def output_size(pixels, kernel, stride, padding):
@@ -48,7 +48,7 @@ SIZE_FAULTS = {
 
 @report_verdict
 def check_size(my_size):
-    """my_size(pixels, kernel, stride, padding) -> how many pixels a convolution puts out; compared with PyTorch's."""
+    """my_size(pixels, kernel, stride, padding) -> how many pixels a convolution outputs; compared with PyTorch."""
     sizes = [(20, 5, 1, 2), (160, 7, 2, 3), (10, 3, 2, 0), (81, 3, 2, 1), (80, 3, 2, 1), (10, 1, 3, 0), (7, 7, 1, 0)]
     cases = {"{} pixels, kernel {}, stride {}, padding {}".format(*case): case for case in sizes}
     compare_on_cases(my_size, output_size, cases, SIZE_FAULTS, "Count the places where the window's left end can be.")

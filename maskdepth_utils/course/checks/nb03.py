@@ -13,7 +13,7 @@ PICTURE = 160  # pixels: what a feature should see in exercise A
 
 @report_verdict
 def check_layers(my_layers):
-    """How many 3 x 3 convolutions of stride 2 it takes until a feature sees all of 160 pixels: a whole number."""
+    """The number of 3 x 3 convolutions of stride 2 after which a feature sees all of 160 pixels."""
     count = as_whole_number(my_layers, "my_layers")
     hint = "Each layer doubles the step."
     require(count <= 30, "my_layers", f"{count} layers halve {PICTURE} pixels {count} times", hint)

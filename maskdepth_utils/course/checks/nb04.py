@@ -1,4 +1,4 @@
-"""Checks of the exercises in notebook 04: SSIM on a wall, slopes, a balanced loss, a loss of one's own."""
+"""Checks of the exercises in notebook 04: SSIM on a wall, slopes, a balanced loss, a loss of your own."""
 
 import torch
 import torch.nn.functional as F
@@ -9,13 +9,13 @@ from .compare import call_loss, compare_on_cases
 from .verdict import as_number, report_verdict, require
 
 WALL = 5.0  # metres
-WANTED, NEAR = 0.9, 0.01  # the SSIM of exercise A, and how near to it is near enough
-LEAST_COST = 0.1  # of what plain gray costs: what a loss has to cost for each fault of exercise D
+WANTED, NEAR = 0.9, 0.01  # the SSIM of exercise A, and the accepted distance from it
+LEAST_COST = 0.1  # least loss for each fault of exercise D, as a share of plain gray's
 
 
 @report_verdict
 def check_flat_wall(my_metres):
-    """How far a flat wall is predicted, farther than its true 5 m, where SSIM has fallen to 0.9: metres."""
+    """The predicted distance in metres, beyond the true 5 m, at which a flat wall's SSIM has fallen to 0.9."""
     metres = as_number(my_metres, "my_metres")
     right = WALL < metres <= 20
     require(right, "my_metres", f"expected metres, more than {WALL:g} and at most 20, found {metres:g}")
@@ -26,7 +26,7 @@ def check_flat_wall(my_metres):
 
 
 def steepness(depth: Tensor, combine=torch.hypot) -> Tensor:
-    """Metres per pixel by Sobel's kernels (of 8 pixels altogether); another `combine` makes the usual faults."""
+    """Metres per pixel by Sobel's kernels (weights that sum to 8); another `combine` produces the usual faults."""
     return 10 / 8 * combine(*losses.sobel(depth))
 
 
@@ -60,7 +60,7 @@ def half_means(logits: Tensor, target: Tensor, dims=(1, 2, 3)) -> tuple[Tensor, 
 
 
 def balanced_bce(logits: Tensor, target: Tensor) -> Tensor:
-    """The mean of both means image by image, or one of them where the other's side is empty."""
+    """Average the two means of each image; if one side is empty, take the other's mean."""
     sides = (target.sum((1, 2, 3)) > 0).float() + ((1 - target).sum((1, 2, 3)) > 0).float()
     return (sum(half_means(logits, target)) / sides).mean()
 
@@ -96,7 +96,7 @@ def check_balanced_bce(my_balanced_bce):
 
 @report_verdict
 def check_depth_loss(my_loss):
-    """my_loss(depth, target): (N, 1, H, W) in [0, 1] twice -> scalar, to be trained with and not blind to any fault."""
+    """my_loss(depth, target): (N, 1, H, W) in [0, 1] twice -> scalar, fit for training and not blind to any fault."""
     truth = small_rooms()
 
     def cost(depth, where, target=truth):
@@ -141,7 +141,7 @@ def check_depth_loss(my_loss):
 
 
 def small_rooms() -> Tensor:
-    """Four depth maps (4, 1, 40, 48): a floor, a wall that is a little askew, and a box."""
+    """Four depth maps (4, 1, 40, 48): a floor, a slightly slanted wall, and a box."""
     below = torch.linspace(-1, 1, 40)[:, None].clamp(min=0.05)
     wall = torch.tensor([0.45, 0.6, 0.75, 0.9]).view(4, 1, 1, 1) + 0.002 * torch.arange(48)
     rooms = torch.minimum(0.15 / below, wall).clamp(max=1)

@@ -8,13 +8,13 @@ from ... import metrics
 from .compare import compare_on_cases, require_parts
 from .verdict import as_number, as_whole_number, call_answer, report_verdict, require
 
-WANTED = 0.9  # IoU of a square that is one pixel fat, exercise A
-SEEDS, WIDTH_ERROR = 8, 0.08  # bootstraps to average in exercise D, and how far off their interval may be
+WANTED = 0.9  # IoU of a square that is one pixel too large all round, exercise A
+SEEDS, WIDTH_ERROR = 8, 0.08  # bootstraps to average in exercise D, and their interval's tolerance
 
 
 @report_verdict
 def check_side(my_side):
-    """The smallest square, side in pixels, whose IoU with itself grown by one pixel all round is at least 0.9."""
+    """The smallest square, side in pixels, whose IoU with itself, enlarged by one pixel all round, is at least 0.9."""
     side = as_whole_number(my_side, "my_side")
     found, smaller = (side / (side + 2)) ** 2, ((side - 1) / (side + 1)) ** 2
     where = f"a square of {side} x {side} pixels"
@@ -47,7 +47,7 @@ DELTA_FAULTS = {
 
 @report_verdict
 def check_delta(my_delta):
-    """my_delta(depth, target, region): share of the region's pixels right within the factor 1.25, (N,)."""
+    """my_delta(depth, target, region): share of the region's pixels within the factor 1.25, (N,)."""
     target = 0.1 + 0.8 * torch.rand(3, 1, 6, 8)
     depth = target * (0.5 + 1.3 * torch.rand(3, 1, 6, 8))
     some = torch.rand(3, 1, 6, 8) > 0.5
@@ -85,7 +85,7 @@ def check_report(my_report):
     """my_report(thresholds, val, test): (T,) and IoUs (T, N) twice -> (chosen threshold, the mean IoU to report)."""
     thresholds = np.array([0.15, 0.25, 0.35, 0.5, 0.6])
     cases = {}
-    for seed in (20, 33):  # every fault chooses another threshold
+    for seed in (20, 33):  # every fault chooses a different threshold
         generator = np.random.default_rng(seed)
         curves = generator.uniform(0.3, 0.9, (5, 30)), generator.uniform(0.3, 0.9, (5, 50))
         cases[f"30 validation and 50 test images, seed {seed}"] = (thresholds, *curves)
@@ -124,7 +124,7 @@ def check_interval(my_interval):
 
 
 def rooms_of_unequal_size(between: float, within: float):
-    """(values, room names), (N,): 40 rooms of one to nine images; if rooms differ at all, the larger score lower."""
+    """(values, room names), (N,): 40 rooms of one to nine images; if rooms differ at all, larger ones score lower."""
     generator = np.random.default_rng(0)
     sizes = generator.integers(1, 10, 40)
     level = 0.8 + between * (generator.normal(size=40) - (sizes - 5) / 4)
@@ -157,7 +157,7 @@ SCALE_FREE_FAULTS = {
 
 @report_verdict
 def check_scale_free(my_scale_free):
-    """my_scale_free(depth, target): (N, 1, H, W) twice -> (N,): the least RMSE that one factor per image can reach."""
+    """my_scale_free(depth, target): (N, 1, H, W) twice -> (N,): the lowest RMSE that one factor per image can reach."""
     target = 0.1 + 0.8 * torch.rand(3, 1, 6, 8)
     noisy = target + 0.1 * torch.randn(3, 1, 6, 8)
     factors = torch.tensor([0.5, 1.0, 2.0]).view(3, 1, 1, 1)

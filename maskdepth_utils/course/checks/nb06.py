@@ -1,4 +1,4 @@
-"""Checks of the exercises in notebook 06: a pipeline, a clock that waits, shares, files that survive, gradients."""
+"""Checks of the exercises in notebook 06: a pipeline, timing, shares, safe files, gradients."""
 
 import itertools
 import random
@@ -18,7 +18,7 @@ from .verdict import Unsolved, Wrong, as_whole_number, call_answer, report_verdi
 
 
 def rate(load, compute, workers, combine=lambda load, compute, workers: max(load / workers, compute)):
-    """Samples per second; without a worker nothing overlaps. Another `combine` makes the usual faults."""
+    """Samples per second; without a worker nothing overlaps. Another `combine` produces the usual faults."""
     return 1 / (combine(load, compute, workers) if workers else load + compute)
 
 
@@ -40,7 +40,7 @@ def check_rate(my_rate):
 
 
 def time_calls(call, clock, synchronize, calls, skip=1, before=True, after=True, middle=statistics.median) -> float:
-    """Seconds of a call, as exercise B wants it; the options make the usual faults."""
+    """Seconds per call, as exercise B asks for; the options produce the usual faults."""
     for _ in range(skip):
         call()
     times = []
@@ -56,7 +56,7 @@ def time_calls(call, clock, synchronize, calls, skip=1, before=True, after=True,
 
 
 def on_device(answer):
-    """Call a timing function with a device that has a queue, and a clock that only its own work moves."""
+    """Call a timing function with a device that has a queue, and a clock that only the device's work advances."""
 
     def measure(jobs, calls, busy):
         jobs = itertools.chain(jobs, itertools.repeat(jobs[-1]))
@@ -86,7 +86,7 @@ TIME_FAULTS = {
 
 @report_verdict
 def check_time(my_time):
-    """my_time(function, clock, synchronize, calls) -> median seconds of a call; the first call is thrown away."""
+    """my_time(function, clock, synchronize, calls) -> median seconds of a call; the first call is discarded."""
     cases = {
         "two calls alike": ((0.9, 0.5, 0.5), 2, 0.0),
         "a first call that takes long": ((3.0, 0.2, 0.8, 0.6, 0.3), 4, 0.0),
@@ -100,7 +100,7 @@ def check_time(my_time):
 
 @report_verdict
 def check_share(my_share):
-    """my_share(order, step, batch, rank, world) -> list of samples; all ranks' together are the step's batch."""
+    """my_share(order, step, batch, rank, world) -> list of samples; all ranks together have the step's batch."""
     cases = [(12, 4, 1, 1), (12, 4, 0, 2), (100, 8, 3, 4), (100, 11, 2, 4), (10, 4, 2, 2), (10, 4, 7, 4)]
     for length, batch, step, world in cases:
         where = f"step {step}, batch {batch}, processes {world}, samples {length}"
@@ -127,13 +127,13 @@ def check_share(my_share):
 
 @report_verdict
 def check_write(my_write):
-    """my_write(path, content, write): under `path` is the old or the new, whole, whenever the session ends."""
+    """my_write(path, content, write): whenever the session ends, `path` is entirely the old or the new file."""
     cases = {"the first file": False, "a newer one": False, "a session that ends": True, "the next session": False}
     with tempfile.TemporaryDirectory() as place:
         path = Path(place).resolve() / "run" / "checkpoint.bin"
         path.parent.mkdir()
         for count, (where, ends) in enumerate(cases.items()):
-            there = {path, *path.parent.iterdir()}  # maybe what a dead session left
+            there = {path, *path.parent.iterdir()}  # possibly left by a session that ended
             write_once(my_write, path, f"step {count}. ".encode() * 100, ends, where)
             left = " and ".join(sorted(other.name for other in {*path.parent.iterdir()} - there))
             require(ends or not left, where, f"it leaves {left} behind", "Only the file itself should be there.")
@@ -172,7 +172,7 @@ def write_once(my_write, path: Path, new: bytes, ends: bool, where: str) -> None
     except SystemExit:
         pass
     except Wrong:
-        if not problems:  # which say more than an error that follows from them
+        if not problems:  # they say more than an error that they cause
             raise
     finally:
         sys.setprofile(None)

@@ -17,14 +17,14 @@ CHEST = widgets.Setup("room_test_003", "test_015_chest", 2, -8.0, 2.6)  # of exe
 FAILED, LEAST_PIXELS = 0.5, 100  # exercise B: IoU, pixels of the object
 STRENGTHS = ("light", "noise", "compression", "motion")
 LIMITS = dict.fromkeys(STRENGTHS, 2) | {"shadow": 1, "gloss": 0}  # of exercise B; mirrors were too easy
-SCENES = (  # of exercises C and D: four objects that are easy to find, each with a gap of its own
+SCENES = (  # of exercises C and D: four objects that are easy to find, each with its own gap
     widgets.Setup("room_test_010", "test_010_sofa", 1, 0.0, 3.5, seed=1),
     widgets.Setup("room_test_003", "test_002_chair", 2, -8.0, 2.6, seed=2),
     widgets.Setup("room_test_018", "test_007_bookcase", 7, -1.0, 4.2, seed=3),
     widgets.Setup("room_test_020", "test_015_chest", 0, 3.0, 3.0, seed=4),
 )
-STRONG, TOLD_APART = 4.0, 0.1  # how strong each part is, and which difference of IoU decides an order
-CURED, NO_WORSE = 0.8, 0.03  # exercise D: IoU after the cure, and what it may cost where nothing moved
+STRONG, TOLD_APART = 4.0, 0.1  # strength of each part, and the difference of IoU that decides an order
+CURED, NO_WORSE = 0.8, 0.03  # exercise D: IoU after the cure, and the loss allowed where nothing moved
 
 build = functools.cache(widgets.build_scene)
 shipped = functools.cache(load_pretrained)
@@ -41,7 +41,7 @@ def shipped_iou(setup: widgets.Setup) -> float:
 
 @report_verdict
 def check_distance(my_distance):
-    """The distance in metres at which the chest of the test set covers half of what it covers at 2.6 m."""
+    """The distance in metres at which the test set's chest covers half the area that it covers at 2.6 m."""
     distance = as_number(my_distance, "my_distance")
     require(0.5 <= distance <= 20, "my_distance", f"expected metres from 0.5 to 20, found {distance:g}")
     near, far = (build(replace(CHEST, distance=d)).mask.sum() for d in (CHEST.distance, distance))
@@ -54,7 +54,7 @@ def check_distance(my_distance):
 
 @report_verdict
 def check_break(my_setup):
-    """A widgets.Setup that the data could hold, but for strengths up to 2, in which the network's IoU is below 0.5."""
+    """A widgets.Setup that the data could hold, except strengths up to 2, in which the network's IoU is below 0.5."""
     where = "my_setup"
     right = isinstance(my_setup, widgets.Setup)
     require(right, where, f"expected a widgets.Setup, found {describe_value(my_setup)}")
@@ -75,11 +75,11 @@ def check_break(my_setup):
 
 @report_verdict
 def check_order(my_order):
-    """The names of four parts of the gap, from the one that costs least IoU at four times its strength to the worst."""
+    """The names of four parts of the gap, ordered by the IoU they cost at four times their strength, least first."""
     require_parts(my_order, STRENGTHS, "my_order")
     words = f"expected each of {', '.join(STRENGTHS)} once, found {', '.join(map(str, my_order))}"
     require(sorted(map(str, my_order)) == sorted(STRENGTHS), "my_order", words)
-    means = {}  # IoU over the scenes with one part of the gap at its fourfold strength
+    means = {}  # mean IoU over the scenes with one part of the gap at four times its strength
     for part in STRENGTHS:
         gap = "handheld" if part == "motion" else "tripod"
         means[part] = np.mean([shipped_iou(replace(setup, gap=gap, **{part: STRONG})) for setup in SCENES])

@@ -1,7 +1,7 @@
-"""How the checks of all exercises call an answer, and put what is wrong with it into words.
+"""How the checks of all exercises call an answer, and describe what is wrong with it.
 
-A check is a function of a reader's answers. It raises `Wrong` at the first fault, and otherwise returns a sentence on
-what it has tried. The decorator `report_verdict` prints the verdict and returns True or False.
+A check is a function of a reader's answers. It raises `Wrong` at the first fault, and otherwise returns a sentence
+about what it has tried. The decorator `report_verdict` prints the verdict and returns True or False.
 """
 
 import functools
@@ -32,7 +32,7 @@ class Wrong(Exception):
     """A fault: where it shows, what was expected and found, and a hint that does not give the solution away."""
 
     def __init__(self, where: str, words: str, hint: str = ""):
-        if "_" not in where.split(" ")[0]:  # a name in the code keeps its small letter
+        if "_" not in where.split(" ")[0]:  # a name in the code keeps its lower case
             where = where[:1].upper() + where[1:]
         super().__init__(f"{where}: {words}")
         self.hint = hint
@@ -61,7 +61,7 @@ def report_verdict(check: Callable) -> Callable[..., bool]:
             text = f"Not solved yet. {unsolved}"
         except Wrong as wrong:
             text = f"Not right yet. {wrong}." + (f"\nHint: {wrong.hint}" if wrong.hint else "")
-        except Exception as error:  # answers may be wrong in ways that nobody thought of
+        except Exception as error:  # answers may be wrong in unforeseen ways
             text = f"Not right yet. The check broke off: {describe_error(error)}."
         RESULTS[check.__name__] = solved
         print(text)
@@ -90,7 +90,7 @@ def call_answer(answer, *inputs, where: str):
     try:
         result = answer(*inputs)
     except Exception as error:
-        if isinstance(error, NotImplementedError) and not error.args:  # PyTorch raises it, too, with a message
+        if isinstance(error, NotImplementedError) and not error.args:  # PyTorch also raises it, with a message
             raise Unsolved("It raises NotImplementedError.") from error
         hint = next((hint for pattern, hint in HINTS.items() if re.search(pattern, str(error))), "")
         raise Wrong(where, f"it raises {describe_error(error)}", hint) from error
@@ -103,7 +103,7 @@ def call_answer(answer, *inputs, where: str):
 
 
 def build_module(answer, *arguments, where: str) -> nn.Module:
-    """Return the module that a reader's function or class makes; raise Wrong if it is none."""
+    """Return the module that a reader's function or class makes; raise Wrong if it is not one."""
     module = call_answer(answer, *arguments, where=where)
     hint = "nn.Sequential(*layers) makes one module of a list of layers."
     require(isinstance(module, nn.Module), where, f"expected an nn.Module, found {describe_value(module)}", hint)
@@ -111,7 +111,7 @@ def build_module(answer, *arguments, where: str) -> nn.Module:
 
 
 def as_number(answer, name: str) -> float:
-    """Return the answer as a finite number; raise Wrong if it is none."""
+    """Return the answer as a finite number; raise Wrong if it is not one."""
     value = answer.item() if isinstance(answer, ARRAYS) and answer.ndim == 0 else answer
     require(is_number(value), name, f"expected one number, found {describe_value(answer)}")
     require(np.isfinite(float(value)), name, f"expected a finite number, found {value}")
@@ -119,7 +119,7 @@ def as_number(answer, name: str) -> float:
 
 
 def as_whole_number(answer, name: str, least: int = 1) -> int:
-    """Return the answer as a whole number of at least `least`; raise Wrong if it is none."""
+    """Return the answer as a whole number of at least `least`; raise Wrong if it is not one."""
     value = as_number(answer, name)
     right = value == int(value) and value >= least
     require(right, name, f"expected a whole number of at least {least}, found {answer}")
@@ -141,7 +141,7 @@ def describe_value(value) -> str:
 
 
 def describe_error(error: Exception) -> str:
-    """An exception in words, with the reader's own line in which it happened."""
+    """Describe an exception, with the reader's own line that raised it."""
     message = textwrap.shorten(str(error), 300).rstrip(".")
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if not f.filename.startswith(PACKAGE) and not LIBRARY.search(f.filename)]
@@ -153,7 +153,7 @@ def is_number(value) -> bool:
 
 
 def to_numpy(value) -> np.ndarray:
-    """A number, tensor or array in float64; anything else becomes nan, which equals nothing expected."""
+    """A number, tensor or array in float64; anything else becomes nan, which equals no expected value."""
     try:
         return value.detach().double().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value, np.float64)
     except (TypeError, ValueError):

@@ -1,7 +1,7 @@
-"""Faults of a depth map or a mask, and what each loss says about them: the computing part of the loss explorer.
+"""Faults of a depth map or a mask, and each loss of them: the computations of the loss explorer.
 
-A map is a float32 tensor (1, 1, H, W): depth as metres / 10, or the object's coverage, whose spoiled version is taken
-for a probability.
+A map is a float32 tensor (1, 1, H, W): depth as metres / 10, or the object's coverage, whose spoiled version is read
+as a probability.
 """
 
 import functools
@@ -18,7 +18,7 @@ from ...camera import MAX_DEPTH
 from ...data.datasets import MaskDepthDataset
 from ...losses import bce, dice_loss, dssim, edge, l1
 
-# The losses by the names that notebook 04 uses, of a network's output (depth, or a mask's logits) and the truth.
+# The losses by the names that notebook 04 uses, as functions of a network's output (depth, mask logits) and the truth.
 LOSSES = {
     "depth": {"L1": l1, "edge": edge, "SSIM": dssim},
     "mask": {
@@ -28,7 +28,7 @@ LOSSES = {
     },
 }
 UNITS = {"depth": MAX_DEPTH, "mask": 1.0}  # what 1 on a map means: 10 metres, or certainty
-SAMPLES = 40  # of the validation data: as many as notebook 04 looks at
+SAMPLES = 40  # validation samples, as many as notebook 04 uses
 CERTAIN = 0.001  # a spoiled mask stays this far from 0 and 1, whose logits are infinite
 ROUNDING = 1e-5  # a loss below this share of plain gray's consists of rounding errors, and so does its gradient
 
@@ -39,7 +39,7 @@ class Fault:
 
     blur: float = 0.0  # standard deviation of a Gaussian in pixels
     shift: int = 0  # pixels to the right
-    gray: float = 0.0  # share of the contrast that is taken away, 0 to 1
+    gray: float = 0.0  # share of the contrast that is removed, 0 to 1
     scale: float = 1.0  # a factor
     offset: float = 0.0  # what is added: metres, or probability
     noise: float = 0.0  # standard deviation of noise, likewise
@@ -61,7 +61,7 @@ PRESETS = {
 
 
 class LossReport(NamedTuple):
-    """What one loss says about a map."""
+    """One loss of a map."""
 
     value: float
     relative: float  # the value as a multiple of plain gray's loss
@@ -86,7 +86,7 @@ def spoil(truth: Tensor, fault: Fault, task: str = "depth") -> Tensor:
         x = torch.from_numpy(blurred)[None, None]
     width = x.shape[-1]
     x = x[..., (torch.arange(width) - int(fault.shift)).clamp(0, width - 1)]
-    if fault.gray:  # a step that changes nothing is left out: it would leave rounding errors
+    if fault.gray:  # skip a step that changes nothing: it would leave rounding errors
         x = truth.mean() + (1 - fault.gray) * (x - truth.mean())
     x = fault.scale * x + fault.offset / UNITS[task]
     if fault.noise:
@@ -95,15 +95,15 @@ def spoil(truth: Tensor, fault: Fault, task: str = "depth") -> Tensor:
 
 
 def to_output(spoiled: Tensor, task: str) -> Tensor:
-    """A map as a network puts it out: depth as it is, a probability as a logit."""
+    """A map as a network outputs it: depth unchanged, a probability as a logit."""
     return spoiled if task == "depth" else spoiled.clamp(CERTAIN, 1 - CERTAIN).logit()
 
 
 def report_losses(truth: Tensor, spoiled: Tensor, task: str = "depth") -> dict[str, LossReport]:
     """Report each loss of a spoiled map (1, 1, H, W) and its gradient.
 
-    The true depth itself has no loss. A true mask has a little: its soft outline is neither 0 nor 1, and no probability
-    may be nearer to these than `CERTAIN`. The descent is zero where a loss consists of rounding errors, since the slope
+    The true depth has zero loss. A true mask has a small one: its soft outline is neither 0 nor 1, and no probability
+    is nearer to either than `CERTAIN`. The descent is zero where a loss consists of rounding errors, since the slope
     of an absolute value is as large there as anywhere.
     """
     gray = to_output(spoil(truth, PLAIN_GRAY), task)

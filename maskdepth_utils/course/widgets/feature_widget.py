@@ -35,7 +35,7 @@ def feature_maps(network, image, background) -> w.VBox:
     controls = stage_controls(whole.stages)
     page = Picture("The stage's channels", flex="1 1 400px", min_width="300px", max_width="656px")
     tiles = Tiles(CAPTIONS)
-    tiles.box.layout.width = "232px"  # one below the other, beside the page
+    tiles.box.layout.width = "232px"  # in a column beside the page
 
     def update():
         number, skips = controls["stage"].value, controls["skips"].value
@@ -61,7 +61,7 @@ def feature_maps(network, image, background) -> w.VBox:
 
 
 def stage_controls(stages: list[Stage]) -> dict[str, w.Widget]:
-    """The controls. In Notebook 7, which keeps the arrow keys for itself, Page Up and Page Down move the sliders."""
+    """The controls. In Notebook 7, which reserves the arrow keys, Page Up and Page Down move the sliders."""
     style, layout = {"description_width": "60px"}, w.Layout(width="440px")
     options = [(stage.name, number) for number, stage in enumerate(stages)]
     stage = w.SelectionSlider(options=options, value=1, description="stage", style=style, layout=layout)
@@ -78,7 +78,7 @@ def count_pages(stage: Stage) -> int:
 
 
 def describe_change(whole: Features, cut: Features) -> str:
-    """What changes in mask and depth when skips are cut, in words."""
+    """Describe how cutting skips changes mask and depth."""
     masks = [torch.from_numpy(features.mask > 0.5).float()[None, None] for features in (cut, whole)]
     change = np.abs(whole.depth - cut.depth).mean()
     return f"IoU with the mask of all skips {metrics.iou(*masks).item():.2f}, mean change of the depth {change:.2f} m"
@@ -88,12 +88,12 @@ def draw_stage(stage: Stage, order: np.ndarray, page: int = 0, remark: str = "")
     """Draw a page (from 0) of a stage's channels in this order, with their numbers and values: uint8 (H, W, 3).
 
     Each channel has its own scale, from its least value (dark) to its greatest (bright); both are written below it. The
-    remark stands behind the stage's name.
+    remark follows the stage's name.
     """
     first = page * SHOWN
     height = max(1, round(CELL * stage.maps.shape[1] / stage.maps.shape[2]))
     across, down = CELL + 4, height + FOOT + 2
-    rows = math.ceil(min(SHOWN, len(order)) / COLUMNS)  # the last page is as tall as the others, and nothing jumps
+    rows = math.ceil(min(SHOWN, len(order)) / COLUMNS)  # the last page is as tall as the others, so nothing jumps
     paper = Image.new("RGB", (COLUMNS * across, HEAD + rows * down), "white")
     pen = ImageDraw.Draw(paper)
     which = "all" if len(order) <= SHOWN else f"{first + 1} to {min(first + SHOWN, len(order))} of {len(order)}"
@@ -112,7 +112,7 @@ def draw_stage(stage: Stage, order: np.ndarray, page: int = 0, remark: str = "")
 
 @functools.lru_cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """matplotlib's own font, which is there on every machine."""
+    """matplotlib's own font, which every machine has."""
     return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
 
 
@@ -136,5 +136,5 @@ def still_picture(page: np.ndarray, runs) -> bytes:
             pen.text((x, y + 6), f"{name}, {words}", fill="black", font=font(13))
             paper.paste(Image.fromarray(pictures[name]).resize((cell, height)), (x, y + HEAD))
     buffer = io.BytesIO()
-    paper.quantize(256).save(buffer, "PNG", optimize=True)  # 256 colours take a third of the space
+    paper.quantize(256).save(buffer, "PNG", optimize=True)  # 256 colours need a third of the space
     return buffer.getvalue()

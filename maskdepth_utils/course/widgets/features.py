@@ -1,4 +1,4 @@
-"""What a network computes on its way from two pictures to mask and depth. Used in notebooks 03 and 07."""
+"""The features that a network computes between two pictures and mask and depth. Used in notebooks 03 and 07."""
 
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ SKIPS = {"all skips": True, "laterals only": "laterals", "detail only": "detail"
 
 @dataclass(frozen=True)
 class Stage:
-    """The features that one part of the network puts out: its name in words, and float32 maps (C, H, W)."""
+    """The output of one part of the network: its name in words, and float32 maps (C, H, W)."""
 
     name: str
     maps: np.ndarray
@@ -38,7 +38,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Features:
-    """One pass through a network: the picture that it saw, its stages in the order of computation, what it predicts."""
+    """One pass through a network: the picture that it saw, its stages in the order of computation, its predictions."""
 
     image: np.ndarray = field(repr=False)  # uint8 (H, W, 3)
     stages: list[Stage] = field(repr=False)
@@ -47,10 +47,10 @@ class Features:
 
 
 def collect_features(network, image, background, skips: bool | str = True) -> Features:
-    """Run a network once and keep what each stage puts out. Afterwards the network is as it was.
+    """Run a network once and record each stage's output. The network is left unchanged.
 
     Args:
-        network: A `MaskDepthNet`, or a `Predictor` with one, which brings pictures to the width it was trained at.
+        network: A `MaskDepthNet`, or a `Predictor` with one, which resizes pictures to the width it was trained at.
         image: uint8 (H, W, 3), a Pillow image or a path.
         background: Likewise, of the same size.
         skips: True, or which skips carry features while the others carry zeros: "laterals" (from the encoder's
@@ -78,7 +78,7 @@ def collect_features(network, image, background, skips: bool | str = True) -> Fe
 
 
 def skip_modules(model: MaskDepthNet, skips: bool | str) -> list[nn.Module]:
-    """The modules that must put out zeros for `skips` as in `collect_features`."""
+    """The modules that must output zeros for `skips`, as in `collect_features`."""
     if skips not in SKIPS.values():
         raise ValueError(f"skips: expected one of {', '.join(map(repr, SKIPS.values()))}, found {skips!r}")
     branches = model.branches.values()
@@ -91,7 +91,7 @@ def skip_modules(model: MaskDepthNet, skips: bool | str) -> list[nn.Module]:
 
 
 def stage_modules(model: MaskDepthNet) -> dict[str, nn.Module]:
-    """The modules whose outputs are shown, by their names in words. The encoder puts out five stages at once."""
+    """The modules whose outputs are shown, by their names in words. The encoder outputs five stages at once."""
     modules = {"encoder": model.encoder}
     if model.detail is not None:
         modules["detail of the two pictures"] = model.detail

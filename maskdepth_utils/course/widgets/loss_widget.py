@@ -10,7 +10,7 @@ from .faults import LOSSES, PRESETS, SAMPLES, TRUTH, UNITS, Fault, LossReport, l
 from .parts import Tiles, assemble, dropdown, follow_preset, read_settings, slider, to_gray
 
 OWN_MIXTURE = "your own mixture"
-START = "2 px to the right"  # every tile shows something, also to readers without a kernel
+START = "2 px to the right"  # every tile shows something, even to readers without a kernel
 PUSH = "orange to brown: nearer or less likely, purple: farther or more likely, white: stay"
 CAPTIONS = {
     "truth": ("Truth", "depth: bright is near; mask: the object is white"),
@@ -26,7 +26,7 @@ RANGES = {
     "depth": {"offset": ("offset, m", -3.0, 3.0, 0.1), "noise": ("noise, m", 0.0, 1.0, 0.05)},
     "mask": {"offset": ("offset, p", -1.0, 1.0, 0.05), "noise": ("noise, p", 0.0, 0.5, 0.05)},
 }
-WEAK = 0.01  # a descent weaker than this share of L1's is drawn as none
+WEAK = 0.01  # a descent weaker than this share of L1's is drawn as zero
 FULL_BAR = 2.0  # times plain gray's loss
 CELL = 'style="text-align:left;padding:0 12px 0 0"'
 
@@ -80,7 +80,7 @@ def loss_explorer() -> w.VBox:
 
 
 def set_ranges(controls: dict) -> None:
-    """Offer the task's presets, give offset and noise its unit, and set both to 0: a metre is no probability."""
+    """Offer the task's presets, give offset and noise its unit, and set both to 0, as their units have changed."""
     task = controls["task"].value
     for name, (label, low, high, step) in RANGES[task].items():
         control = controls[name]
@@ -91,7 +91,7 @@ def set_ranges(controls: dict) -> None:
 
 
 def loss_table(reports: dict[str, LossReport], task: str) -> str:
-    """An HTML table: loss, value, how many times plain gray's loss that is, and this as a bar."""
+    """An HTML table: loss, value, how many times plain gray's loss that is, and the same as a bar."""
     names = ("loss", "value", "times plain gray", f"0 to {FULL_BAR:g} times; the line is 1")
     rows = ["".join(f'<th scope="col" {CELL}>{name}</th>' for name in names)]
     for name, report in reports.items():

@@ -1,7 +1,7 @@
-"""What every widget of the course is made of: controls, captioned pictures, and a still picture of it all.
+"""The parts of the course's widgets: controls, captioned pictures, and a still picture of the whole.
 
 While a slider moves, the browser sends its next value only when the last one has been answered, so values in between
-are dropped and never queue up.
+are dropped instead of queuing up.
 """
 
 import base64
@@ -31,7 +31,7 @@ def slider(label: str, value, low, high, step) -> w.Widget:
 
 
 def dropdown(label: str, options, index: int = 0) -> w.Dropdown:
-    """A list of values, or of (words, value) pairs, and which of them is chosen."""
+    """A list of values, or of (words, value) pairs, and the index of the chosen one."""
     return w.Dropdown(options=list(options), index=index, description=label, **CONTROL)
 
 
@@ -90,13 +90,13 @@ def assemble(
 
     Args:
         controls: The controls by name, kept as `box.controls`; `box.set(name=value, ...)` sets several, and draws once.
-        update: Called after every change; draws, and returns what to say about it, as HTML. Its errors become words.
+        update: Called after every change; draws, and returns a comment as HTML. Its errors become messages.
         tiles: The pictures, kept as `box.tiles`.
-        below: What stands below the first groups of controls and the words; by default the tiles.
+        below: What is shown below the first groups of controls and the comment; by default the tiles.
         start: The values to start with.
         follow: Called before `update` with the names of the controls that were set; may set others.
         groups: {title: names of controls}; by default all are in one group.
-        above: How many groups stand above the pictures; the others stand below them.
+        above: How many groups are above the pictures; the others are below them.
         draw_still: Called with `tiles`; returns the PNG file for readers without a kernel.
     """
     box, note = w.VBox(), w.HTML()
@@ -140,13 +140,13 @@ def assemble(
 
 
 def read_settings(kind: type, controls: dict[str, w.Widget]):
-    """A dataclass of what the controls of its fields' names show; 0.30000000000000004 from a slider is 0.3."""
+    """A dataclass with the values of the controls named like its fields; a slider's 0.30000000000000004 is 0.3."""
     values = {field.name: controls[field.name].value for field in dataclasses.fields(kind)}
     return kind(**{name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()})
 
 
 def follow_preset(controls: dict[str, w.Widget], changed: set[str], presets: Mapping, own: str) -> None:
-    """Let a newly chosen preset set its controls, and let the controls name their preset, or `own` if there is none.
+    """Set the controls of a newly chosen preset, or show the preset that the controls match, or `own` if none does.
 
     `presets` are dataclasses whose fields have controls of the same names.
     """
@@ -160,8 +160,8 @@ def follow_preset(controls: dict[str, w.Widget], changed: set[str], presets: Map
 
 
 def set_control(name: str, control: w.Widget, value) -> None:
-    """Set a control's value. Raises ValueError if it cannot have this value."""
-    with contextlib.suppress(TraitError):  # of a list; a slider takes the nearest value that it can have
+    """Set a control's value. Raises ValueError if the control does not allow it."""
+    with contextlib.suppress(TraitError):  # from a list; a slider takes its nearest possible value
         control.value = value
     if control.value != value:
         is_list = hasattr(control, "options")

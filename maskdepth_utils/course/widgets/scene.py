@@ -20,7 +20,7 @@ DEPTH_LIMITS = (0.0, MAX_DEPTH)  # metres: the range of all depth pictures' colo
 
 @dataclass(frozen=True)
 class Setup:
-    """What stands where in a scene, and how the two shots of it differ."""
+    """The object of a scene and its place, and how the two shots differ."""
 
     room: str
     object: str
@@ -29,7 +29,7 @@ class Setup:
     distance: float = 3.0  # metres from the eye to the object's foot, along the floor
     flip: bool = False  # whether the object is mirrored
     gap: str = "tripod"
-    seed: int = 0  # another seed draws another gap
+    seed: int = 0  # a different seed draws a different gap
     light: float = 1.0  # strengths of the gap's parts, 1 as in the data: see `shots.Strengths`
     noise: float = 1.0
     compression: float = 1.0
@@ -65,7 +65,7 @@ class Scene:
 
 
 def build_scene(setup: Setup, data=None) -> Scene:
-    """Compose a scene. An object that cannot stand there is drawn all the same, and `remark` says why it cannot."""
+    """Compose a scene. An object that cannot stand there is drawn anyway, and `remark` says why it cannot."""
     room = load_room(setup.room, data=data)
     view = nearest_distance(cutout_distances(setup.object, data), setup.distance)
     cutout = load_cutout(setup.object, setup.yaw, view, data)
@@ -105,7 +105,7 @@ def predict_scene(
 ) -> ScenePrediction:
     """Predict a scene's mask and depth with a network for both, and score them against the truth.
 
-    The network's mask is where its probability is above the threshold. Beside it stands the mask of a fitted baseline.
+    The network's mask is where its probability is above the threshold. The fitted baseline's mask is beside it.
     """
     probability, depth = predictor.predict(scene.image, scene.background)
     pair = [torch.from_numpy(picture).permute(2, 0, 1)[None] / 255 for picture in (scene.image, scene.background)]

@@ -38,7 +38,7 @@ GROUPS = {
 def composer(split: str = "test", **start) -> w.VBox:
     """Choose room, object, place and gap; see background, image, mask and depth, and the depth of any pixel.
 
-    `split` is whose rooms and objects there are to choose from, `start` the fields of `Setup` to start with.
+    `split` says which rooms and objects are offered; `start` has the initial fields of `Setup`.
     """
     controls = scene_controls(split)
     cross = {"column": slider("column", 80, 0, 159, 1), "row": slider("row", 120, 0, 159, 1)}
@@ -100,7 +100,7 @@ def scene_controls(split: str) -> dict[str, w.Widget]:
 
 
 def current_setup(controls: dict[str, w.Widget]) -> Setup:
-    """The scene that a composer or playground shows at present: pass its `box.controls`."""
+    """The scene that a composer or playground currently shows: pass its `box.controls`."""
     return read_settings(Setup, controls)
 
 
