@@ -49,6 +49,8 @@ class DifferenceThreshold:
             difference = self.difference(sample["image"], sample["background"])
             scores = iou_by_threshold(difference, sample["mask"], thresholds)
             means.add(**{str(position): column for position, column in enumerate(scores.T)})
+        if not means.values:
+            raise ValueError("fit: expected a loader with samples, found none")
         self.curve = list(zip(thresholds, means.mean().values()))
         self.threshold = max(self.curve, key=lambda point: point[1])[0]
         return self
@@ -85,6 +87,8 @@ class MeanDepth:
         for sample in loader:
             total = total + sample["depth"].double().sum(dim=0)
             count += len(sample["depth"])
+        if not count:
+            raise ValueError("fit: expected a loader with samples, found none")
         self.depth = (total / count).float()
         return self
 

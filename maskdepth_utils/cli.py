@@ -73,6 +73,7 @@ def new_network(options: Namespace) -> nn.Module:
     """Make the network that the options describe, with random weights or ImageNet's."""
     if options.network == "MaskNet":
         usual = {"tasks": TASKS, "imagenet": False, "no_skips": False, "detail": None, "stem": "7x7"}
+        usual |= {"full_size_lr": None, "depth_loss": ()}
         changed = [f"--{name.replace('_', '-')}" for name in usual if getattr(options, name) != usual[name]]
         if changed:
             raise ValueError(f"{', '.join(changed)}: for MaskDepthNet only, found with --network MaskNet")
@@ -139,6 +140,8 @@ def evaluate(options: Namespace) -> dict:
 def predict(options: Namespace) -> dict:
     """Predict mask and depth of your own photo, given one of the same place without the object."""
     out = Path(options.out)
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"--out: expected a folder, found the file {out}")
     predictor = load_pretrained(options.checkpoint)
     image, background = read_picture(options.image, "image"), read_picture(options.background, "background")
     result = {"out": str(out), "width": image.shape[1], "height": image.shape[0]}

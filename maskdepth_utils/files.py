@@ -23,7 +23,8 @@ def data_dir() -> Path:
     if any((path / kind).is_dir() for kind in ("rooms", "objects", "scenes")):
         return path
     found = "it holds no rooms/, objects/ or scenes/" if path.is_dir() else "there is no such folder"
-    raise AssetError(f"No course data at {path}: {found}. Set MASKDEPTH_DATA to data/ in a clone of the repository.")
+    hint = "Correct" if os.environ.get("MASKDEPTH_DATA") else "Set"
+    raise AssetError(f"No course data at {path}: {found}. {hint} MASKDEPTH_DATA: data/ in a clone of the repository.")
 
 
 def to_asset_error(path: Path, problem: str) -> AssetError:
@@ -114,6 +115,7 @@ def replacing(*paths: Path, overwrite: bool = True) -> Iterator[list[Path]]:
                 os.fsync(file.fileno())
         for part, path in zip(parts, paths):
             os.replace(part, path)
+        sync_folder(folder)
     except BaseException as error:
         for part in parts:
             with contextlib.suppress(OSError):
@@ -122,6 +124,16 @@ def replacing(*paths: Path, overwrite: bool = True) -> Iterator[list[Path]]:
             place = paths[0] if len(paths) == 1 else folder
             raise WriteError(error.errno, explain_write_error(error, place)) from error
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's list of names to the disk, where the system can: Windows and some network drives cannot."""
+    with contextlib.suppress(OSError, AttributeError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def check_space(folder: Path, needed: float) -> None:

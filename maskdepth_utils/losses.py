@@ -67,6 +67,8 @@ def edge(a: Tensor, b: Tensor) -> Tensor:
 @in_float32
 def ssim_map(a: Tensor, b: Tensor) -> Tensor:
     """Structural similarity around each pixel that has a whole window: (N, 1, H-10, W-10). See `ssim`."""
+    if min(a.shape[-2:]) < WINDOW:
+        raise ValueError(f"ssim: expected at least {WINDOW} x {WINDOW} px (its window), found {tuple(a.shape[-2:])}")
     # Four maps, as only the sum of the two variances is needed; channels last is eight times as fast on a CPU.
     maps = torch.cat([a, b, a * a + b * b, a * b], dim=1).contiguous(memory_format=torch.channels_last)
     row = torch.tensor(GAUSSIAN, device=a.device).expand(4, 1, 1, WINDOW)

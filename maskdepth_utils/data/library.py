@@ -14,7 +14,7 @@ import numpy as np
 
 from ..camera import IMAGE_SIZE, draw_turn, floor_mask, turned_view
 from ..draws import Draws
-from ..files import data_dir, entries, find_entry, open_picture
+from ..files import AssetError, data_dir, entries, find_entry, open_picture
 
 Rectangle = tuple[float, float, float, float]  # on the floor, metres in room axes: X0, X1, Z0, Z1
 SPLITS = ("train", "val", "test")
@@ -205,6 +205,8 @@ def _make_cutout(
 ) -> Cutout:
     # The frame fits the widest view: keep the part that this one fills.
     x, y, width, height = cv2.boundingRect(cv2.extractChannel(color, 3))
+    if not width:
+        raise AssetError(f"{entry['name']}_color.webp is damaged: the view at {yaw} degrees is empty. Restore the file")
     color, relief = color[y : y + height, x : x + width], relief[y : y + height, x : x + width].copy()
     # Resampling mixes neighbouring pixels: weighted by alpha, colours from outside the object leave no fringe.
     alpha = cv2.extractChannel(color, 3)

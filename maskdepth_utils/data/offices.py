@@ -8,6 +8,7 @@ import hashlib
 import os
 import urllib.request
 from functools import lru_cache
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -52,15 +53,17 @@ def office_photos(progress: bool = True) -> Path:
             else:
                 with urllib.request.urlopen(ADDRESS + name, timeout=30) as answer:
                     content = answer.read()
-        except FileNotFoundError:
-            raise AssetError(f"{path} is missing, though {FOLDER_VARIABLE} says where it is") from None
-        except OSError as error:  # no connection, no answer, no such file
+        except (OSError, HTTPException) as error:  # no such file; no connection, or one that was cut
+            if named:
+                missing = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+                raise AssetError(f"{path} {missing}, though {FOLDER_VARIABLE} names its folder") from error
             raise AssetError(
                 f"{ADDRESS}{name} could not be downloaded ({error}). Connect to the internet, or set "
                 f"{FOLDER_VARIABLE} to a folder with the project's bg/ and fg/"
             ) from error
         if hashlib.sha256(content).hexdigest() != expected:
-            raise AssetError(f"{path} is not the file that the course was written with: its sha256 differs. Delete it")
+            hint = "Delete it" if path.is_file() else f"It came from {ADDRESS}: try again later"
+            raise AssetError(f"{path} is not the file that the course was written with: its sha256 differs. {hint}")
         if not path.is_file():
             write_file(path, content)
     return folder

@@ -41,6 +41,8 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
             metadata = json.loads((file.metadata() or {}).get("maskdepth", "{}"))
+        if not isinstance(metadata, dict):
+            raise ValueError(f"its metadata are a {type(metadata).__name__}, expected a dict")
     except (SafetensorError, ValueError, OSError) as error:
         found = f"{path.stat().st_size:,} bytes; {error}"
         raise CheckpointError(f"{path}: damaged, or not a safetensors file ({found}). Get it again") from error
@@ -133,7 +135,13 @@ def read_run(folder: str | Path) -> dict[str, Any] | None:
             with zipfile.ZipFile(path) as parts:
                 if damaged := parts.testzip():  # torch.load does not verify the checksums
                     raise ValueError(f"{damaged} is not what was written")
+                scripted = any(name.endswith("constants.pkl") for name in parts.namelist())
+            with open(path, "rb") as file:
+                if scripted or file.read(4) != b"PK\3\4":  # before 2.6, torch.load would run the code in such files
+                    raise ValueError("it is no checkpoint of a run")
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            if not (isinstance(checkpoint, dict) and {"config", "model", "step"} <= set(checkpoint)):
+                raise ValueError("it is no checkpoint of a run")
         except Exception as error:  # zipfile and torch raise a dozen types for damaged files
             problems.append(f"{path} is damaged ({error})")
             continue

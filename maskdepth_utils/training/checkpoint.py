@@ -19,6 +19,8 @@ from filelock import FileLock, Timeout
 
 from ..files import write_file
 
+CHECKPOINTS = "checkpoint-" + "[0-9]" * 8 + ".pt*"  # those that were cut off (".part") too
+
 
 class TrainingError(RuntimeError):
     """Training cannot start or continue. The message says why, and what to do."""
@@ -41,16 +43,16 @@ def write_checkpoint(folder: Path, checkpoint: dict[str, Any], before: int) -> N
     content = io.BytesIO()  # torch.save itself hides the reason why it cannot write a file
     torch.save(checkpoint, content)
     write_file(folder / new, content.getvalue())
-    for path in folder.glob("checkpoint-*"):
+    for path in folder.glob(CHECKPOINTS):
         if path.name not in (new, old):  # older, damaged, or cut off when a run was killed
             path.unlink()
 
 
 def delete_run(folder: Path) -> None:
     """Delete a run's checkpoints, including those of earlier versions (folders), and its TensorBoard files."""
-    for path in folder.glob("checkpoint-*"):
+    for path in folder.glob(CHECKPOINTS):
         path.unlink()
-    for path in [*folder.glob("step-*"), folder / "tensorboard"]:
+    for path in [*folder.glob("step-" + "[0-9]" * 8), folder / "tensorboard"]:
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 
 from ..data.loading import make_loader
 from ..devices import DTYPES, choose_device, choose_precision
@@ -106,8 +106,7 @@ def fit(
     optimizer = make_optimizer(settings, parameters)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")  # fp16 would round small gradients to 0
     parts = {"model": model, "loss": loss_modules, "optimizer": optimizer, "scaler": scaler}
-    facts = {"class": type(dataset).__name__, "length": len(dataset)} | getattr(dataset, "settings", {})
-    config = {"network": network_facts(model), "dataset": facts} | settings.compared()
+    config = {"network": network_facts(model), "dataset": describe_dataset(dataset)} | settings.compared()
     config |= {"loss": describe(loss), "weighting": describe(weighting)}
     config = json.loads(json.dumps(config, default=str))  # plain values, as a checkpoint holds them
     machine = machine_facts(device, precision)
@@ -154,3 +153,10 @@ def describe(function: Callable) -> str | dict[str, Any]:
     if isinstance(function, functools.partial):
         return {"function": describe(function.func), **function.keywords}
     return getattr(function, "__qualname__", type(function).__name__)
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """What decides a dataset's samples: its `settings`, or else its plain attributes, also inside a `Subset`."""
+    plain = {name: value for name, value in vars(dataset).items() if isinstance(value, (bool, int, float))}
+    facts = {"class": type(dataset).__name__, "length": len(dataset), **getattr(dataset, "settings", plain)}
+    return facts | ({"dataset": describe_dataset(dataset.dataset)} if isinstance(dataset, Subset) else {})

@@ -49,10 +49,14 @@ class Settings:
                 raise ValueError(f"{one.name}: expected {', '.join(choices)}; found {value!r}")
             if least is not None and value is not None:
                 kind = int if one.type in (int, int | None) else float
-                if not value >= least or value != kind(value):
-                    number = "whole number" if kind is int else "number"
-                    raise ValueError(f"{one.name}: expected a {number} of at least {least}, found {value}")
-                object.__setattr__(self, one.name, kind(value))  # checkpoints hold no NumPy numbers
+                try:
+                    number = kind(value)
+                except (TypeError, ValueError, OverflowError):
+                    number = math.nan
+                if number != value or not least <= number < math.inf:
+                    what = "whole number" if kind is int else "number"
+                    raise ValueError(f"{one.name}: expected a {what} of at least {least}, found {value!r}")
+                object.__setattr__(self, one.name, number)  # checkpoints hold no NumPy numbers
 
     @property
     def total_steps(self) -> int:

@@ -91,7 +91,7 @@ def test_after_a_full_disk_only_the_missing_shards_are_written(data, tmp_path, m
     calls = itertools.count()
 
     def fill_disk(file):
-        if next(calls) == 2:  # after shards.json and the first shard
+        if next(calls) == 4:  # after shards.json, the first shard, and their folder after each of them
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(WriteError, match="shard-000001.tar: the disk is full"):

@@ -97,6 +97,8 @@ def test_the_caller_keeps_the_random_numbers():
     [
         ({"batch": 0}, "batch: expected a whole number of at least 1, found 0"),
         ({"batch": 2.5}, "batch: expected a whole number of at least 1, found 2.5"),
+        ({"steps": float("inf")}, "steps: expected a whole number of at least 1, found inf"),
+        ({"steps": "3"}, "steps: expected a whole number of at least 1, found '3'"),
         ({"lr": float("nan")}, "lr: expected a number of at least 0, found nan"),
         ({"samples": 5}, "either steps= or samples="),
         ({"steps": None}, "either steps= or samples="),

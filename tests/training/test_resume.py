@@ -10,6 +10,7 @@ import pytest
 import torch
 from small_training import Dropping, Squares, damage, figures, new_net, same_tensors, small_fit
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.data import Subset
 
 from maskdepth_utils.losses import UncertaintyWeighting
 from maskdepth_utils.models import MaskDepthNet
@@ -138,6 +139,28 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
         damage(path)
     with pytest.raises(CheckpointError, match="is damaged.*resume=False"):
         small_fit(new_net(), tmp_path)
+
+
+def test_a_wrapped_dataset_is_compared_with_what_it_wraps(tmp_path):
+    small_fit(new_net(), tmp_path, steps=1, dataset=Subset(Squares(), range(4)))
+    with pytest.raises(TrainingError, match="dataset.dataset.size is 32 there and 64 here"):
+        small_fit(new_net(), tmp_path, steps=2, dataset=Subset(Squares(size=64), range(4)))
+
+
+def test_only_checkpoints_are_deleted(tmp_path):
+    own = ["checkpoint-best.safetensors", "step-by-step"]
+    tmp_path.joinpath(own[0]).write_text("a network")
+    tmp_path.joinpath(own[1]).mkdir()
+    small_fit(new_net(), tmp_path, steps=3, save_minutes=0)
+    small_fit(new_net(), tmp_path, steps=1, resume=False)
+    assert names(tmp_path) == ["checkpoint-00000001.pt", own[0], "lock", own[1], "tensorboard"]
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"step": 1}])
+def test_a_foreign_checkpoint_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "checkpoint-00000001.pt")
+    with pytest.raises(CheckpointError, match="no checkpoint of a run"):
+        load_network(tmp_path)
 
 
 def test_a_file_that_would_run_code_is_not_opened(tmp_path):

@@ -18,6 +18,8 @@ def write_arrays(
 ) -> dict:
     """Write samples as .npy files, all or none; arguments, result and errors are those of `zips.write_zips`."""
     count, size = len(indices), dataset.size
+    if count == 0:
+        raise ValueError("indices: expected samples to write, found none")
     paths = [Path(folder) / f"{field}.npy" for field in ENDINGS]
     with replacing(*paths, overwrite=overwrite) as parts:
         # Check first: writing to a mapped file that does not fit on the disk kills the process without a message.

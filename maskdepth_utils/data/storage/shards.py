@@ -6,7 +6,6 @@ A sample is a run of members with one stem: 0000007.background.jpg, .depth.png, 
 import hashlib
 import itertools
 import json
-import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,6 +38,8 @@ def write_shards(
         WriteError: The disk is full; complete shards stay.
     """
     folder = Path(folder)
+    if not len(indices) or per_shard < 1:
+        raise ValueError(f"expected samples, and at least 1 in a shard; found {len(indices)} and {per_shard}")
     starts = range(0, len(indices), per_shard)
     shards = {folder / f"shard-{n:06d}.tar": indices[i : i + per_shard] for n, i in enumerate(starts)}
     checksum = hashlib.sha256(np.asarray(indices, "<i8").tobytes()).hexdigest()
@@ -62,7 +63,7 @@ def prepare_folder(folder: Path, export: dict, overwrite: bool) -> None:
     others = [] if found == export else list(folder.glob("shard-*.tar"))
     if others and not overwrite:
         raise FileExistsError(f"{folder} holds shards of another export ({found}): choose another folder, or overwrite")
-    for file in [*others, *folder.glob("*.part")]:
+    for file in [*others, *folder.glob("shard*.part")]:
         file.unlink()
     write_file(path, json.dumps(export, indent=1).encode())
 
@@ -122,8 +123,8 @@ class ShardDataset(IterableDataset):
         for path in webdataset.split_by_worker(self.paths):
             try:
                 with open(path, "rb") as stream:
-                    stream.seek(-1024, os.SEEK_END)
-                    if any(stream.read()):  # a tar file ends with 1024 zeros; webdataset does not check them
+                    stream.seek(max(0, path.stat().st_size - 1024))
+                    if stream.read() != bytes(1024):  # the end of a tar file; webdataset does not check it
                         raise ValueError("its end is missing")
                     stream.seek(0)
                     files = webdataset.tariterators.tar_file_expander([{"url": str(path), "stream": stream}])
@@ -131,4 +132,4 @@ class ShardDataset(IterableDataset):
                         arrays = {field: decode(field, members[field + ending]) for field, ending in ENDINGS.items()}
                         yield to_sample(to_shot(arrays), self.size)
             except (tarfile.TarError, ValueError, KeyError, OSError) as error:
-                raise AssetError(f"{path} is damaged: {error.args[0]}. Export it again.") from error
+                raise AssetError(f"{path} is damaged: {error}. Export it again.") from error

@@ -52,6 +52,8 @@ def write_zips(
         WriteError: The disk is too small; the message says how much space is needed.
     """
     paths = [Path(folder) / name for name in (*ZIPS.values(), LABELS)]
+    if not len(indices):
+        raise ValueError("indices: expected samples to write, found none")
     with replacing(*paths, overwrite=overwrite) as parts:
         rows = []
         with contextlib.ExitStack() as stack:
