@@ -122,7 +122,7 @@ def test_errors_are_one_line_and_exit_code_2(network, own_data, tmp_path, run):
         f"predict {a} {a} -o {out} --checkpoint {network} --fov 190": "fov: expected",
         f"predict {a} {a} -o {out} --checkpoint {network} --eye-height inf": "eye_height: expected metres",
         f"predict {a} {a} -o {out}": "maskdepthnet.safetensors is missing",
-        f"predict {a} {a} -o {tmp_path / 'file'} --checkpoint {network}": "cannot be written (File exists)",
+        f"predict {a} {a} -o {tmp_path / 'file'} --checkpoint {network}": "--out: expected a folder, found the file",
         f"evaluate --checkpoint {a}": "a.png: damaged, or not a safetensors file",
         "bench flight": "expected data, formats, step, losses; found flight",
         "export --count 3": "expected --out DIR for samples, or --onnx FILE",
