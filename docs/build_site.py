@@ -22,7 +22,7 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "site", help="folder for the site")
     options = parser.parse_args()
     gather.gather(options.sources)
-    shutil.rmtree(options.out, ignore_errors=True)  # else Sphinx would not repeat its warnings, and keep old pages
+    shutil.rmtree(options.out, ignore_errors=True)  # otherwise Sphinx would skip known warnings and keep old pages
     arguments = ["-W", "--keep-going", "-q", "-j", "auto", "-c", str(DOCS), str(options.sources), str(options.out)]
     failed = sphinx_build(arguments)
     print("failed" if failed else options.out / "index.html")

@@ -1,8 +1,8 @@
 """Bring the site's sources together in one folder, at the same places as in the repository.
 
 Notebooks, cards and README stay where they are; what Sphinx reads is a copy. A link from one of them to another page,
-or to a picture, works as it stands. A link to any other file of the repository becomes one to the course's address,
-which stands in pyproject.toml and nowhere else. A notebook's badge, a picture on the network, becomes a link in words.
+or to a picture, works unchanged. A link to any other file of the repository becomes one to the course's address,
+which is in pyproject.toml and nowhere else. A notebook's badge, a picture on the network, becomes a link in words.
 """
 
 import re

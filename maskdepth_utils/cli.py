@@ -105,7 +105,7 @@ def make_loss(options: Namespace) -> Callable:
 
 
 def evaluate(options: Namespace) -> dict:
-    """Measure a network, beside baselines, on unseen rooms and objects; by default at the size it was trained at."""
+    """Measure a network and the baselines on unseen rooms and objects; by default at the size it was trained at."""
     predictor = load_pretrained(options.checkpoint)
     size = options.size or predictor.size
     if size != predictor.size:

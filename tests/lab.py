@@ -46,7 +46,7 @@ def find_chromium() -> str | None:
 
 
 class Lab:
-    """A server of one front end on a free port of this computer, in a folder of its own with notebooks."""
+    """A server of one front end on a free port of this computer, in its own folder of notebooks."""
 
     def __init__(self, folder: Path, front_end: str = "jupyterlab"):
         self.front_end = front_end
@@ -97,7 +97,7 @@ class Lab:
 
 
 def expect(locator):
-    from playwright.sync_api import expect  # here, for without playwright the tests are skipped
+    from playwright.sync_api import expect  # here, since without playwright the tests are skipped
 
     return expect(locator)
 
@@ -127,7 +127,7 @@ class Sheet:
             self.errors.append(error)
 
     def run_all_cells(self, tries: int = 6) -> None:
-        """Choose it from the menu; once more, as a reader would, if a kernel that was just starting missed it.
+        """Choose it from the menu, and again, as a reader would, if a kernel that was just starting missed it.
 
         A slow server's page asks which kernel to take: accept the one it offers.
         """
@@ -171,7 +171,7 @@ class Widget:
         return self.box.locator(f'.widget-inline-hbox:has(> label:text-is("{label}"))')
 
     def press(self, label: str, key: str, times: int = 1) -> None:
-        """Focus a slider and press a key. Notebook 7 keeps the arrows for itself (jupyter/notebook#7716)."""
+        """Focus a slider and press a key. Notebook 7 reserves the arrow keys (jupyter/notebook#7716)."""
         self.control(label).locator(".noUi-handle").focus()
         for _ in range(times):
             self.page.keyboard.press(key)

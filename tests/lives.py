@@ -1,5 +1,5 @@
-"""Processes that are killed in earnest. Each life is forked from an interpreter that has loaded PyTorch and started no
-threads (`nursery`): it begins at once.
+"""Processes that are really killed. Each life is forked from an interpreter that has loaded PyTorch and started no
+threads (`nursery`), so it starts at once.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 
 def born(work, *arguments) -> int:
-    """The number of a new process that does `work` and ends."""
+    """Start a process that does `work` and ends; return its id."""
     sys.stdout.flush()
     pid = os.fork()
     if pid:
@@ -37,12 +37,12 @@ def born(work, *arguments) -> int:
 
 
 def ended(pid) -> int:
-    """Wait for a process; its exit code, or minus the signal that killed it."""
+    """Wait for a process; return its exit code, or minus the signal that killed it."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def die_before(number: int, matches, cut: bool = False) -> None:
-    """Let this process kill itself before its file operation `number`, of those for which matches(event, path).
+    """Make this process kill itself before its file operation `number`, of those for which matches(event, path).
 
     Python announces each one ("audit events"), so no function has to be replaced. cut: half of a file that was to be
     renamed is missing, as after a kill or a power failure in the middle of writing it.
@@ -63,7 +63,7 @@ def die_before(number: int, matches, cut: bool = False) -> None:
 
 @functools.cache
 def nursery() -> subprocess.Popen:
-    """An interpreter that has loaded all it needs and waits for calls, each of which it forks a process for."""
+    """An interpreter that has loaded all it needs and forks a process for each call."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}"}
     preloaded = "pytest, small_training, torch._dynamo, torch.utils.tensorboard, webdataset"
     command = [sys.executable, "-c", f"import lives, {preloaded}; lives.serve()"]
@@ -71,7 +71,7 @@ def nursery() -> subprocess.Popen:
 
 
 def serve() -> None:
-    """What the nursery does until its input is closed, as it is when pytest ends."""
+    """Run the nursery until its input is closed, which happens when pytest ends."""
     for line in sys.stdin:
         call = json.loads(line)
 
@@ -89,7 +89,7 @@ def serve() -> None:
         pid = born(work)
         code = ended(pid)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)  # whatever it has left
+            os.killpg(pid, signal.SIGKILL)  # any processes that it left
         print(code, flush=True)
 
 

@@ -143,7 +143,7 @@ def test_json_has_null_for_figures_that_are_not_finite():
     assert json.loads(written) == {"a": None, "b": [None, 1.0], "c": {"d": "x"}}
 
 
-def test_train_saves_goes_on_and_writes_a_network(data, tmp_path, run, result):
+def test_train_saves_resumes_and_writes_a_network(data, tmp_path, run, result):
     out, net = tmp_path / "run", tmp_path / "net.safetensors"
     text, _ = run(f"train --out {out} --steps 4 --val-every 2 {TINY}")
     assert "finished: True" in text
@@ -182,7 +182,7 @@ def test_full_size_layers_can_be_kept_as_they_are(data, network, tmp_path, run):
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_and_the_same_command_goes_on(data, tmp_path):
+def test_ctrl_c_saves_and_the_same_command_resumes(data, tmp_path):
     """A terminal sends SIGINT to the whole process group, the workers too."""
     tiny = TINY.replace("--workers 0", "--workers 1")
     command = [sys.executable, "-m", "maskdepth_utils", "train", "--out", str(tmp_path), *tiny.split()]
@@ -196,7 +196,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(data, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     text, _ = process.communicate(timeout=200)
     assert process.returncode == 0, text
-    assert "Stopped by Ctrl-C at step" in text and "To go on" in text and "Traceback" not in text
+    assert "Stopped by Ctrl-C at step" in text and "To resume" in text and "Traceback" not in text
     step = newest_step(tmp_path)
     assert step > 0
     assert main([*command[3:], "--max-minutes", "0"]) == 0

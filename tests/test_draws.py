@@ -12,7 +12,7 @@ SEED, SPLIT, INDEX, STREAM = 2**63 + 5, "train", 2**40 + 1, 77
 
 
 def plain_stream(count):
-    """The first 64-bit numbers of a stream, from a generator of its own."""
+    """The first 64-bit numbers of a stream, from a separate generator."""
     key = np.array([SEED, zlib.crc32(SPLIT.encode())], np.uint64)
     return np.random.Philox(key=key, counter=np.array([0, 0, STREAM, INDEX], np.uint64)).random_raw(count)
 

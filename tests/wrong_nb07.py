@@ -28,8 +28,8 @@ WRONG = {
         ({"room": "room_test_003"}, "expected a widgets.Setup, found an object of type dict"),
     ],
     "check_order": [
-        (["compression", "light", "motion", "noise"], "light stands after compression, but costs less"),
-        (["noise", "motion", "light", "compression"], "light stands after motion, but costs less"),
+        (["compression", "light", "motion", "noise"], "light comes after compression, but costs less"),
+        (["noise", "motion", "light", "compression"], "light comes after motion, but costs less"),
         (["light", "noise", "compression"], "expected 4 values (light, noise, compression, motion), found a list of 3"),
         (["noise", "light", "motion", "jpeg"], "found noise, light, motion, jpeg"),
     ],

@@ -52,7 +52,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def save_pretrained(model: nn.Module, path: str | Path, *, size: int = 160, **facts: Any) -> None:
     """Write a network for `load_pretrained`: weights, its arguments, and facts of the training that JSON can hold.
 
-    fp16 halves the file, and its rounding (0.05 %) is small beside a network's own errors. `size` is the picture width
+    fp16 halves the file, and its rounding (0.05 %) is small compared to its own errors. `size` is the picture width
     in pixels that the network was trained at. CheckpointError if the file could not be loaded again.
     """
     metadata = network_facts(model) | {"size": size} | facts
@@ -146,7 +146,7 @@ def read_run(folder: str | Path) -> dict[str, Any] | None:
             problems.append(f"{path} is damaged ({error})")
             continue
         for problem in problems:
-            print(f"{problem}; going on from {path.name}")
+            print(f"{problem}; resuming from {path.name}")
         return checkpoint
     if problems:
         raise CheckpointError("; ".join(problems) + ". Start over with resume=False, or in another folder")

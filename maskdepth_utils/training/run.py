@@ -75,14 +75,14 @@ class Run:
                 hint = "Use its settings, another folder (out=), or start over with resume=False, which deletes it"
                 raise TrainingError(f"{self.folder}: holds a run with other settings: {'; '.join(differences)}. {hint}")
             if differences := list_differences(checkpoint["machine"], self.machine):
-                self.say(f"Going on, but not bit for bit as on the same machine: {'; '.join(differences)}")
+                self.say(f"Resuming, but not bit for bit as on the same machine: {'; '.join(differences)}")
             for name, part in self.parts.items():
                 if checkpoint[name]:  # a scaler that was switched off has no state
                     part.load_state_dict(checkpoint[name])
             self.step = self.saved_step = checkpoint["step"]
             self.history = checkpoint["history"]
             self.sums = Counter(checkpoint["sums"])
-            self.say(f"{self.folder}: going on from step {self.step:,} of {self.settings.total_steps:,}")
+            self.say(f"{self.folder}: resuming from step {self.step:,} of {self.settings.total_steps:,}")
         if parallel.is_first():
             from torch.utils.tensorboard import SummaryWriter  # here, because importing it takes a second or two
 
@@ -104,7 +104,7 @@ class Run:
         if self.step >= self.settings.total_steps:
             return f"Finished: {self.step:,} steps{saved}"
         advice = "call fit (or the command) again with the same settings" if saved else "a run needs a folder (out=)"
-        return f"{self.stop_reason} at step {self.step:,} of {self.settings.total_steps:,}{saved}. To go on, {advice}"
+        return f"{self.stop_reason} at step {self.step:,} of {self.settings.total_steps:,}{saved}. To resume, {advice}"
 
     def say(self, text: str) -> None:
         """Print a message beside the progress bar, if there is one."""
@@ -195,7 +195,7 @@ def explain_errors(folder: Path | None) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         found = list_checkpoints(folder) if folder else []
-        newest = f"The newest checkpoint is {found[0]}" if found else "There is no checkpoint to go on from"
+        newest = f"The newest checkpoint is {found[0]}" if found else "There is no checkpoint to resume from"
         if isinstance(error, WriteError) or is_disk_full(error):
             raise CheckpointError(f"{error}. {newest}") from error
         rank, world = parallel.rank_and_world()
@@ -203,6 +203,6 @@ def explain_errors(folder: Path | None) -> Iterator[None]:
             raise
         # A lost process raises an ordinary RuntimeError, whose wording changes from version to version.
         raise TrainingError(
-            f"process {rank} of {world} (counted from 0) cannot go on: {error}. If another process was killed or "
-            f"failed, its own message says why. {newest}. To go on, start the same command again"
+            f"process {rank} of {world} (counted from 0) cannot continue: {error}. If another process was killed or "
+            f"failed, its own message says why. {newest}. To resume, start the same command again"
         ) from error

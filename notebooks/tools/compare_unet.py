@@ -1,4 +1,4 @@
-"""Our network beside a well-known library's: segmentation_models_pytorch's Unet with a ResNet18 encoder.
+"""Our network compared with a well-known library's: segmentation_models_pytorch's Unet with a ResNet18 encoder.
 
     pip install segmentation-models-pytorch onnxruntime onnxscript
     python notebooks/tools/compare_unet.py              # at 80 px; an hour or less on a CPU; can be stopped and started

@@ -8,7 +8,7 @@ The cells of a solution notebook that are tagged `exercise` belong to both. In t
     # SOLUTION            alone on a line: the rest of its block
     kernel = 4  # SOLUTION    at a line's end: what follows the =
 
-A notebook whose exercises were written anew has to be executed again, unless only their prose changed.
+A notebook whose exercises were rewritten has to be executed again, unless only their prose changed.
 """
 
 import re

@@ -82,7 +82,7 @@ def require_finished(out: str, samples: int) -> None:
     """Exit if a run has not seen all its samples: Ctrl-C stops a training without an error."""
     state = read_run(ROOT / out)
     if state["step"] * state["config"]["batch"] < samples:
-        raise SystemExit(f"{out} is not finished: run this again to go on")
+        raise SystemExit(f"{out} is not finished: run this again to continue")
 
 
 def training_seconds(history: list[dict]) -> float:

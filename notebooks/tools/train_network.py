@@ -49,7 +49,7 @@ def summarise(out: str) -> dict:
     history = state["history"]
     seconds = training_seconds(history)
     points = [record for record in history if "val_loss" in record]
-    # Training losses are logged at steps of their own; a curve that lacks some of these points is left out.
+    # Training losses are logged at other steps; a curve that lacks some of these points is left out.
     whole = [name for name in CURVES if points and all(name in point for point in points)]
     samples = history[-1]["samples"]
     return {

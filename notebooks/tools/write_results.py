@@ -40,7 +40,7 @@ def measure(name):
             try:
                 office_photos(progress=False)
             except AssetError:
-                print("left out: the 2020 project's photos are not at hand")
+                print("left out: the 2020 project's photos are not available")
                 continue
         start = time.monotonic()
         found = evaluate_by_command(options)

@@ -77,7 +77,7 @@ def test_the_networks_sizes_are_its_own():
     assert sorted(found) == sorted(size.replace("x", "×") for size in expected)
 
 
-def test_a_skip_is_the_shipped_networks():
+def test_a_skip_is_that_of_the_shipped_network():
     """The two parts add up to what the block convolves, and the written sizes are the network's."""
     predictor, data = load_pretrained(device="cpu"), MaskDepthDataset("val", gap="none")
     sample, shot = data[TABLE], data.shot(TABLE)
@@ -118,7 +118,7 @@ def test_the_fields_are_where_they_are_drawn():
         assert (columns.max(), rows.max()) == (min(159, left + field - 0.5), min(159, top + field - 0.5))
 
 
-def test_the_ssim_that_is_written_is_the_losses():
+def test_the_written_ssim_is_that_of_the_losses():
     figure = drawings.ssim_window()
     a, b = (torch.tensor(axis.images[0].get_array())[None, None] for axis in figure.axes[1:5:2])
     (corner,) = {patch.get_xy() for axis in figure.axes for patch in axis.patches}
@@ -160,7 +160,7 @@ def test_the_rays_of_the_pinhole_have_the_written_lengths():
     assert "138.6 px" in " ".join(words(figure))
 
 
-def test_the_z_buffer_is_the_samples():
+def test_the_z_buffer_is_that_of_the_sample():
     """What is drawn is the data set's sample. The nearer one really wins; only the floor hides nothing."""
     room, alone, both = geometry.compose_sample(geometry.TREADMILL)
     sample = MaskDepthDataset("val", gap="none").shot(geometry.TREADMILL)

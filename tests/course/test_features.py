@@ -94,7 +94,7 @@ def test_every_variant_of_the_network(arguments, count):
     assert len(collect_features(make_network(**arguments), *PAIR, skips=False).stages) == count
 
 
-def test_predictors_and_what_is_refused(model):
+def test_predictors_and_refused_input(model):
     predictor = Predictor(copy.deepcopy(model), {"size": 40}, device="cpu")
     assert collect_features(predictor, *PAIR).mask.shape == (32, 40)  # at the size that it predicts at
     with pytest.raises(TypeError, match="found MaskNet"):

@@ -71,7 +71,7 @@ def test_colors_are_the_pictures_and_the_mask_is_tinted(room):
     assert np.abs(drawn - colors).mean() < 4  # 256 colours are enough
 
 
-def test_samples_and_what_is_refused():
+def test_samples_and_refused_input():
     tensors = torch.from_numpy(PICTURE).permute(2, 0, 1) / 255, torch.from_numpy(SLOPE)[None] / 10
     assert np.allclose(to_cloud(*tensors).points, to_cloud(PICTURE, SLOPE).points, atol=1e-5)
     with pytest.raises(ValueError, match="equal sizes"):

@@ -76,7 +76,7 @@ def test_wrong_values_are_refused():
             widgets.composer(**settings)
 
 
-def test_an_error_becomes_words_and_the_widget_goes_on(monkeypatch):
+def test_an_error_becomes_a_message_and_the_widget_still_works(monkeypatch):
     box = widgets.composer()
 
     def fail(setup):

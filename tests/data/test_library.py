@@ -88,7 +88,7 @@ def test_a_scene_has_both_pictures_mask_and_depth(data):
 
 
 # ---------------------------------------------------------------- what is missing or damaged
-def test_what_is_not_there_is_named(data, tmp_path, monkeypatch):
+def test_missing_things_are_named(data, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="yaw 0 to 7 and distance 0 to 1, found yaw 8"):
         load_cutout("train_000_cabinet", 8, 0)
     with pytest.raises(ValueError, match="view: expected 0 to 4, found 5"):

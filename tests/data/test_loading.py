@@ -59,7 +59,7 @@ def test_a_worker_has_one_thread_and_leaves_signals_to_the_main_process():
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_a_loader_of_your_own_does_as_well(dataset, start):
+def test_your_own_loader_works_too(dataset, start):
     """Without our loader's settings, after the main process has used OpenCV with many threads."""
     cv2.setNumThreads(2)
     cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (0, 0), 5)
@@ -67,7 +67,7 @@ def test_a_loader_of_your_own_does_as_well(dataset, start):
     assert_equal(dataset[2], {key: value[0] for key, value in made.items()})
 
 
-def test_a_damaged_asset_is_named_also_from_a_worker(own_data):
+def test_a_damaged_asset_is_named_even_by_a_worker(own_data):
     for path in (own_data / "rooms").glob("*.webp"):
         path.write_bytes(b"RIFF")
     with pytest.raises(AssetError, match=r"room_train_00\d.webp \(4 bytes\) cannot be decoded") as raised:

@@ -18,7 +18,7 @@ from maskdepth_utils.models.weights import save_pretrained
 
 
 class Ruler(nn.Module):
-    """Stands in for a network: mask where the pictures differ, depth 0.5; notes the size that it sees."""
+    """Stands in for a network: mask where the pictures differ, depth 0.5; records the size that it sees."""
 
     def forward(self, image, background):
         self.seen = tuple(image.shape[-2:])

@@ -41,13 +41,13 @@ def test_black_and_overexposed_pictures_stay_finite(gray):
 
 
 @pytest.mark.parametrize("strength", [0.01, 0.03])
-def test_in_units_of_the_noise_an_object_stands_out_alike(scene, noise, strength):
+def test_in_units_of_the_noise_an_object_stands_out_equally(scene, noise, strength):
     background, image, mask = scene
     ratio = differences(image + strength * noise, background)[:, 3:6].abs().mean(1, keepdim=True)
     assert ratio[mask == 0].mean() < 0.65 < 1.0 < ratio[mask > 0].mean()
 
 
-def test_shares_at_an_outline_are_the_objects(scene):
+def test_shares_at_an_outline_are_those_of_the_object(scene):
     """The share by magnitude is right on a plain background; the share by colour also on a striped one."""
     mask = scene[-1]
     soft = F.avg_pool2d(mask, 3, 1, 1)  # outlines three pixels wide

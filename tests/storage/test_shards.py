@@ -119,7 +119,7 @@ def kill_exports(folder):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL")
-def test_an_export_killed_before_every_file_operation_goes_on(data, tmp_path):
+def test_an_export_killed_before_every_file_operation_resumes(data, tmp_path):
     """The killed export's workers, which live a little longer, do not disturb the next export."""
     operations, _ = in_fresh_process(kill_exports, tmp_path)
     assert operations > 8

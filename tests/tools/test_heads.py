@@ -25,7 +25,7 @@ LINE = (
 
 
 def figure(shade=0, size=(1000, 400), noise=0):
-    """A PNG, as base64: transparent but for a square, or noise."""
+    """A PNG, as base64: transparent except for a square, or noise."""
     pixels = np.zeros((size[1], size[0], 4), np.uint8)
     pixels[100:200, 100:200] = (shade, 90, 180, 255)
     if noise:

@@ -129,7 +129,7 @@ def test_storing_is_clean_and_repeatable(save, execute):
     assert facts[0].seconds > 0 and facts[0].peak_mb > 20 and facts[0].cores >= 1
 
 
-def test_confirmed_outputs_stay_and_others_are_stored_anew(save, execute, capsys):
+def test_confirmed_outputs_stay_and_others_are_replaced(save, execute, capsys):
     nb = stored(cell("x = 2"))
     nb.cells[1].source = "x = 1 + 1"
     nb.cells[2].outputs[0].text = "1.001\n"  # within the tolerance

@@ -114,7 +114,7 @@ def run_in(folder, python, *command, **environment):
     environment = {
         **inherited,
         "PYTHON": str(python),
-        "PIP_NO_BUILD_ISOLATION": "0",  # pip's odd way to say: build with the setuptools at hand, fetch none
+        "PIP_NO_BUILD_ISOLATION": "0",  # pip's odd way to say: build with the installed setuptools
         **environment,
     }
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)

@@ -51,7 +51,7 @@ def mean_difference(output, batch):
     ],
     ids=["two tasks", "depth alone", "a scalar loss", "a weighting"],
 )
-def test_the_history_has_the_losses_that_there_are(network, options, expected):
+def test_the_history_has_every_loss(network, options, expected):
     [record] = small_fit(new_net(**network), steps=1, val=(Squares(4), 1), **options)
     assert expected <= record.keys()
     assert not {"mask", "depth", "val_iou", "val_rmse"} & record.keys() - expected
@@ -109,7 +109,7 @@ def test_the_caller_keeps_the_random_numbers():
         ({"lr_factors": {"nonsense": 2.0}}, "no parameter of this network has a name like 'nonsense'"),
     ],
 )
-def test_arguments_that_make_no_sense_are_refused(wrong, message):
+def test_invalid_arguments_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         fit(new_net(), wrong.pop("dataset", Squares()), **{"steps": 1, "device": "cpu", "progress": False} | wrong)
 

@@ -154,11 +154,11 @@ def kill_one(folder, killed):
     return in_two_processes(lambda rank: train(folder, STEPS, kill_at=5 if rank == killed else None))
 
 
-def test_a_killed_process_ends_the_job_and_the_next_one_goes_on(together, tmp_path):
+def test_a_killed_process_ends_the_job_and_the_next_one_resumes(together, tmp_path):
     shutil.copytree(together / "start", tmp_path / "run")
     codes, text = in_fresh_process(kill_one, tmp_path, 0)
     assert codes == [-signal.SIGKILL, 1]
-    assert "cannot go on" in text and "If another process was killed or failed" in text
+    assert "cannot continue" in text and "If another process was killed or failed" in text
     assert FIRST < read_run(tmp_path / "run")["step"] < STEPS
     codes, text = in_fresh_process(kill_one, tmp_path, None)
     assert codes == [0, 0] and "damaged" not in text

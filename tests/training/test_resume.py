@@ -59,12 +59,12 @@ def test_stopped_after_every_step_it_equals_an_uninterrupted_run(tmp_path, optio
     assert same_tensors(model, whole)
 
 
-def test_a_run_can_be_prolonged_and_a_finished_one_is_not_repeated(tmp_path, capsys):
+def test_a_run_can_be_extended_and_a_finished_one_is_not_repeated(tmp_path, capsys):
     whole, model, again = new_net(), new_net(), new_net()
     history = small_fit(whole, steps=6)
     small_fit(new_net(), tmp_path, steps=4)
     assert figures(small_fit(model, tmp_path, steps=6, progress=True)) == figures(history)
-    assert same_tensors(model, whole) and "going on from step 4 of 6" in capsys.readouterr().out
+    assert same_tensors(model, whole) and "resuming from step 4 of 6" in capsys.readouterr().out
     small_fit(again, tmp_path, steps=6, precision="fp16", progress=True)
     said = capsys.readouterr().out
     assert same_tensors(again, model) and "Finished: 6 steps" in said
@@ -84,7 +84,7 @@ def test_start_over(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path, capsys, workers):
+def test_ctrl_c_finishes_the_step_saves_and_says_how_to_resume(tmp_path, capsys, workers):
     """A terminal sends it to the workers as well: they must not end."""
     handler = signal.getsignal(signal.SIGINT)
     data = Squares(interrupt_at=permutation(40, 0, 0)[9].item())  # a sample of the third step
@@ -92,10 +92,10 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path, capsys, 
     if workers:  # here only the worker gets it
         assert len(history) == 4
         return
-    assert f"Stopped by Ctrl-C at step 3 of 4, saved in {tmp_path}. To go on" in capsys.readouterr().out
+    assert f"Stopped by Ctrl-C at step 3 of 4, saved in {tmp_path}. To resume" in capsys.readouterr().out
     assert len(history) == 3 and signal.getsignal(signal.SIGINT) == handler
     assert len(small_fit(new_net(), dataset=data, progress=True)) == 3
-    assert "Stopped by Ctrl-C at step 3 of 12. To go on, a run needs a folder" in capsys.readouterr().out
+    assert "Stopped by Ctrl-C at step 3 of 12. To resume, a run needs a folder" in capsys.readouterr().out
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path):
@@ -181,7 +181,7 @@ def test_checkpoints_of_an_earlier_version_are_named(tmp_path):
             read(tmp_path)
 
 
-def test_a_full_disk_is_said_and_the_newest_checkpoint_stays(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_the_newest_checkpoint_stays(tmp_path, monkeypatch):
     def refuse(board):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -211,7 +211,7 @@ def without_gradient(output, batch):
 @pytest.mark.parametrize(
     "loss, name", [(infinite, "the loss"), (without_gradient, "head.bias|down.*")]
 )
-def test_what_is_not_finite_stops_the_run_and_is_not_saved(tmp_path, loss, name):
+def test_values_not_finite_stop_the_run_and_are_not_saved(tmp_path, loss, name):
     small_fit(new_net(), tmp_path, steps=2)
     loss.__qualname__ = mask_and_depth_loss.__qualname__
     with pytest.raises(TrainingError, match=f"({name}) became inf or nan by step 3: a smaller lr may help"):

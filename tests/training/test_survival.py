@@ -1,6 +1,6 @@
 """However a run is killed, the next start resumes as if nothing had happened, bit for bit.
 
-Each life of a run here is a process of its own (lives.py), killed in earnest. What a test does there is the function
+Each life of a run here is a separate process (lives.py), really killed. What a test does there is the function
 before it.
 """
 

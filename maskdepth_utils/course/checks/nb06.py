@@ -179,7 +179,7 @@ def write_once(my_write, path: Path, new: bytes, ends: bool, where: str) -> None
     if moment == "before `write`" and content() == old:
         raise Unsolved("It does not write anything yet: call `write` in place of the `...`.")
     require(moment != "before `write`", where, "it does not use `write`", "Only `write` forces its bytes to the disk.")
-    hint = "Write beside, in the same folder; then os.replace(other, path), at once."
+    hint = "Write another file in the same folder, then call os.replace(other, path)."
     require(not problems, where, " ".join(problems[:1]), hint)
     require(ends or content() == new, where, "the old content is still there", "How does the new file get its name?")
 

@@ -85,7 +85,7 @@ def check_order(my_order):
         means[part] = np.mean([shipped_iou(replace(setup, gap=gap, **{part: STRONG})) for setup in SCENES])
     hint = f"Try both at strength {STRONG:g}, all else at 1: what is left in the pictures?"
     for first, second in itertools.combinations(my_order, 2):
-        words = f"{second} stands after {first}, but costs less"
+        words = f"{second} comes after {first}, but costs less"
         require(means[second] - means[first] <= TOLD_APART, "my_order", words, hint)
     table = ", ".join(f"{part} {means[part]:.2f}" for part in my_order)
     return f"Mean IoU of {len(SCENES)} scenes at strength {STRONG:g}: {table}"
