@@ -73,7 +73,7 @@ def test_a_run_can_be_extended_and_a_finished_one_is_not_repeated(tmp_path, caps
 
 def test_start_over(tmp_path):
     small_fit(new_net(), tmp_path, steps=3, lr=0.01)
-    with pytest.raises(TrainingError, match="not a folder"):
+    with pytest.raises(TrainingError, match="not a writable folder"):
         small_fit(new_net(), tmp_path / "checkpoint-00000003.pt")
     (tmp_path / "step-00000007").mkdir()  # of an earlier version
     assert len(small_fit(new_net(), tmp_path, steps=2, resume=False)) == 2
