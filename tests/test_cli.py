@@ -114,7 +114,7 @@ def test_errors_are_one_line_and_exit_code_2(network, own_data, tmp_path, run):
         f"train --out {out} --network MaskNet --imagenet --stem 3x3": "--imagenet, --stem: for MaskDepthNet only",
         f"train --out {out} --network MaskNet --width 0.5": "--width: expected MaskNet's channels, a whole number",
         f"train --out {out} --width 0": "width: expected a factor above 0",
-        f"train --out {tmp_path / 'file'} {TINY}": "not a folder",
+        f"train --out {tmp_path / 'file'} {TINY}": "not a writable folder",
         f"train --out {out} --init {tmp_path / 'no'} {TINY}": "no: no such checkpoint",
         f"predict {a} {b} -o {out} --checkpoint {network}": "expected equal sizes, found 64 x 64 and 64 x 50",
         f"predict {a} {tmp_path / 'c.png'} -o {out} --checkpoint {network}": "background: no such file",
