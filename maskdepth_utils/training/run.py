@@ -1,4 +1,4 @@
-"""What surrounds the training loop: a run's history and log, its checkpoints, and the signals that stop it."""
+"""What surrounds the training loop: a run's history, its TensorBoard log, when to save, and what stops it."""
 
 import contextlib
 import signal
