@@ -157,6 +157,7 @@ def describe(function: Callable) -> str | dict[str, Any]:
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     """What decides a dataset's samples: its `settings`, or else its plain attributes, also inside a `Subset`."""
-    plain = {name: value for name, value in vars(dataset).items() if isinstance(value, (bool, int, float))}
+    public = {name: value for name, value in vars(dataset).items() if not name.startswith("_")}
+    plain = {name: value for name, value in public.items() if isinstance(value, (bool, int, float))}
     facts = {"class": type(dataset).__name__, "length": len(dataset), **getattr(dataset, "settings", plain)}
     return facts | ({"dataset": describe_dataset(dataset.dataset)} if isinstance(dataset, Subset) else {})
