@@ -27,7 +27,10 @@ from maskdepth_utils.training.checkpoint import lock
 from maskdepth_utils.training.schedule import batch_indices
 from maskdepth_utils.training.validation import validate
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL"),
+    pytest.mark.usefixtures("one_thread"),  # as in the processes that are compared with this one
+]
 FIRST, STEPS, BATCH = 2, 6, 4  # steps by one process, then by two
 
 
