@@ -150,7 +150,15 @@ class Sheet:
         prompts = '[...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")]'
         error = '[data-mime-type="application/vnd.jupyter.error"]'
         done = f"() => document.querySelector('{error}') || {prompts}.every((one) => /\\d/.test(one.textContent))"
-        self.page.wait_for_function(done, timeout=1000 * seconds)
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.page.wait_for_function(done, timeout=150_000)
+                break
+            except Exception:  # a kernel that was replaced while it started has lost the cells: run them again
+                if time.monotonic() > deadline:
+                    raise
+                self.run_all_cells()
         assert not self.page.locator(error).all_inner_texts()
         self.page.wait_for_timeout(1500)  # the last widgets
 
