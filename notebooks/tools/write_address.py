@@ -3,19 +3,26 @@
     python notebooks/tools/write_address.py            # after editing [project.urls]
     python notebooks/tools/write_address.py --check    # exit 1 if a place says something else
 
-The places: colab_setup.sh, the citation in README.md, and the Colab links in README.md and the notebooks.
+The places: colab_setup.sh, CITATION.cff, the Colab links in README.md and the notebooks, and the cell that sets a
+notebook up on Colab, which is written here for all of them.
 """
 
 import re
 import sys
 
-from notebook_files import NOTEBOOKS, find_notebooks, read, source_hash, stored_hash, write
+from notebook_files import NOTEBOOKS, find_notebooks, read, source_hash, stored_hash, tidy, write
 
 from maskdepth_utils.files import write_file
 
 ROOT = NOTEBOOKS.parent
 GITHUB = "https://github.com/"
 SLUG = r"[\w.-]+/[\w.-]+"
+SETUP_CELL = """import importlib.util
+import sys
+
+if importlib.util.find_spec("maskdepth_utils") is None:  # on Colab, say
+    setup = "https://raw.githubusercontent.com/SLUG/main/colab_setup.sh"
+    get_ipython().system(f"curl -fsSL {setup} | PYTHON='{sys.executable}' bash")"""
 
 
 def slug():
@@ -33,17 +40,18 @@ def address():
 
 
 def with_address(text, slug):
-    """Return a text with the address in all its places."""
+    """Return a text with the address in all its places; of a set-up cell, the whole cell as it should be."""
+    if text.startswith("import importlib.util") and "colab_setup.sh" in text:
+        return SETUP_CELL.replace("SLUG", slug)
     text = re.sub(r'(?m)^ADDRESS="[^"]*"', f'ADDRESS="{GITHUB}{slug}"', text)
-    text = re.sub(rf"(?m)^(  url += \{{{GITHUB}){SLUG}", rf"\g<1>{slug}", text)
-    text = re.sub(rf"(colab\.research\.google\.com/github/){SLUG}(/blob/)", rf"\g<1>{slug}\2", text)
-    return re.sub(rf"(raw\.githubusercontent\.com/){SLUG}(/[\w.-]+/colab_setup\.sh)", rf"\g<1>{slug}\2", text)
+    text = re.sub(rf'(?m)^repository-code: "[^"]*"', f'repository-code: "{GITHUB}{slug}"', text)
+    return re.sub(rf"(colab\.research\.google\.com/github/){SLUG}(/blob/)", rf"\g<1>{slug}\2", text)
 
 
 def main(check=False):
     """Return the files whose address differs from pyproject.toml's; rewrite them unless `check`."""
     new, changed = slug(), []
-    for path in (ROOT / "colab_setup.sh", ROOT / "README.md"):
+    for path in (ROOT / name for name in ("colab_setup.sh", "CITATION.cff", "README.md")):
         text = path.read_text(encoding="utf8")
         if with_address(text, new) != text:
             changed.append(path)
@@ -57,9 +65,7 @@ def main(check=False):
         if outdated and not check:
             for cell in outdated:
                 cell.source = with_address(cell.source, new)
-            if fresh:  # the address changes no output
-                nb.metadata.maskdepth.source_hash = source_hash(nb)
-            write(nb, path)
+            write(tidy(nb) if fresh else nb, path)  # no output changes: a set-up cell prints nothing
     return changed
 
 

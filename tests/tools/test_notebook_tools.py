@@ -179,12 +179,13 @@ def test_new_address_reaches_every_kind_of_place():
     text = (
         'ADDRESS="https://github.com/OWNER/maskdepth"  # comment\n'
         "https://colab.research.google.com/github/OWNER/maskdepth/blob/main/notebooks/01.ipynb\n"
-        "https://raw.githubusercontent.com/OWNER/maskdepth/main/colab_setup.sh\n"
-        "  url    = {https://github.com/OWNER/maskdepth}\n"
+        'repository-code: "https://github.com/OWNER/maskdepth"\n'
         "https://raw.githubusercontent.com/someone/else/master/data/bg/bg001.jpg\n"
     )
     new = write_address.with_address(text, "me/my-course")
-    assert new.count("me/my-course") == 4 and "OWNER" not in new and "someone/else" in new
+    assert new.count("me/my-course") == 3 and "OWNER" not in new and "someone/else" in new
+    cell = "import importlib.util\n!curl https://raw.githubusercontent.com/OWNER/maskdepth/main/colab_setup.sh | bash"
+    assert write_address.with_address(cell, "me/my-course") == write_address.SETUP_CELL.replace("SLUG", "me/my-course")
 
 
 def test_of_a_widget_only_its_still_picture_is_stored():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import write_address
 import yaml
-from notebook_files import NOTEBOOKS
+from notebook_files import NOTEBOOKS, code_cells, read
 from packaging.requirements import Requirement
 
 ROOT = NOTEBOOKS.parent
@@ -99,21 +99,20 @@ def bare_python(tmp_path):
     return python
 
 
-# What a notebook's first cell does on Colab: it pipes the script into bash, then imports without a restart.
-FIRST_CELL = """
-import importlib.util, pathlib, subprocess, sys
-if importlib.util.find_spec("maskdepth_utils") is None:
-    subprocess.run(["bash"], stdin=open(sys.argv[1]), check=True)
+# Notebook 01's first code cell as on Colab: the kernel's Python need not be the python3 in PATH.
+FIRST_CELL = f"""
+import os, pathlib, types
+get_ipython = lambda: types.SimpleNamespace(system=os.system)
+{code_cells(read(NOTEBOOKS / "01_dataset_inspection.ipynb"))[0].source}
 import maskdepth_utils
 print(pathlib.Path(maskdepth_utils.__file__).resolve().parents[1])
 """
 
 
-def run_in(folder, python, *command, **environment):
+def run_in(folder, *command, **environment):
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment = {
         **inherited,
-        "PYTHON": str(python),
         "PIP_NO_BUILD_ISOLATION": "0",  # pip's odd way to say: build with the installed setuptools
         **environment,
     }
@@ -122,8 +121,12 @@ def run_in(folder, python, *command, **environment):
 
 @pytest.mark.slow
 def test_colab_setup_clones_and_can_run_twice(bare_python, tmp_path):
-    course, here = tmp_path / "course", tmp_path / "content"
+    course, here, programs = (tmp_path / name for name in ("course", "content", "bin"))
     here.mkdir()
+    programs.mkdir()
+    for name, line in {"curl": f"cat '{ROOT}/colab_setup.sh'", "python3": "echo another Python; exit 1"}.items():
+        (programs / name).write_text(f"#!/bin/sh\n{line}\n")
+        (programs / name).chmod(0o755)
     shutil.copytree(ROOT / "maskdepth_utils", course / "maskdepth_utils")
     for name in ("pyproject.toml", "README.md", "colab_setup.sh"):
         shutil.copy(ROOT / name, course)
@@ -138,25 +141,25 @@ def test_colab_setup_clones_and_can_run_twice(bare_python, tmp_path):
         print(found)
     """
 
-    before = run_in("/", bare_python, bare_python, "-c", versions).stdout
+    before = run_in("/", bare_python, "-c", versions).stdout
     assert all(f"'{name}': '{version}'" in before for name, (version, _) in OTHER_VERSIONS.items())
-    script = str(ROOT / "colab_setup.sh")
-    first = run_in(here, bare_python, bare_python, "-c", FIRST_CELL, script, **colab)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    first = run_in(here, bare_python, "-c", FIRST_CELL, PATH=path, **colab)
     assert first.returncode == 0, first.stdout + first.stderr
     assert first.stdout.splitlines()[-1] == str((here / "maskdepth").resolve())
 
     (here / "maskdepth" / "mine.txt").write_text("a reader's own file")
-    second = run_in(here, bare_python, "bash", "maskdepth/colab_setup.sh", **colab)
+    second = run_in(here, "bash", "maskdepth/colab_setup.sh", PYTHON=str(bare_python), **colab)
     assert second.returncode == 0, second.stdout + second.stderr
     assert second.stdout.strip().endswith(str((here / "maskdepth").resolve()))
     assert (here / "maskdepth" / "mine.txt").exists()
-    assert run_in("/", bare_python, bare_python, "-c", versions).stdout == before
+    assert run_in("/", bare_python, "-c", versions).stdout == before
 
 
 def test_colab_setup_says_what_to_do_when_it_cannot_clone(tmp_path):
     (tmp_path / "colab_setup.sh").write_bytes((ROOT / "colab_setup.sh").read_bytes())
     nowhere = f"file://{tmp_path}/nothing"
-    done = run_in(tmp_path, sys.executable, "bash", "colab_setup.sh", MASKDEPTH_ADDRESS=nowhere)
+    done = run_in(tmp_path, "bash", "colab_setup.sh", PYTHON=sys.executable, MASKDEPTH_ADDRESS=nowhere)
     assert done.returncode == 1
     assert "MASKDEPTH_ADDRESS" in done.stderr
 
@@ -188,5 +191,5 @@ def test_widgets_work_with_the_ipywidgets_of_colab(tmp_path):
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path / "old"]
     if subprocess.run([*install, "ipywidgets==7.7.1", "ipython_genutils==0.2.0"], capture_output=True).returncode:
         pytest.skip("pip could not fetch ipywidgets 7.7.1")
-    done = run_in(ROOT, None, sys.executable, "-c", WIDGETS, PYTHONPATH=f"{tmp_path / 'old'}{os.pathsep}{ROOT}")
+    done = run_in(ROOT, sys.executable, "-c", WIDGETS, PYTHONPATH=f"{tmp_path / 'old'}{os.pathsep}{ROOT}")
     assert done.returncode == 0, done.stderr
