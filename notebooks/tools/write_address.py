@@ -44,7 +44,7 @@ def with_address(text, slug):
     if text.startswith("import importlib.util") and "colab_setup.sh" in text:
         return SETUP_CELL.replace("SLUG", slug)
     text = re.sub(r'(?m)^ADDRESS="[^"]*"', f'ADDRESS="{GITHUB}{slug}"', text)
-    text = re.sub(rf'(?m)^repository-code: "[^"]*"', f'repository-code: "{GITHUB}{slug}"', text)
+    text = re.sub(r'(?m)^repository-code: "[^"]*"', f'repository-code: "{GITHUB}{slug}"', text)
     return re.sub(rf"(colab\.research\.google\.com/github/){SLUG}(/blob/)", rf"\g<1>{slug}\2", text)
 
 
