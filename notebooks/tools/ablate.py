@@ -17,7 +17,7 @@ import json
 
 import results
 import torch
-from notebook_files import tool_parser
+from notebook_files import ROOT, tool_parser
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Subset
 
@@ -143,7 +143,7 @@ def run(study: str, row: str, seed: int, samples: int) -> dict:
         "changed": STUDIES[study][row], "test": figures(test), "scenes": figures(f"{network} {SCENES}"),
         "training": figures(f"{test} --split train --rooms {rooms} --seed {seed + 1000}"),
         "commands": [f"python -m maskdepth_utils {command}" for command in (train, f"evaluate {test}")],
-        "seconds": round(results.training_seconds(read_run(results.ROOT / out)["history"])),
+        "seconds": round(results.training_seconds(read_run(ROOT / out)["history"])),
     }  # fmt: skip
 
 

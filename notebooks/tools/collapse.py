@@ -16,8 +16,8 @@ import functools
 
 import numpy as np
 import torch
-from notebook_files import tool_parser
-from results import RESULTS, ROOT, read_arrays, read_json, run_folder, timed_report, write_arrays, write_json
+from notebook_files import ROOT, read_json, tool_parser, write_json
+from results import RESULTS, read_arrays, run_folder, timed_report, write_arrays
 from torch.utils.data import Subset
 
 from maskdepth_utils import losses, metrics

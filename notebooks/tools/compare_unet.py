@@ -14,8 +14,8 @@ import functools
 import onnxruntime
 import segmentation_models_pytorch as smp
 import torch
-from notebook_files import tool_parser
-from results import CHECKPOINTS, RESULTS, ROOT, fit_as_commanded, read_json, timed_report, write_json
+from notebook_files import ROOT, read_json, tool_parser, write_json
+from results import CHECKPOINTS, RESULTS, fit_as_commanded, timed_report
 from torch import nn
 from torch.utils.data import Subset
 from train_network import stages

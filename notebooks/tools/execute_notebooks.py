@@ -33,10 +33,10 @@ MOST_DIFFERENT = 2.0  # of 255, the mean over a picture
 
 def executed(result):
     """Return what is stored about a run, from what `run` returns."""
-    facts = machine()
     about = {"date": datetime.date.today().isoformat(), "seconds": result["seconds"], "peak_mb": result["peak_mb"]}
-    about |= {"cores": os.cpu_count(), **{name: facts[name] for name in ("processor", "python", "torch")}}
-    return about if "CPU" in facts["device"] else about | {"gpu": facts["device"]}
+    about |= machine() | {"cores": os.cpu_count()}
+    device = about.pop("device")
+    return about if "CPU" in device else about | {"gpu": device}
 
 
 def same_text(a, b):
@@ -92,7 +92,7 @@ def main():
     parser.add_argument("--all", action="store_true", help="include those that are up to date")
     parser.add_argument("--confirm", action="store_true", help="keep stored outputs that come out the same")
     args = parser.parse_args()
-    paths = find_notebooks(args.names, solutions=True, parser=parser)
+    paths = find_notebooks(args.names, solutions=True)
     if not (args.names or args.all):
         paths = [path for path in paths if stored_hash(nb := read(path)) != source_hash(nb)]
 

@@ -1,9 +1,8 @@
-"""Exercises and solutions are twins: a notebook's exercises are made from notebooks/solutions/, minus the blanks.
+"""Write the exercises of notebooks: the cells of their solutions that are tagged `exercise`, minus the blanks.
 
-    python notebooks/tools/exercises.py --check          # are they? exit 1 if not
-    python notebooks/tools/exercises.py --write 02 05    # write them into these notebooks (none named: all)
+    python notebooks/tools/exercises.py 02 05    # into these notebooks (none named: all)
 
-The cells of a solution notebook that are tagged `exercise` belong to both. In their code, the reader finds `...` for
+In the code of such a cell, the reader finds `...` for
 
     # SOLUTION            alone on a line: the rest of its block
     kernel = 4  # SOLUTION    at a line's end: what follows the =
@@ -12,10 +11,9 @@ A notebook whose exercises were rewritten has to be executed again, unless only 
 """
 
 import re
-import sys
 
-from nbformat.v4 import new_markdown_cell
-from notebook_files import NOTEBOOKS, find_notebooks, read, tagged, tool_parser, write
+from nbformat.v4 import new_code_cell, new_markdown_cell
+from notebook_files import find_notebooks, read, tagged, tool_parser, write
 
 TAG = "exercise"
 MARK = "# SOLUTION"
@@ -31,15 +29,15 @@ def blank(source):
     return re.sub(rf"(?m)^([^=\n]*)=.*{MARK}$", r"\1= ...", source)
 
 
-def exercise_cells(solution, name):
-    """Return the cells that belong in notebook `name`: an introduction, and the solution's exercises with blanks."""
-    cells = [new_markdown_cell(INTRO.format(name=name), metadata={"tags": [TAG]})]
-    for cell in tagged(solution, TAG):
-        twin = cell.copy()
-        twin.metadata = {"tags": [TAG]}
+def exercise_cells(path):
+    """Return the cells that belong in a notebook: an introduction, and its solutions' exercises with blanks."""
+    tags = {"tags": [TAG]}
+    cells = [new_markdown_cell(INTRO.format(name=path.name), metadata=tags)]
+    for cell in tagged(read(path.parent / "solutions" / path.name), TAG):
         if cell.cell_type == "code":
-            twin.source, twin.outputs, twin.execution_count = blank(cell.source), [], None
-        cells.append(twin)
+            cells.append(new_code_cell(blank(cell.source), metadata=tags))
+        else:
+            cells.append(new_markdown_cell(cell.source, metadata=tags))
     return cells
 
 
@@ -51,17 +49,14 @@ def put(nb, cells):
     place = nb.cells.index(tagged(nb, TAG)[0])
     others = [cell for cell in nb.cells if TAG not in cell.metadata.get("tags", [])]
     nb.cells = others[:place] + [old.get((cell.cell_type, cell.source), cell) for cell in cells] + others[place:]
-    seen = set()
-    for cell in nb.cells:  # ids have to be unique; executing the notebook makes lasting ones
-        while cell.id in seen:
-            cell.id += "x"
-        seen.add(cell.id)
     return nb
 
 
-def problems(nb, solution, name):
-    """List, in sentences, where a notebook's exercises differ from its solutions."""
-    expected, found = exercise_cells(solution, name), tagged(nb, TAG)
+def problems(nb, path):
+    """Say, in a sentence, where the exercises of the notebook at `path` differ from its solutions, if they do."""
+    if not (path.parent / "solutions" / path.name).is_file():
+        return []
+    expected, found = exercise_cells(path), tagged(nb, TAG)
     for number, (a, b) in enumerate(zip(expected, found)):
         if (a.cell_type, a.source) != (b.cell_type, b.source):
             return [f"exercise cell {number} differs from its solution: {b.source.splitlines()[:1]}"]
@@ -69,34 +64,13 @@ def problems(nb, solution, name):
     return [f"{len(found)} exercise cells, its solutions have {len(expected)}"] if unequal else []
 
 
-def pairs(names=()):
-    """Return the paths (notebook, its solutions) of each notebook that has solutions."""
-    solutions = {path.name: path for path in (NOTEBOOKS / "solutions").glob("[0-9]*.ipynb")}
-    missing = sorted(set(solutions) - {path.name for path in find_notebooks()})
-    if missing:
-        raise FileNotFoundError(f"solutions without a notebook: {', '.join(missing)}")
-    return [(path, solutions[path.name]) for path in find_notebooks(names) if path.name in solutions]
-
-
 def main():
-    parser = tool_parser(__doc__, names=True)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--write", action="store_true", help="make the notebooks' exercises from their solutions")
-    what.add_argument("--check", action="store_true", help="say which notebooks' exercises differ from their solutions")
-    args = parser.parse_args()
-    bad = False
-    for path, solution in pairs(args.names):
+    for path in find_notebooks(tool_parser(__doc__, names=True).parse_args().names):
         nb = read(path)
-        solved = read(solution)
-        found = problems(nb, solved, path.name)
-        if args.write and found:
-            write(put(nb, exercise_cells(solved, path.name)), path)
+        if problems(nb, path):
+            write(put(nb, exercise_cells(path)), path)
             print(f"{path.stem}: written; execute it again if the code of an exercise changed")
-        elif found:
-            bad = True
-            print(f"{path.stem}: {found[0]}")
-    return int(bad)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

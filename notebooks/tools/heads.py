@@ -1,8 +1,7 @@
 """Give every notebook the same head, every picture in it an alt text, and README's table of notebooks their times.
 
-    python notebooks/tools/heads.py --write          # all notebooks; in the solutions the alt texts only
-    python notebooks/tools/heads.py --write 02 05    # some, and their solutions
-    python notebooks/tools/heads.py --check          # are they as --write leaves them? exit 1 if not
+    python notebooks/tools/heads.py          # all notebooks; in the solutions the alt texts only
+    python notebooks/tools/heads.py 02 05    # some, and their solutions
 
 The head, the first cell, has the title, a Colab badge, the picture that the cell tagged `goal` drew, the author's
 words, and a line about the last run. Title and words are the author's; execute_notebooks.py updates the rest. The
@@ -18,15 +17,14 @@ import datetime
 import hashlib
 import io
 import re
-import sys
 
-from notebook_files import NOTEBOOKS, find_notebooks, label, read, tool_parser, write
+from notebook_files import NOTEBOOKS, ROOT, find_notebooks, read, tool_parser, write
 from PIL import Image
 from write_address import slug
 
 from maskdepth_utils.files import write_file
 
-README = NOTEBOOKS.parent / "README.md"
+README = ROOT / "README.md"
 WIDTH = 700  # pixels of the head's picture, at most
 BYTES = 60_000  # of the head's picture, at most
 LONGEST_ALT = 300  # characters
@@ -55,20 +53,20 @@ def finish(nb, path):
 
 
 def problems(nb, path):
-    """List, in sentences, where a notebook differs from what --write makes of it, and what it lacks."""
+    """List, in sentences, where a notebook's head and alt texts differ from what `finish` makes, and what they lack."""
     found = []
     if path.parent == NOTEBOOKS:
         if goal_picture(nb) is None:
             found.append("no cell tagged `goal` has a picture for its head")
         if finish(copy.deepcopy(nb), path).cells[0].source != nb.cells[0].source:
-            found.append("its head is not as heads.py --write makes it")
+            found.append("its head is not as heads.py makes it")
     for number, cell in enumerate(nb.cells):
         expected = caption(nb, number)
         if pictures(cell) and len(expected.split()) < 3:
             how = "begin that cell with *Figure: what it shows.* or <!-- alt: what it shows -->"
             found.append(f"cell {number} has a picture that the cell below does not describe: {how}")
         elif alt_texts(cell) - {expected}:
-            found.append(f"cell {number} has a picture whose alt text is not its caption: heads.py --write")
+            found.append(f"cell {number} has a picture whose alt text is not its caption: run heads.py")
     return found
 
 
@@ -105,15 +103,13 @@ def caption(nb, number):
 
 def head(nb, name, title, words):
     """Write the text of the first cell of notebook `name`."""
-    badge = f"{BADGE}(https://colab.research.google.com/github/{slug()}/blob/main/notebooks/{name})"
-    parts = [title, badge, *words]
-    if goal := goal_picture(nb):
-        alt = caption(nb, goal[0]).replace("[", "(").replace("]", ")")
-        parts.insert(2, f"![{alt}][goal]")
+    parts = [title, f"{BADGE}(https://colab.research.google.com/github/{slug()}/blob/main/notebooks/{name})", *words]
     if executed := nb.metadata.get("maskdepth", {}).get("executed"):
         parts.append(about_the_run(executed))
-    if goal:
-        parts.append(DATA + small_picture(nb, goal[1]))
+    if goal := goal_picture(nb):
+        number, picture = goal
+        alt = caption(nb, number).replace("[", "(").replace("]", ")")
+        parts = [*parts[:2], f"![{alt}][goal]", *parts[2:], DATA + small_picture(nb, picture)]
     return "\n\n".join(parts)
 
 
@@ -126,17 +122,13 @@ def goal_picture(nb):
     return None
 
 
-def stored_picture(nb):
-    """Return the base64 text of the picture that the head has now; "" if it has none."""
-    return nb.cells[0].source.partition(DATA)[2].partition("\n")[0]
-
-
 def small_picture(nb, picture):
     """Return the base64 text of a JPEG on white for the head, no wider than WIDTH and no larger than BYTES."""
     about = nb.metadata.setdefault("maskdepth", {})
     digest = hashlib.sha256(picture).hexdigest()[:16]
-    if about.get("goal") == digest and stored_picture(nb):
-        return stored_picture(nb)  # another version of the JPEG library would make other bytes
+    stored = nb.cells[0].source.partition(DATA)[2].partition("\n")[0]
+    if about.get("goal") == digest and stored:
+        return stored  # another version of the JPEG library would make other bytes
     about["goal"] = digest
     image = Image.open(io.BytesIO(picture)).convert("RGBA")
     card = Image.new("RGBA", image.size, "white")  # opaque, so that it can be read on dark pages, too
@@ -186,24 +178,10 @@ def write_times():
 
 
 def main():
-    parser = tool_parser(__doc__, names=True)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--write", action="store_true", help="write heads and alt texts")
-    what.add_argument("--check", action="store_true", help="say what is not as --write leaves it, or missing")
-    args = parser.parse_args()
-    found = []
-    for path in find_notebooks(args.names, solutions=True):
-        nb = read(path)
-        if args.write:
-            write(finish(nb, path), path)
-        found += [f"{label(path)}: {problem}" for problem in problems(nb, path)]
-    if args.write:
-        write_times()
-    elif with_times(readme := README.read_text(encoding="utf8")) != readme:
-        found.append("README.md: its table does not say what the notebooks' last runs took")
-    print("\n".join(found), end="\n" if found else "")
-    return int(bool(found))
+    for path in find_notebooks(tool_parser(__doc__, names=True).parse_args().names, solutions=True):
+        write(finish(read(path), path), path)
+    write_times()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

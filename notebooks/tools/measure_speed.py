@@ -5,8 +5,8 @@
 The stored samples need 500 MB in the system's folder for temporary files, and are gone afterwards.
 """
 
-from notebook_files import tool_parser
-from results import RESULTS, timed_report, write_json
+from notebook_files import tool_parser, write_json
+from results import RESULTS, timed_report
 
 from maskdepth_utils.course import bench
 from maskdepth_utils.devices import choose_device

@@ -1,9 +1,11 @@
-"""Find, read, tidy and write the course's notebooks; the hash that tells stale outputs from fresh ones."""
+"""Find, read, tidy and write the course's notebooks (the hash tells stale outputs from fresh ones), and JSON files."""
 
 import argparse
 import hashlib
+import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import nbformat
@@ -17,6 +19,7 @@ os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
 QUIET_KERNEL = ["--log-level=ERROR"]
 
 NOTEBOOKS = Path(__file__).resolve().parents[1]
+ROOT = NOTEBOOKS.parent
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 PROGRESS = re.compile(r"^.*\d+%\|.*\|.*$\n?|^\s*\d+\S*it \[.*\]$\n?", re.MULTILINE)
 WIDGET, PLOTLY = "application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json"
@@ -33,23 +36,17 @@ def tool_parser(description, names=False, samples=None):
     return parser
 
 
-def find_notebooks(names=(), solutions=False, parser=None):
+def find_notebooks(names=(), solutions=False):
     """Return the paths of the course's notebooks in order; `names` selects by their beginning ("02") or by path."""
     found = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
     if solutions:
         found += sorted((NOTEBOOKS / "solutions").glob("[0-9]*.ipynb"))
     selected = []
     for name in names:
-        if name.endswith(".ipynb"):
-            match = [Path(name).resolve()] if Path(name).is_file() else []
-        else:
-            match = [path for path in found if path.name.startswith(name)]
+        path = Path(name).resolve()
+        match = [path] if path.is_file() else [path for path in found if path.name.startswith(name)]
         if not match:
-            there = ", ".join(path.stem for path in found) or "none"
-            message = f"No notebook called {name!r}; there are: {there}."
-            if parser:
-                parser.error(message)
-            raise FileNotFoundError(message)
+            sys.exit(f"expected a notebook of {', '.join(path.stem for path in found)}; found {name!r}")
         selected += match
     return selected if names else found
 
@@ -126,3 +123,13 @@ def tidy_output(output):
         output.text = PROGRESS.sub("", output.text)
         return output if output.text.strip() else None
     return output
+
+
+def read_json(path, default=None):
+    """Read a stored result; `default` if there is none."""
+    return json.loads(path.read_text(encoding="utf8")) if default is None or path.is_file() else default
+
+
+def write_json(path, content):
+    """Store a result."""
+    write_file(path, (json.dumps(content, indent=1) + "\n").encode())

@@ -15,14 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from notebook_files import NOTEBOOKS
+from notebook_files import ROOT
 
 from maskdepth_utils.cli import make_loss, training_samples
 from maskdepth_utils.files import write_file
 from maskdepth_utils.models.weights import read_run
 from maskdepth_utils.training import fit
 
-ROOT = NOTEBOOKS.parent
 CHECKPOINTS = ROOT / "data" / "checkpoints"
 RESULTS = ROOT / "data" / "results"
 
@@ -99,16 +98,6 @@ def fit_as_commanded(network: torch.nn.Module, options: argparse.Namespace, **mo
         weight_decay=options.weight_decay, optimizer=options.optimizer, schedule=options.schedule,
         workers=options.workers, seed=options.seed, **more,
     )  # fmt: skip
-
-
-def read_json(path: Path, default=None):
-    """Read a stored result; `default` if there is none."""
-    return json.loads(path.read_text(encoding="utf8")) if default is None or path.is_file() else default
-
-
-def write_json(path: Path, content) -> None:
-    """Store a result."""
-    write_file(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

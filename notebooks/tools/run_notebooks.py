@@ -8,7 +8,6 @@ tagged `headline` print. A notebook that fails does not stop the others, but the
 """
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -18,19 +17,17 @@ from pathlib import Path
 
 import papermill
 import psutil
-from notebook_files import NOTEBOOKS, QUIET_KERNEL, find_notebooks, headline, read, tool_parser
-from papermill.exceptions import PapermillExecutionError
+from notebook_files import QUIET_KERNEL, ROOT, find_notebooks, headline, read, tool_parser, write_json
 
-from maskdepth_utils.files import write_file
 from maskdepth_utils.tables import format_table
 
-OUT = NOTEBOOKS.parent / "build" / "notebooks"
+OUT = ROOT / "build" / "notebooks"
 
 
 @contextlib.contextmanager
-def peak_memory(every=0.5):
-    """Yield a list whose one item is the children's highest memory so far, in bytes."""
-    peak = [0]
+def watched_memory(every=0.5):
+    """Yield a list that fills with the memory of all child processes in bytes, as it was every half second."""
+    totals = []
     stop = threading.Event()
 
     def watch():
@@ -40,12 +37,12 @@ def peak_memory(every=0.5):
                 with contextlib.suppress(psutil.Error):
                     info = process.memory_full_info()
                     total += getattr(info, "pss", info.uss)  # pss (Linux): pages that several share count once
-            peak[0] = max(peak[0], total)
+            totals.append(total)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield peak
+        yield totals
     finally:
         stop.set()
         thread.join()
@@ -63,35 +60,34 @@ def run(path, profile, out, cwd=None):
     copy = out / path.name
     copy.unlink(missing_ok=True)  # an older run's copy must not pass for this one's
     error, start = None, time.monotonic()
-    with peak_memory() as peak:
+    with watched_memory() as totals:
         try:
             papermill.execute_notebook(
                 str(path), str(copy), {"profile": profile} if profile else None, kernel_name="python3",
                 language="python", extra_arguments=QUIET_KERNEL, coalesce_streams=True, cwd=str(cwd or out),
                 progress_bar=False,
             )  # fmt: skip
-        except PapermillExecutionError as caught:
-            error = str(caught).strip()
-        except Exception as caught:  # a kernel that died, a full disk
+        except Exception as caught:  # an error in a cell, a kernel that died, a full disk
             error = f"{type(caught).__name__}: {caught}"
     return {
         "notebook": path.stem, "profile": profile, "seconds": round(time.monotonic() - start, 1),
-        "peak_mb": round(peak[0] / 2**20), "headline": headline(read(copy)) if copy.exists() else "", "error": error,
+        "peak_mb": round(max(totals, default=0) / 2**20), "error": error,
+        "headline": headline(read(copy)) if copy.exists() else "",
     }  # fmt: skip
 
 
 def table(results):
     """Write the results as a table, with the total seconds and the highest memory in its last row."""
-    total = {"notebook": "all", "seconds": sum(one["seconds"] for one in results), "headline": "", "error": None}
-    total["peak_mb"] = max((one["peak_mb"] for one in results), default=0)
     rows = {
         one["notebook"]: {
             "seconds": f"{one['seconds']:.0f}", "peak memory": f"{one['peak_mb']} MB",
             "headline figures": "FAILED, see above" if one["error"] else one["headline"],
         }
-        for one in [*results, total]
+        for one in results
     }  # fmt: skip
-    return format_table("notebook", rows, "presto")
+    seconds, peak = sum(one["seconds"] for one in results), max(one["peak_mb"] for one in results)
+    rows["all"] = {"seconds": f"{seconds:.0f}", "peak memory": f"{peak} MB"}
+    return format_table("notebook", rows, "presto", missing="")
 
 
 def interruptible(main):
@@ -115,14 +111,13 @@ def main():
     parser.add_argument("--profile", choices=("fast", "full"), default="fast")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the executed copies")
     args = parser.parse_args()
-    paths = find_notebooks(args.names, parser=parser)
     results = []
-    for path in paths:
+    for path in find_notebooks(args.names):
         print(f"{path.stem} ({args.profile}) ...", end=" ", flush=True)
         results.append(run(path, args.profile, args.out.resolve()))
         error = results[-1]["error"]
         print(f"FAILED\n{error}\n" if error else f"{results[-1]['seconds']:.0f} s", flush=True)
-        write_file(args.out / "results.json", (json.dumps(results, indent=1) + "\n").encode())
+        write_json(args.out / "results.json", results)
     print("\n" + table(results))
     return int(any(one["error"] for one in results))
 

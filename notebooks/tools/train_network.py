@@ -10,19 +10,8 @@ data/checkpoints/NAME.safetensors; data/results/training_NAME.json gets the comm
 import hashlib
 import shlex
 
-from notebook_files import tool_parser
-from results import (
-    CHECKPOINTS,
-    RESULTS,
-    ROOT,
-    call,
-    commit,
-    machine,
-    read_json,
-    require_finished,
-    training_seconds,
-    write_json,
-)  # fmt: skip
+from notebook_files import ROOT, read_json, tool_parser, write_json
+from results import CHECKPOINTS, RESULTS, call, commit, machine, require_finished, training_seconds
 
 from maskdepth_utils.files import write_file
 from maskdepth_utils.models.weights import read_run

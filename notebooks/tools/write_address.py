@@ -1,20 +1,18 @@
-"""Write the course's address, which is set in pyproject.toml, to the other places that need it.
+"""Write the course's address, which is set in pyproject.toml under [project.urls], to the other places that need it.
 
-    python notebooks/tools/write_address.py            # after editing [project.urls]
-    python notebooks/tools/write_address.py --check    # exit 1 if a place says something else
+    python notebooks/tools/write_address.py
 
 The places: colab_setup.sh, CITATION.cff, the Colab links in README.md and the notebooks, and the cell that sets a
 notebook up on Colab, which is written here for all of them.
 """
 
 import re
-import sys
 
-from notebook_files import NOTEBOOKS, find_notebooks, read, source_hash, stored_hash, tidy, write
+import nbformat
+from notebook_files import ROOT, find_notebooks, read, source_hash, stored_hash, tool_parser
 
 from maskdepth_utils.files import write_file
 
-ROOT = NOTEBOOKS.parent
 GITHUB = "https://github.com/"
 SLUG = r"[\w.-]+/[\w.-]+"
 SETUP_CELL = """import importlib.util
@@ -48,30 +46,27 @@ def with_address(text, slug):
     return re.sub(rf"(colab\.research\.google\.com/github/){SLUG}(/blob/)", rf"\g<1>{slug}\2", text)
 
 
-def main(check=False):
-    """Return the files whose address differs from pyproject.toml's; rewrite them unless `check`."""
-    new, changed = slug(), []
-    for path in (ROOT / name for name in ("colab_setup.sh", "CITATION.cff", "README.md")):
-        text = path.read_text(encoding="utf8")
-        if with_address(text, new) != text:
-            changed.append(path)
-            if not check:
-                write_file(path, with_address(text, new).encode())
+def outdated():
+    """Return {path: its new text} of the files that say another address, or have another set-up cell."""
+    names = ("colab_setup.sh", "CITATION.cff", "README.md")
+    found = {ROOT / name: with_address((ROOT / name).read_text(encoding="utf8"), slug()) for name in names}
     for path in find_notebooks(solutions=True):
         nb = read(path)
         fresh = stored_hash(nb) == source_hash(nb)
-        outdated = [cell for cell in nb.cells if with_address(cell.source, new) != cell.source]
-        changed += [path] if outdated else []
-        if outdated and not check:
-            for cell in outdated:
-                cell.source = with_address(cell.source, new)
-            write(tidy(nb) if fresh else nb, path)  # no output changes: a set-up cell prints nothing
-    return changed
+        for cell in nb.cells:
+            cell.source = with_address(cell.source, slug())
+        if fresh:  # no output changes: a set-up cell prints nothing
+            nb.metadata.maskdepth.source_hash = source_hash(nb)
+        found[path] = nbformat.writes(nb) + "\n"
+    return {path: text for path, text in found.items() if text != path.read_text(encoding="utf8")}
+
+
+def main():
+    tool_parser(__doc__).parse_args()
+    for path, text in outdated().items():
+        write_file(path, text.encode())
+        print(f"{path.relative_to(ROOT)}: written")
 
 
 if __name__ == "__main__":
-    check = "--check" in sys.argv[1:]
-    changed = main(check)
-    for path in changed:
-        print(f"{path.relative_to(ROOT)}: {'another address' if check else 'written'}")
-    sys.exit(bool(check and changed))
+    main()

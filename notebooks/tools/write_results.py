@@ -9,8 +9,8 @@ import hashlib
 import sys
 import time
 
-from notebook_files import tool_parser
-from results import CHECKPOINTS, RESULTS, ROOT, commit, evaluate_by_command, machine, read_json, write_json
+from notebook_files import ROOT, read_json, tool_parser, write_json
+from results import CHECKPOINTS, RESULTS, commit, evaluate_by_command, machine
 
 from maskdepth_utils.data.offices import office_photos
 from maskdepth_utils.files import AssetError, write_file

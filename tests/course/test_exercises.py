@@ -33,13 +33,12 @@ def run_cells(cells):
 
 @each_solution
 def test_solutions_pass_and_open_exercises_say_so(path, capsys):
-    solution = files.read(path)
     RESULTS.clear()
-    solved = run_cells(solution.cells)  # all of them, the set-up included
+    solved = run_cells(files.read(path).cells)  # all of them, the set-up included
     printed = capsys.readouterr().out
     assert 3 <= len(solved) <= 6
     assert printed.splitlines()[-1] == f"{len(solved)} of {len(solved)} exercises solved", printed
-    open_ = run_cells(exercises.exercise_cells(solution, path.name))
+    open_ = run_cells(exercises.exercise_cells(files.NOTEBOOKS / path.name))
     assert open_ == dict.fromkeys(solved, False)
     assert re.findall("^Not .*? yet", capsys.readouterr().out, re.MULTILINE) == ["Not solved yet"] * len(open_)
 
@@ -50,10 +49,10 @@ def test_every_check_belongs_to_an_exercise():
     assert sorted(used) == sorted(name for name in checks.__all__ if name.startswith("check_"))
 
 
-@pytest.mark.parametrize("path, solution", exercises.pairs(), ids=lambda path: path.stem)
-def test_twins(path, solution):
-    found = exercises.problems(files.read(path), files.read(solution), path.name)
-    assert found == [], f"run python notebooks/tools/exercises.py --write {path.name[:2]}"
+@each_solution
+def test_twins(path):
+    path = files.NOTEBOOKS / path.name
+    assert exercises.problems(files.read(path), path) == [], f"run exercises.py {path.name[:2]}"
 
 
 @each_solution

@@ -1,7 +1,5 @@
 """The tool that writes a notebook's exercises from its solutions."""
 
-import shutil
-
 import exercises
 import notebook_files as files
 import pytest
@@ -42,7 +40,6 @@ def copies(tmp_path, monkeypatch):
     """A folder with one notebook and its solutions, in which the tools work."""
     (tmp_path / "solutions").mkdir()
     monkeypatch.setattr(files, "NOTEBOOKS", tmp_path)
-    monkeypatch.setattr(exercises, "NOTEBOOKS", tmp_path)
     place = new_markdown_cell("", metadata={"tags": ["exercise"]})
     cells = [new_markdown_cell("# One"), new_markdown_cell("## Exercises"), place, new_code_cell("print(1)")]
     files.write(files.tidy(new_notebook(cells=cells)), tmp_path / "01_one.ipynb")
@@ -53,49 +50,43 @@ def copies(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def call(monkeypatch):
-    """Call the tool with arguments of the command line."""
+def write(copies, monkeypatch):
+    """Call the tool, for all notebooks or some; returns the notebook, in which nothing is to be done any more."""
 
-    def main(*arguments):
+    def call(*arguments):
+        path = copies / "01_one.ipynb"
+        assert len(exercises.problems(files.read(path), path)) == 1
         monkeypatch.setattr("sys.argv", ["exercises", *arguments])
-        return exercises.main()
+        exercises.main()
+        nb = files.read(path)
+        assert exercises.problems(nb, path) == []
+        return nb
 
-    return main
+    return call
 
 
-def test_written_where_a_cell_is_tagged_and_nowhere_else(copies, call, capsys):
-    assert call("--check") == 1
-    assert "exercise cell 0 differs" in capsys.readouterr().out
-    assert call("--write") == 0
-    assert call("--check") == 0
-    sources = [cell.source for cell in files.read(copies / "01_one.ipynb").cells]
+def test_written_where_a_cell_is_tagged_and_nowhere_else(write):
+    sources = [cell.source for cell in write().cells]
     assert sources[1] == "## Exercises"
     assert "solutions/01_one.ipynb" in sources[2]
     assert sources[3:] == ["**A** Double.", OPEN, "print(1)"]
     assert "Because." not in sources
 
 
-def test_written_again_only_what_changed(copies, call):
-    call("--write", "01")
-    nb = files.read(copies / "01_one.ipynb")
+def test_written_again_only_what_changed(copies, write):
+    nb = write("01")
     files.tagged(nb, "exercise")[2].execution_count = 5
     files.write(nb, copies / "01_one.ipynb")
     solution = files.read(copies / "solutions" / "01_one.ipynb")
     solution.cells[0].source = "**A** Twice as much."
     solution.cells.insert(2, code("my_more = 1  # SOLUTION"))
     files.write(solution, copies / "solutions" / "01_one.ipynb")
-    assert call("--check", "01") == 1
-    assert call("--write", "01") == 0
-    cells = files.read(copies / "01_one.ipynb").cells
+    cells = write("01").cells
     assert [cell.source for cell in cells[3:6]] == ["**A** Twice as much.", OPEN, "my_more = ..."]
     assert cells[4].execution_count == 5  # the code is the same, so its outputs are still true
     assert len({cell.id for cell in cells}) == len(cells)
 
 
-def test_a_notebook_without_the_section_or_solutions_without_a_notebook(copies, call):
-    nb = files.read(copies / "01_one.ipynb")
+def test_a_notebook_without_the_section():
     with pytest.raises(ValueError, match="tagged `exercise`"):
-        exercises.put(new_notebook(cells=nb.cells[:1]), [])
-    shutil.move(copies / "01_one.ipynb", copies / "02_two.ipynb")
-    with pytest.raises(FileNotFoundError, match="01_one.ipynb"):
-        call("--check")
+        exercises.put(new_notebook(), [])

@@ -105,12 +105,9 @@ def test_a_failing_notebook_is_reported_and_the_others_run(save, tmp_path, monke
     assert results[1]["seconds"] > 0 and 300 < results[1]["peak_mb"] < 900
 
 
-@pytest.mark.parametrize("arguments", [["--profile", "slow"], ["no_such_notebook"]])
-def test_unknown_profile_or_notebook(arguments, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["run_notebooks", *arguments])
-    with pytest.raises(SystemExit, match="2"):
-        run_notebooks.main()
-    assert arguments[-1] in capsys.readouterr().err
+def test_an_unknown_notebook():
+    with pytest.raises(SystemExit, match="expected a notebook of 01_.*; found 'no_such'"):
+        files.find_notebooks(["no_such"])
 
 
 def test_storing_is_clean_and_repeatable(save, execute):

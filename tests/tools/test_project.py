@@ -47,8 +47,7 @@ def test_environment_yml_agrees_with_pyproject():
 
 
 def test_the_address_is_the_same_everywhere():
-    changed = write_address.main(check=True)
-    assert not changed, f"run python notebooks/tools/write_address.py: {[path.name for path in changed]}"
+    assert not write_address.outdated(), "run python notebooks/tools/write_address.py"
 
 
 def test_nothing_committed_names_a_place_on_one_machine():

@@ -8,6 +8,7 @@ import results
 import torch
 import train_network
 import write_results
+from notebook_files import read_json
 
 from maskdepth_utils import load_pretrained
 from maskdepth_utils.__main__ import make_parser
@@ -46,7 +47,7 @@ def test_the_table_is_written_between_its_marks_and_nothing_else_changes():
 
 
 def test_recipes_are_commands_that_the_program_takes():
-    recipes = results.read_json(results.CHECKPOINTS / "recipe.json")
+    recipes = read_json(results.CHECKPOINTS / "recipe.json")
     for name, recipe in recipes.items():
         made = train_network.stages(name, recipe)
         parsed = [make_parser().parse_args(["train", *stage["options"]]) for stage in made]
