@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .metrics import Means
+from .metrics import Means, iou
 
 STEPS_OF_8_BITS = [(step + 0.5) / 255 for step in range(100)]  # halfway between them
 
@@ -31,46 +31,23 @@ class DifferenceThreshold:
     def difference(self, image: Tensor, background: Tensor) -> Tensor:
         """The difference of two pictures (N, 3, H, W) in [0, 1]: (N, 1, H, W) in [0, 1]."""
         apart = (image - background).abs().amax(1, keepdim=True)
-        if self.smooth > 1:
-            apart = F.avg_pool2d(apart, self.smooth, 1, self.smooth // 2, count_include_pad=False)
-        return apart
+        return F.avg_pool2d(apart, self.smooth, 1, self.smooth // 2, count_include_pad=False)
 
     def __call__(self, image: Tensor, background: Tensor) -> tuple[Tensor, None]:
         return (self.difference(image, background) > self.threshold).float(), None
 
     def fit(self, loader: Iterable[dict], thresholds: Iterable[float] = STEPS_OF_8_BITS) -> "DifferenceThreshold":
-        """Choose the threshold with the best mean IoU on the loader's samples (validation).
-
-        All thresholds, with their scores, are kept in `self.curve`.
-        """
-        thresholds = sorted(thresholds)
+        """Choose the threshold with the best mean IoU on the loader's samples; `self.curve` keeps all scores."""
+        thresholds = sorted(set(thresholds))
         means = Means()
         for sample in loader:
             difference = self.difference(sample["image"], sample["background"])
-            scores = iou_by_threshold(difference, sample["mask"], thresholds)
-            means.add(**{str(position): column for position, column in enumerate(scores.T)})
+            means.add(**{str(value): iou(difference > value, sample["mask"]) for value in thresholds})
         if not means.values:
             raise ValueError("fit: expected a loader with samples, found none")
-        self.curve = list(zip(thresholds, means.mean().values()))
+        self.curve = list(zip(thresholds, means.mean().values(), strict=True))
         self.threshold = max(self.curve, key=lambda point: point[1])[0]
         return self
-
-
-def iou_by_threshold(difference: Tensor, coverage: Tensor, thresholds: list[float]) -> Tensor:
-    """`metrics.iou` of the mask `difference > threshold` for all thresholds, in ascending order: (N, thresholds).
-
-    Each pixel goes into the histogram bin of the number of thresholds that it exceeds; summing the histogram from the
-    top gives the areas of all masks without making any of them.
-    """
-    exceeded = torch.bucketize(difference, torch.tensor(thresholds)).flatten(1)
-    true = (coverage > 0.5).flatten(1).float()
-    areas = []
-    for weight in (torch.ones_like(true), true):
-        histogram = torch.zeros(len(true), len(thresholds) + 1).scatter_add_(1, exceeded, weight)
-        areas.append(histogram.flip(1).cumsum(1).flip(1)[:, 1:])
-    predicted, both = areas
-    either = predicted + true.sum(1, keepdim=True) - both
-    return torch.where(either > 0, both / either.clamp(min=1), 1.0)
 
 
 class MeanDepth:
@@ -85,7 +62,7 @@ class MeanDepth:
         """Take the mean of the loader's depths (training); float64 sums stay precise over 400,000 samples."""
         total, count = 0.0, 0
         for sample in loader:
-            total = total + sample["depth"].double().sum(dim=0)
+            total = total + sample["depth"].cpu().double().sum(dim=0)
             count += len(sample["depth"])
         if not count:
             raise ValueError("fit: expected a loader with samples, found none")
@@ -105,12 +82,3 @@ class ConstantDepth:
         """Take the mean of the loader's depths (training)."""
         self.depth = MeanDepth().fit(loader).depth.mean().item()
         return self
-
-
-class EmptyRoomDepth:
-    """Depth: that of the empty room. This oracle shows how much of a network's error comes from the room."""
-
-    needs = ("background_depth",)  # (N, 1, H, W) in the sample
-
-    def __call__(self, image: Tensor, background: Tensor, background_depth: Tensor) -> tuple[None, Tensor]:
-        return None, background_depth

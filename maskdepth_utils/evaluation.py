@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from .baselines import ConstantDepth, DifferenceThreshold, EmptyRoomDepth, MeanDepth
+from .baselines import ConstantDepth, DifferenceThreshold, MeanDepth
 from .data.library import load_room
 from .data.loading import make_loader
 from .data.tensors import to_sample
@@ -15,7 +15,7 @@ from .inference.predictor import Predictor
 from .metrics import Means, bootstrap_interval, measure
 from .models.networks import evaluating, to_mask_depth
 
-BASELINE_SAMPLES = 400  # enough to fit a baseline, which has one parameter, or one per pixel
+BASELINE_SAMPLES = 400  # to fit a baseline: any range of indices is a good mixture
 REGIONS = {"object": "on_the_object", "edge": "near_its_outline"}  # last word of a figure's name -> its table
 MASK_FIGURES = ("iou", "dice", "boundary_f")
 GROUP_FIGURES = ("iou", "boundary_f", "rmse", "rmse_object")
@@ -23,30 +23,24 @@ GROUP_FIGURES = ("iou", "boundary_f", "rmse", "rmse_object")
 SIZES = {"below 2 %": 0.02, "2 to 5 %": 0.05, "5 to 15 %": 0.15, "above 15 %": np.inf}
 DISTANCES = {"below 2.5 m": 2.5, "2.5 to 4 m": 4.0, "above 4 m": np.inf}
 
-Figures = dict[str, np.ndarray]  # {figure: its value for each image}
+Figures = dict[str, list[float]]  # {figure: its value for each image}
 
 
 @torch.no_grad()
 def evaluate(predict: Callable, loader: Iterable[dict], per_image: bool = False) -> dict:
-    """Average all figures of `measure` over a loader of sample dicts: ``{"images": count, "iou": mean, ...}``.
+    """Average all figures of `measure` over a loader's batches: ``{"images": count, "iou": mean, ...}``.
 
     Args:
         predict: ``predict(image, background) -> (mask probability, depth in [0, 1])``, either of them None: a baseline
-            or ``network_predict(model)``. Its attribute `needs`, such as ``("background_depth",)``, names further parts
-            of the sample, which it takes as keywords; KeyError if they are missing.
+            or ``network_predict(model)``.
         loader: Batches of samples.
-        per_image: Return all values of each figure, in the loader's order, instead of their mean.
+        per_image: Return `Figures` instead, each image's values in the loader's order.
     """
     means, images = Means(), 0
-    needs = getattr(predict, "needs", ())
     for sample in loader:
-        for name in needs:
-            if name not in sample:
-                raise KeyError(f"{predict!r} needs {name!r} in each sample, found {sorted(sample)}")
-        mask, depth = predict(sample["image"], sample["background"], **{name: sample[name] for name in needs})
-        means.add(**measure(sample, mask, depth))
+        means.add(**measure(sample, *predict(sample["image"], sample["background"])))
         images += len(sample["image"])
-    return {"images": images} | (means.values if per_image else means.mean())
+    return means.values if per_image else {"images": images} | means.mean()
 
 
 def network_predict(model: nn.Module, device: torch.device | None = None) -> Callable:
@@ -63,7 +57,7 @@ def network_predict(model: nn.Module, device: torch.device | None = None) -> Cal
 
 
 class WithRoomDepth(Dataset):
-    """A dataset whose samples also hold the empty room's depth, ``background_depth``, for `EmptyRoomDepth`."""
+    """A dataset whose samples also hold the empty room's depth, ``background_depth``."""
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
@@ -83,18 +77,17 @@ def compare_with_baselines(
     predictor: Predictor, dataset: Dataset, count: int, tuning: Dataset | None = None, training: Dataset | None = None,
     batch: int = 32, workers: int = 0,
 ) -> dict[str, Figures]:  # fmt: skip
-    """Measure a network, and baselines beside it, on the first `count` samples: {row: values of each figure per image}.
+    """Measure a network, and baselines beside it, on the first `count` samples: {row: figures}.
 
-    `tuning`: validation samples for the difference threshold; `training`: training samples for the baselines of depth.
-    None omits those baselines. Any range of consecutive indices is a good mixture.
+    `tuning` are validation samples for the difference threshold, `training` training samples for the baselines of
+    depth; None omits them. The oracle, the empty room's depth, shows how much of a network's error comes from the room.
     """
 
     def batches(samples: Dataset, most: int = BASELINE_SAMPLES) -> DataLoader:
         return make_loader(Subset(samples, range(min(most, len(samples)))), batch, workers=workers)
 
-    def figures(predict: Callable, samples: Dataset = dataset) -> Figures:
-        found = evaluate(predict, batches(samples, count), per_image=True)
-        return {name: np.array(values) for name, values in found.items() if name != "images"}
+    def figures(predict: Callable) -> Figures:
+        return evaluate(predict, batches(dataset, count), per_image=True)
 
     rows = {predictor.metadata["network"]: figures(network_predict(predictor.model, predictor.device))}
     if tuning is not None:
@@ -102,7 +95,10 @@ def compare_with_baselines(
     if training is not None:
         rows["one constant depth"] = figures(ConstantDepth().fit(batches(training)))
         rows["mean depth per pixel"] = figures(MeanDepth().fit(batches(training)))
-        rows["empty room's depth (oracle)"] = figures(EmptyRoomDepth(), WithRoomDepth(dataset))
+        empty_room = Means()
+        for sample in batches(WithRoomDepth(dataset), count):
+            empty_room.add(**measure(sample, None, sample["background_depth"]))
+        rows["empty room's depth (oracle)"] = empty_room.values
     return rows
 
 
@@ -132,25 +128,23 @@ def intervals(figures: Figures, objects: Sequence[str], rooms: Sequence[str]) ->
 def breakdown(figures: Figures, dataset: Dataset, count: int) -> dict[str, dict]:
     """A network's intervals, and its means by the object's size, distance and kind, over the first `count` samples."""
     shots = [dataset.shot(index) for index in range(count)]
-    shares = [(shot.mask > 0.5).mean() for shot in shots]
     about = {key: [shot.about[key] for shot in shots] for key in ("object", "room", "kind", "distance")}
+    shares = [(shot.mask > 0.5).mean() for shot in shots]
     return {
         "intervals": intervals(figures, about["object"], about["room"]),
-        "by_size": means_by_group(figures, shares, SIZES),
-        "by_distance": means_by_group(figures, about["distance"], DISTANCES),
-        "by_kind": means_by_group(figures, about["kind"]),
+        "by_size": means_by_group(figures, SIZES, np.digitize(shares, list(SIZES.values()))),
+        "by_distance": means_by_group(figures, DISTANCES, np.digitize(about["distance"], list(DISTANCES.values()))),
+        "by_kind": means_by_group(figures, *np.unique(about["kind"], return_inverse=True)),
     }
 
 
-def means_by_group(figures: Figures, values: Sequence, bounds: dict[str, float] | None = None) -> dict[str, dict]:
-    """Average `GROUP_FIGURES` over the images of each value, or over those below each upper bound."""
-    labels, order = np.array(values), sorted(set(values))
-    if bounds:
-        labels, order = np.array(list(bounds))[np.searchsorted(list(bounds.values()), values, side="right")], bounds
+def means_by_group(figures: Figures, names: Iterable[str], numbers: np.ndarray) -> dict[str, dict]:
+    """Average `GROUP_FIGURES` over each group's images, given the groups' names and each image's group number."""
     table = {}
-    for label in order:
-        members = labels == label
+    for number, name in enumerate(names):
+        members = numbers == number
         if members.any():
-            means = {name: float(np.nanmean(figures[name][members])) for name in GROUP_FIGURES if name in figures}
-            table[label] = {"images": int(members.sum())} | means
+            shown = {key: np.array(figures[key])[members] for key in GROUP_FIGURES if key in figures}
+            means = {key: float(np.nanmean(values)) for key, values in shown.items()}
+            table[str(name)] = {"images": int(members.sum())} | means
     return table
