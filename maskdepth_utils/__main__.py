@@ -13,6 +13,8 @@ import torch
 from . import cli
 from .course.bench import bench
 from .data.datasets import SIZES
+from .data.library import SCENES
+from .data.light import LIGHTS
 from .data.shots import GAPS, LEVELS
 from .losses import DEPTH_TERMS, MASK_TERMS
 from .models.networks import TASKS
@@ -51,6 +53,7 @@ def add_sample_options(group, size: int | None, gap: str, split: str | None = No
     level_help = "; ".join(f"{name}: {level.help}" for name, level in LEVELS.items())
     add(group, "--size", "width and height in pixels", size, type=int, choices=SIZES)
     add(group, "--gap", f"what differs between photo and background ({level_help})", gap, choices=GAPS)
+    add(group, "--light", "sky: soft light; lamps: they cast shadows, too; mixed: some of each", "sky", choices=LIGHTS)
     add(group, "--rooms", "training rooms to use", 100, type=positive)
     if split:
         add(group, "--split", "which rooms and objects", split, choices=("train", "val", "test"))
@@ -95,7 +98,10 @@ def add_train_options(command: Parser) -> None:
 
 def add_evaluate_options(command: Parser) -> None:
     add(command, "--checkpoint", CHECKPOINT_HELP, metavar="PATH")
-    add(command, "--scenes", "measure on the rendered scenes, in real light, instead of composites", False)
+    add(
+        command, "--scenes", "measure on rendered scenes in this light (soft) instead of composites",
+        nargs="?", const="soft", choices=tuple(SCENES),
+    )  # fmt: skip
     add(command, "--offices", "measure on the 2020 project's photos instead (masks only; a download)", False)
     add(command, "--count", "how many samples", 1000, type=positive)
     add(command, "--batch", "samples at a time", 32, type=positive)

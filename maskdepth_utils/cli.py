@@ -49,7 +49,7 @@ def train(options: Namespace) -> dict:
     loss = make_loss(options)
     if options.init:
         load_weights(model, read_network(options.init)[0], options.init)
-    validation = MaskDepthDataset("val", options.size, options.val_gap, settings.seed)
+    validation = MaskDepthDataset("val", options.size, options.val_gap, settings.seed, light=options.light)
     history = fit(
         model, training_samples(options), settings, loss=loss,
         weighting=UncertaintyWeighting() if options.uncertainty else None,
@@ -66,7 +66,7 @@ def train(options: Namespace) -> dict:
 def training_samples(options: Namespace) -> MaskDepthDataset:
     """Make the dataset that the options describe."""
     common = (options.size, options.gap, options.seed, options.rooms)
-    return MaskDepthDataset("train", *common, recolor=options.recolor, real_light=options.real_light)
+    return MaskDepthDataset("train", *common, options.recolor, options.real_light, options.light)
 
 
 def new_network(options: Namespace) -> nn.Module:
@@ -115,15 +115,16 @@ def evaluate(options: Namespace) -> dict:
     if options.offices:
         name, dataset = "offices", offices.OfficeDataset(options.gap, options.seed)
     elif options.scenes:
-        name, dataset = "scenes", SceneDataset(size, options.gap, options.seed)
+        name, dataset = "scenes", SceneDataset(size, options.gap, options.seed, options.scenes)
     else:
-        name, dataset = options.split, MaskDepthDataset(options.split, size, options.gap, options.seed, options.rooms)
+        common = size, options.gap, options.seed, options.rooms
+        name, dataset = options.split, MaskDepthDataset(options.split, *common, light=options.light)
     tuning = training = None
     if not options.no_baselines:
         # Scenes have shadows at every gap: a threshold tuned on composites without shadows would fail on them.
         no_shadow = options.gap in LEVELS and not LEVELS[options.gap].shadow
         gap = "tripod" if options.scenes and no_shadow else options.gap
-        tuning = MaskDepthDataset("val", size, gap, options.seed)
+        tuning = MaskDepthDataset("val", size, gap, options.seed, light=options.light)
         if not options.offices:  # their depth is unknown
             training = MaskDepthDataset("train", size, options.gap, options.seed, options.rooms)
     count = min(options.count, len(dataset))
@@ -183,7 +184,8 @@ def export(options: Namespace) -> dict:
         return write_onnx(load_pretrained(options.checkpoint, device="cpu"), options.onnx)
     if not options.out:
         raise ValueError("export: expected --out DIR for samples, or --onnx FILE for a network; found neither")
-    dataset = MaskDepthDataset(options.split, options.size, options.gap, options.seed, options.rooms)
+    common = options.size, options.gap, options.seed, options.rooms
+    dataset = MaskDepthDataset(options.split, *common, light=options.light)
     indices = range(len(dataset))[options.start : options.start + options.count]
     if options.start < 0 or not indices:
         raise ValueError(f"--start: expected a sample of 0 to {len(dataset) - 1:,}; found {options.start:,}")

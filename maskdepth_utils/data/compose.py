@@ -18,6 +18,7 @@ def _srgb_tables() -> tuple[np.ndarray, np.ndarray]:
     return linear.astype(np.float32), np.uint8(np.rint(255 * srgb))
 
 
+OVEREXPOSED = 250  # sRGB value from which on a pixel, in all channels, shows a lamp or a window
 TO_LINEAR, TO_SRGB = _srgb_tables()
 
 
@@ -36,7 +37,7 @@ class Composite:
 def compose(
     room: Room, cutout: Cutout, distance: float, azimuth: float, flip: bool = False, shadow: float = 1.0,
     gain: float = 1.0, gloss: float = 0.0, linear: bool = False, colors: np.ndarray | None = None,
-    projection: Projection | None = None,
+    light: np.ndarray | None = None, projection: Projection | None = None,
 ) -> Composite:  # fmt: skip
     """Place `cutout` in `room` without checking whether it fits there; `placement` checks that.
 
@@ -48,6 +49,7 @@ def compose(
         gloss: How much of the object the floor mirrors, 0 to 1.
         linear: Mix object and room at the outline in linear light, as a lens does, instead of in sRGB values.
         colors: A 3x3 matrix that mixes the object's colours.
+        light: A factor on the room's colours, float32 (160, 160): the shadows that lamps cast (`shadows.light_factor`).
         projection: The object's `project_cutout`, if the caller has it already.
     """
     matrix = gain * (np.eye(3) if colors is None else colors)
@@ -55,6 +57,10 @@ def compose(
     image, mask, depth, part = room.image.copy(), projection.mask, room.depth, projection.part
     if shadow:
         _cast_shadow(image, room.floor, projection, shadow)
+    if light is not None:
+        # Lamps and windows in the picture shine themselves: no shadow falls on them.
+        light = np.where(cv2.inRange(image, (OVEREXPOSED,) * 3, (255,) * 3), np.float32(1), light)
+        image = cv2.multiply(image, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB), dtype=cv2.CV_8U)
     if gloss:
         _mirror(image, room.floor, projection, matrix, gloss)
     if projection.inside:

@@ -13,10 +13,11 @@ from torch.utils.data import Dataset
 from ..draws import Draws
 from ..files import AssetError, data_dir
 from .compose import compose
-from .library import VIEWS, Room, load_room, load_scene, object_names, room_names, scene_names
-from .light import draw_light, recolor
+from .library import SCENES, VIEWS, Room, load_room, load_scene, object_names, room_names, scene_names
+from .light import LIGHTS, draw_lamps, draw_light, has_lamps, recolor
 from .placement import place
 from .projection import Projection
+from .shadows import light_factor, object_points
 from .shots import LEVELS, draw_level, shoot
 from .tensors import Shot, checked_index, to_sample
 
@@ -66,14 +67,18 @@ class MaskDepthDataset(ShotDataset):
         rooms: How many training rooms; 100 make 400,000 samples. val and test always use all of theirs.
         recolor: Change the colours of room and object in each sample, equally in both shots; all else stays the same.
         real_light: Add shadows, reflections and outlines mixed in linear light at every gap (see `light`).
+        light: "sky", "lamps" that cast shadows in every sample, or "mixed": some with lamps. It changes nothing else.
         data: The folder of rooms/ and objects/, if not the usual one.
     """
 
     def __init__(
         self, split: str = "train", size: int = 160, gap: str = "handheld", seed: int = 0, rooms: int = 100,
-        recolor: bool = False, real_light: bool = False, data: str | Path | None = None,
+        recolor: bool = False, real_light: bool = False, light: str = "sky", data: str | Path | None = None,
     ):  # fmt: skip
         super().__init__(split, size, gap, seed)
+        if light not in LIGHTS:
+            raise ValueError(f"light: expected one of {LIGHTS}, found {light!r}")
+        self.light = light
         self.data, self.recolor, self.real_light = str(data or data_dir()), recolor, real_light
         self.rooms, self.objects = room_names(split, self.data), object_names(split, self.data)
         if split == "train":
@@ -90,6 +95,8 @@ class MaskDepthDataset(ShotDataset):
     @property
     def settings(self) -> dict:
         look = {"recolor": self.recolor, "real_light": self.real_light}
+        # Runs and exports of earlier releases, which know no `light`, had the sky's.
+        look |= {} if self.light == "sky" else {"light": self.light}
         return super().settings | {"rooms": len(self.rooms)} | look
 
     def shot(self, index: int) -> Shot:
@@ -103,6 +110,11 @@ class MaskDepthDataset(ShotDataset):
         gap = draw_level(self.gap, draws.fork("gap").fork("level"))
         level = LEVELS[gap]
         light = draw_light(room.brightness, draws, level.shadow, level.always_linear, self.real_light, self.recolor)
+        lamps = ()
+        if has_lamps(self.light, draws.fork("has lamps")):
+            lamps = draw_lamps(room, projection, draws.fork("lamps"))
+            light["light"] = light_factor(room, projection, object_points(name, self.data), lamps)
+            light["shadow"] *= 1 - sum(lamp.share for lamp in lamps)  # the sky's share of the light is smaller
         composite = compose(room, cutout, distance, azimuth, flip, projection=projection, **light)
         pictures = [composite.image, composite.background]
         if self.recolor:
@@ -141,19 +153,31 @@ class MaskDepthDataset(ShotDataset):
 
 
 class SceneDataset(ShotDataset):
-    """The path-traced scenes, with true shadows and bounced light: a test for networks trained on composites."""
+    """The path-traced scenes, with true shadows and bounced light: a test for networks trained on composites.
 
-    def __init__(self, size: int = 160, gap: str = "none", seed: int = 0, data: str | Path | None = None):
+    Args:
+        light: "soft", as in the rooms; "hard", of lamps that cast visible shadows; or "mirror", on glossy floors.
+    """
+
+    def __init__(
+        self, size: int = 160, gap: str = "none", seed: int = 0, light: str = "soft", data: str | Path | None = None
+    ):
         super().__init__("scenes", size, gap, seed)
-        self.data = str(data or data_dir())
-        self.names = scene_names(self.data)
+        if light not in SCENES:
+            raise ValueError(f"light: expected one of {tuple(SCENES)}, found {light!r}")
+        self.light, self.data = light, str(data or data_dir())
+        self.names = scene_names(self.data, light)
+
+    @property
+    def settings(self) -> dict:
+        return super().settings | ({} if self.light == "soft" else {"light": self.light})
 
     def __len__(self) -> int:
         return len(self.names)
 
     def shot(self, index: int) -> Shot:
         index = checked_index(index, len(self))
-        scene = load_scene(self.names[index], self.data)
+        scene = load_scene(self.names[index], self.data, self.light)
         draws = Draws(self.seed, self.split, index).fork("gap")
         level = draw_level(self.gap, draws.fork("level"))
         image, background = shoot(scene.image, scene.background, level, draws)

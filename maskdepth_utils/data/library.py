@@ -18,6 +18,7 @@ from ..files import AssetError, data_dir, entries, find_entry, open_picture
 
 Rectangle = tuple[float, float, float, float]  # on the floor, metres in room axes: X0, X1, Z0, Z1
 SPLITS = ("train", "val", "test")
+SCENES = {"soft": "scenes", "hard": "scenes_hard", "mirror": "scenes_mirror"}  # light -> folder
 VIEWS = 5  # views of a training room: the rendered one and four turned ones
 
 
@@ -109,9 +110,9 @@ def object_names(split: str, data: str | Path | None = None) -> list[str]:
     return _names_in_split("objects", split, data)
 
 
-def scene_names(data: str | Path | None = None) -> list[str]:
-    """Names of the path-traced test scenes."""
-    return list(entries("scenes", data)[1])
+def scene_names(data: str | Path | None = None, light: str = "soft") -> list[str]:
+    """Names of the path-traced test scenes in this light, one of SCENES."""
+    return list(entries(SCENES[light], data)[1])
 
 
 def _names_in_split(kind: str, split: str, data: str | Path | None) -> list[str]:
@@ -223,10 +224,11 @@ def _make_cutout(
     )  # fmt: skip
 
 
-def load_scene(name: str, data: str | Path | None = None) -> Scene:
-    """Load a path-traced test scene."""
-    _, entry = find_entry("scenes", name, data)
-    path, shape = Path(data or data_dir()) / "scenes" / name, (IMAGE_SIZE, IMAGE_SIZE)
+def load_scene(name: str, data: str | Path | None = None, light: str = "soft") -> Scene:
+    """Load a path-traced test scene in this light, one of SCENES."""
+    folder = SCENES[light]
+    _, entry = find_entry(folder, name, data)
+    path, shape = Path(data or data_dir()) / folder / name, (IMAGE_SIZE, IMAGE_SIZE)
     image, background = (open_picture(f"{path}{end}.webp", "RGB", shape) for end in ("", "_background"))
     mask = open_picture(f"{path}_mask.png", "L", shape) / np.float32(255)
     depth = open_picture(f"{path}_depth.png", "I;16", shape) * np.float32(0.001)

@@ -12,6 +12,9 @@ import cv2
 import numpy as np
 
 from ..draws import Draws
+from .library import Room
+from .projection import Projection
+from .shadows import Lamp
 
 # An object is as bright as its cutout times the room's brightness over this, with a spread (of the logarithm):
 # measured on path-traced training objects in training rooms by data/render/render_scenes.py --light.
@@ -23,6 +26,9 @@ GLOSSY = 0.5  # share of the others whose floor mirrors
 MOST_GLOSS = 0.4  # share of the light that such a floor mirrors at most
 HUE = 30.0  # degrees, standard deviation of the turn of all hues
 SATURATION, BRIGHTNESS, GAMMA = 0.35, 0.1, 0.2  # standard deviations of the factors' logarithms
+LIGHTS = ("sky", "lamps", "mixed")  # no sample with lamps, all of them, or a share
+LAMP_SHARE = 0.6  # share of the samples that have lamps when `light` is "mixed"
+SUN_DISTANCE, SUN_RADIUS = 20.0, 0.1  # metres: as far away as the shadow's rays need to be parallel, half a degree wide
 GRAY = np.full((3, 3), 1 / 3)
 
 
@@ -51,6 +57,45 @@ def draw_real_light(draws: Draws, always_linear: bool) -> dict[str, float | bool
     shadow = draws.uniform(0.3, 1.0)
     gloss = MOST_GLOSS * draws.uniform() ** 2 if draws.uniform() < GLOSSY else 0.0
     return {"shadow": shadow, "gloss": gloss, "linear": always_linear or draws.uniform() < LINEAR}
+
+
+def has_lamps(light: str, draws: Draws) -> bool:
+    """Whether a sample has lamps when the dataset's `light` is this, one of LIGHTS."""
+    return light == "lamps" or light == "mixed" and draws.uniform() < LAMP_SHARE
+
+
+def draw_lamps(room: Room, projection: Projection, draws: Draws) -> tuple[Lamp, ...]:
+    """One to three lamps in the room which together give 30 to 95 % of its light; the rest is the sky's."""
+    count = 1 + (draws.uniform() < 0.45) + (draws.uniform() < 0.25)
+    weights = [draws.uniform(0.3, 1.0) for _ in range(count)]
+    total = draws.uniform(0.3, 0.95)
+    return tuple(draw_lamp(room, projection, draws, total * weight / sum(weights)) for weight in weights)
+
+
+def draw_lamp(room: Room, projection: Projection, draws: Draws, share: float) -> Lamp:
+    """A ceiling panel, a bulb, a window or a low sun. Rooms' heights are not stored: ceilings are at 2.3 to 2.9 m."""
+    x0, x1, z0, z1 = room.box
+    heading = math.radians(projection.azimuth + room.pan)
+    anchor = projection.distance * math.sin(heading), projection.distance * math.cos(heading)
+    kind = draws.choice(("panel", "bulb", "window", "sun"), (0.25, 0.35, 0.2, 0.2))
+    x, z = draws.uniform(x0, x1), draws.uniform(max(z0, -2.0), z1)
+    if kind == "panel":
+        return Lamp((x, draws.uniform(2.3, 2.9), z), draws.uniform(0.1, 0.4), share)
+    if kind == "window":
+        side = (x0, x1)[draws.integer(2)]
+        return Lamp((side, draws.uniform(1.0, 2.0), z), draws.uniform(0.2, 0.6), share)
+    if kind == "sun":
+        turn, rise = draws.uniform(0, 2 * math.pi), math.radians(draws.uniform(15, 60))
+        away = SUN_DISTANCE * math.cos(rise)
+        above = SUN_DISTANCE * math.sin(rise)
+        return Lamp((anchor[0] + away * math.cos(turn), above, anchor[1] + away * math.sin(turn)), SUN_RADIUS, share)
+    height = draws.uniform(1.2, 2.6)
+    # A bulb stays clear of the object.
+    least = 0.3 + max(projection.cutout.size) / 2
+    away = math.hypot(x - anchor[0], z - anchor[1])
+    if away < least and height < projection.cutout.size[2] + 0.3:
+        height = projection.cutout.size[2] + 0.5
+    return Lamp((x, height, z), draws.uniform(0.02, 0.1), share)
 
 
 def draw_color_matrix(draws: Draws) -> np.ndarray:
