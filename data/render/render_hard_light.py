@@ -84,10 +84,20 @@ def render(shapes, camera, seed):
     return path_trace(mi.load_dict({"type": "scene", **shapes}), camera, SAMPLES, seed=seed)[0]
 
 
+def direct_shadow(shapes, lit, camera, seed):
+    """Where the lamp's direct light, without any that bounces, is darker for the object."""
+    integrator = mi.load_dict({"type": "direct"})
+    scenes = (mi.load_dict({"type": "scene", **lit, **extra}) for extra in ({}, shapes))
+    options = {"sensor": camera, "integrator": integrator, "spp": SAMPLES, "seed": seed}
+    bare, full = (np.array(mi.render(scene, **options))[..., :3].mean(-1) for scene in scenes)
+    return full < DARKER * bare
+
+
 def light_hard(r, i, room, empty, shapes, camera, coverage):
     """The room empty and with the object, linear light, and what is known of the lamp; None if no lamp does."""
     alone = mi.load_dict({"type": "scene", **shapes})
-    own = [render({**room.shapes, **extra}, camera, 20000 + 10 * i + k) for k, extra in enumerate(({}, shapes))]
+    # The same seed for both, so that the noise differs as little as possible.
+    own = [render({**room.shapes, **extra}, camera, 20000 + i) for extra in ({}, shapes)]
     dark = {name: {k: v for k, v in shape.items() if k != "emitter"} for name, shape in room.shapes.items()}
     kind = str(r.choice(["bulb", "panel", "window", "sun"]))
     outside = coverage < 0.02
@@ -96,14 +106,15 @@ def light_hard(r, i, room, empty, shapes, camera, coverage):
         if not 1.5 * LEAST_SHADOW < (hidden_from(empty, alone, room, position) & outside).mean() < 0.3:
             continue
         lit = {**dark, "lamp": lamp_shape(position, radius)}
-        lamp = [render({**lit, **extra}, camera, 20004 + 10 * i + k) for k, extra in enumerate(({}, shapes))]
+        lamp = [render({**lit, **extra}, camera, 30000 + i) for extra in ({}, shapes)]
         share = float(r.uniform(0.35, 0.9))
         weights = [(1 - share) / np.median(own[0][outside]), share / max(np.median(lamp[0][outside]), 1e-9)]
         bare, full = (weights[0] * a + weights[1] * b for a, b in zip(own, lamp))
-        shadow = (full.mean(-1) < DARKER * bare.mean(-1)) & outside
-        if shadow.mean() >= LEAST_SHADOW:
+        shadow = full.mean(-1) < DARKER * bare.mean(-1)
+        if (shadow & outside).mean() >= LEAST_SHADOW:
             about = {"lamp": kind, "position": [round(float(v), 3) for v in position]}
-            return bare, full, shadow, about | {"radius": round(radius, 3), "share": round(share, 3)}
+            shadows = {"_shadow.png": shadow, "_direct.png": direct_shadow(shapes, lit, camera, i)}
+            return bare, full, shadows, about | {"radius": round(radius, 3), "share": round(share, 3)}
     return None
 
 
@@ -112,7 +123,7 @@ def light_mirror(i, room, shapes, camera):
     floor = next(name for name, shape in room.shapes.items() if shape["type"] == "rectangle")
     bsdf = {**room.shapes[floor]["bsdf"], "roughness": 0.05, "specular": 1.0}
     glossy = {**room.shapes, floor: {**room.shapes[floor], "bsdf": bsdf}}
-    return [render({**glossy, **extra}, camera, 40000 + 10 * i + k) for k, extra in enumerate(({}, shapes))]
+    return [render({**glossy, **extra}, camera, 40000 + i) for extra in ({}, shapes)]
 
 
 def render_set(name, out, furniture):
@@ -127,7 +138,7 @@ def render_set(name, out, furniture):
             continue
         yaw, distance, azimuth = found
         shapes = model.shapes(yaw, distance, azimuth + room.pan)
-        camera, about, shadow = sensor(SIZE, SIZE, FOCAL, room.pitch, room.pan, SAMPLES), {}, None
+        camera, about, shadows = sensor(SIZE, SIZE, FOCAL, room.pitch, room.pan, SAMPLES), {}, {}
         if name == "mirror":
             bare, full = light_mirror(i, room, shapes, camera)
         else:
@@ -135,11 +146,11 @@ def render_set(name, out, furniture):
             if lit is None:
                 print(scene, "no lamp casts a visible shadow", flush=True)
                 continue
-            bare, full, shadow, about = lit
+            bare, full, shadows, about = lit
         expose = exposure(room_name, np.pad(bare, ((16, 16), (40, 40), (0, 0)), mode="edge"))
         pictures = {"_mask.png": np.uint8(np.round(coverage * 255)), "_depth.png": depth_png(depth)}
         if name == "shadows":
-            pictures["_shadow.png"] = np.uint8(shadow) * 255
+            pictures |= {ending: np.uint8(shadow) * 255 for ending, shadow in shadows.items()}
         for ending, picture in pictures.items():
             save_image(out / f"{scene}{ending}", picture, optimize=True)
         for ending, picture in (("_background", bare), ("", full)):
@@ -152,10 +163,10 @@ def render_set(name, out, furniture):
 
 
 def write_fixture(entries, out):
-    """What the composer needs to know of each scene, and which pixels are in shadow there."""
+    """What the composer needs to know of each scene, and which pixels are darker there: by all light, by the lamp's."""
     keys = ("room", "object", "yaw", "distance", "azimuth", "position", "radius", "share")
     columns = {key: np.array([entry[key] for entry in entries]) for key in keys}
-    for ending in ("shadow", "mask"):
+    for ending in ("shadow", "direct", "mask"):
         pictures = [cv2.imread(str(out / f"{entry['name']}_{ending}.png"), cv2.IMREAD_UNCHANGED) for entry in entries]
         columns[ending] = np.packbits(np.array(pictures) > 5, axis=-1)
     np.savez_compressed(FIXTURE, **columns)

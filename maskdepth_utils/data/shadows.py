@@ -17,11 +17,11 @@ from ..camera import EYE_HEIGHT, FOCAL, IMAGE_SIZE, camera_rotation
 from .library import Room, cutout_distances, load_cutout
 from .projection import Projection
 
-GRID = 0.04  # metres between an object's points
-TEXEL = 0.05  # metres that a pixel of the shadow map covers at the object's centre
+GRID = 0.02  # metres between an object's points
+TEXEL = 0.02  # metres that a pixel of the shadow map covers at the object's centre
 BIAS = 0.06  # metres by which the object must be nearer to the lamp than what it shadows
 WIDEST = 2.5  # largest slope that a shadow map covers: for lamps close to a large object
-SPOTS = 5  # points of all lamps of a sample together: what a sample may cost
+SPOTS = 4  # points of all lamps of a sample together: what a sample may cost
 GAMMA = 2.2  # light to the power of 1 / 2.2 is about an sRGB value
 
 CLOSING = np.ones((3, 3), np.uint8)
@@ -57,7 +57,7 @@ def light_factor(room: Room, projection: Projection, points: np.ndarray, lamps: 
     return cv2.pow(cv2.GaussianBlur(light, (3, 3), 0), 1 / GAMMA)
 
 
-@lru_cache(maxsize=200)  # 4 MB
+@lru_cache(maxsize=200)  # 12 MB for 200 objects
 def object_points(name: str, data: str) -> np.ndarray:
     """The points of an object that its views show, float32 (N, 3), metres: right, down and away, from its anchor."""
     found = []
