@@ -118,7 +118,8 @@ def loading_rates(sources: dict[str, Dataset], columns: dict[str, tuple[int, int
 
 def composed_sources(size: int) -> dict[str, Dataset]:
     rooms = min(100, len(room_names("train")))
-    return {gap: MaskDepthDataset("train", size, gap, rooms=rooms) for gap in LEVELS}
+    sources = {gap: MaskDepthDataset("train", size, gap, rooms=rooms) for gap in LEVELS}
+    return sources | {"handheld, lamps": MaskDepthDataset("train", size, "handheld", rooms=rooms, light="lamps")}
 
 
 def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32, workers=(0, 1, 2)) -> dict:
@@ -128,7 +129,7 @@ def bench_data(device, seconds: float, sizes=(80, 160), batch: int = 32, workers
     for size in sizes:
         sources = composed_sources(size)
         for index in range(min(1000, len(sources["none"]))):
-            sources["none"][index]  # until most rooms and objects are in memory
+            sources["handheld, lamps"][index]  # until most rooms and objects are in memory
         measured = loading_rates(sources, columns, seconds)
         rates |= {f"{size} px, {gap}": row for gap, row in measured.items()}
     return rates
