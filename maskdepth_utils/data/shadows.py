@@ -17,16 +17,18 @@ from ..camera import EYE_HEIGHT, FOCAL, IMAGE_SIZE, camera_rotation
 from .library import Room, cutout_distances, load_cutout
 from .projection import Projection
 
-GRID = 0.02  # metres between an object's points
+Sphere = tuple[np.ndarray, float]  # centre (3,) and radius, metres
+
+GRID = 0.025  # metres between an object's points
 TEXEL = 0.02  # metres that a pixel of the shadow map covers at the object's centre
 BIAS = 0.06  # metres by which the object must be nearer to the lamp than what it shadows
 WIDEST = 2.5  # largest slope that a shadow map covers: for lamps close to a large object
 SPOTS = 4  # points of all lamps of a sample together: what a sample may cost
+STEP = 4  # pixels: how coarsely the part of the picture that a shadow can reach is searched
 GAMMA = 2.2  # light to the power of 1 / 2.2 is about an sRGB value
 
 CLOSING = np.ones((3, 3), np.uint8)
-_ROW, _COLUMN = (np.mgrid[0:IMAGE_SIZE, 0:IMAGE_SIZE] + (0.5 - IMAGE_SIZE / 2)) / FOCAL
-RAYS = np.stack([_COLUMN, _ROW, np.ones_like(_ROW)], -1).astype(np.float32)
+ROW, COLUMN = np.float32((np.mgrid[0:IMAGE_SIZE, 0:IMAGE_SIZE] + (0.5 - IMAGE_SIZE / 2)) / FOCAL)  # slopes of rays
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def light_factor(room: Room, projection: Projection, points: np.ndarray, lamps: 
         points: The object's `object_points`.
     """
     points = place_points(points, projection)
-    pixels = RAYS * room.depth[..., None]
+    depth = room.depth
+    pixels = cv2.merge([COLUMN * depth, ROW * depth, depth])
     to_camera = camera_rotation(room.pitch, -room.pan)
     light = np.ones(room.depth_mm.shape, np.float32)
     for lamp in lamps:
@@ -86,16 +89,15 @@ def hidden_share(pixels: np.ndarray, points: np.ndarray, lamp: np.ndarray, radiu
     The spots cover a disk of this radius around the lamp (3,) that faces the object, in a sunflower's pattern.
     """
     low, high = cv2.reduce(points, 0, cv2.REDUCE_MIN)[0], cv2.reduce(points, 0, cv2.REDUCE_MAX)[0]
-    center, reach = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
-    # A shadow map keeps the nearest point, and of all that are written to one place the last one stays.
-    points = points[np.argsort(points @ np.float32(lamp - center))]
-    side, up, _ = axes_towards(center - lamp)
+    sphere = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
+    side, up, _ = axes_towards(sphere[0] - lamp)
     hidden = np.zeros(pixels.shape[:2], np.float32)
-    for number in range(spots):
+    part = reachable_part(pixels, lamp, radius, sphere)
+    for number in range(spots if hidden[part].size else 0):
         angle = number * math.pi * (3 - math.sqrt(5))
         away = radius * math.sqrt((number + 0.5) / spots)
         spot = lamp + away * (math.cos(angle) * side + math.sin(angle) * up)
-        hidden += in_shadow(pixels, points, spot, center, reach)
+        hidden[part] += in_shadow(pixels[part], points, spot, sphere)
     return hidden / np.float32(spots)
 
 
@@ -107,25 +109,40 @@ def axes_towards(direction: np.ndarray) -> np.ndarray:
     return np.array([side, (-y * x / level, level, -y * z / level), (x, y, z)])
 
 
-def in_shadow(
-    pixels: np.ndarray, points: np.ndarray, lamp: np.ndarray, center: np.ndarray, reach: float
-) -> np.ndarray:
-    """Whether the points, farthest first and within `reach` of the centre, hide the lamp from pixels: bool (H, W)."""
-    axes = axes_towards(center - lamp)
-    away = float(np.linalg.norm(center - lamp))
+def map_matrix(lamp: np.ndarray, sphere: Sphere) -> tuple[np.ndarray, int]:
+    """The projective map (4, 4) from a point to column, row and 1 / depth in the shadow map; and the map's size."""
+    center, reach = sphere
+    away = math.dist(center, lamp)
     slope = reach / math.sqrt(max(away**2 - reach**2, (reach / WIDEST) ** 2))
     size = 2 * math.ceil(slope * away / TEXEL) + 3
-    # From space to the map's column, its row and 1 / depth: a projective map.
+    axes = axes_towards(center - lamp)
     to_lamp = np.column_stack([axes, -axes @ lamp])
     matrix = np.zeros((4, 4))
     matrix[:2] = to_lamp[:2] * (away / TEXEL) + size // 2 * to_lamp[2]
     matrix[2, 3] = 1
     matrix[3] = to_lamp[2]
+    return matrix, size
+
+
+def reachable_part(pixels: np.ndarray, lamp: np.ndarray, radius: float, sphere: Sphere) -> tuple[slice, slice]:
+    """The rows and columns of the picture that the shadow of anything in the sphere can reach; most are far smaller."""
+    matrix, size = map_matrix(lamp, sphere)
+    column, row, inverse = cv2.split(cv2.perspectiveTransform(pixels[::STEP, ::STEP].copy(), matrix))
+    limit = size / 2 + radius / TEXEL
+    reachable = (np.maximum(np.abs(column - size // 2), np.abs(row - size // 2)) < limit) & (inverse > 0)
+    x, y, width, height = cv2.boundingRect(reachable.view(np.uint8))
+    return np.s_[max(0, (y - 1) * STEP) : (y + height) * STEP, max(0, (x - 1) * STEP) : (x + width) * STEP]
+
+
+def in_shadow(pixels: np.ndarray, points: np.ndarray, lamp: np.ndarray, sphere: Sphere) -> np.ndarray:
+    """Whether the points, all inside the sphere, hide the lamp from the pixels: bool (H, W)."""
+    matrix, size = map_matrix(lamp, sphere)
     column, row, inverse = cv2.split(cv2.perspectiveTransform(points[None], matrix))
-    shadow_map = np.zeros((size, size), np.float32)
     column, row = (cv2.min(cv2.max(x, 0), size - 1).astype(np.intp) for x in (column + 0.5, row + 0.5))
-    shadow_map[row, column] = cv2.max(inverse, 0)
+    shadow_map = np.zeros((size, size), np.float32)
+    # Of the points at one place the last one stays, not the nearest: all are nearer to the lamp than what they shadow.
+    shadow_map[row, column] = cv2.max(inverse / (1 + np.float32(BIAS) * inverse), 0)  # 1 / (depth + BIAS)
     shadow_map = cv2.morphologyEx(shadow_map, cv2.MORPH_CLOSE, CLOSING)  # between the points
-    column, row, inverse = cv2.split(cv2.perspectiveTransform(pixels, matrix))
+    column, row, inverse = cv2.split(cv2.perspectiveTransform(np.ascontiguousarray(pixels), matrix))
     nearest = cv2.remap(shadow_map, column, row, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
-    return (inverse > 0) & (nearest * (1 - np.float32(BIAS) * inverse) > inverse)
+    return (nearest > inverse) & (inverse > 0)
