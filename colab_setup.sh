@@ -65,13 +65,15 @@ PYTHON
     cat "$lists/keep.txt" >&2
     exit 1
   fi
+  # A link, because the import then works in a notebook that is already running, and in a checkout that is read-only.
   if [ "$(installed_from)" != "$course" ]; then
-    pip install --quiet --no-deps --editable "$course"
-  fi
-
-  # A running notebook does not read new .pth files: on Colab a link makes the import work without a restart.
-  if [ -n "${COLAB_RELEASE_TAG:-}" ]; then
-    ln -sfn "$course/maskdepth_utils" "$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/maskdepth_utils"
+    local packages
+    packages=$("$python" -c 'import os, site, sysconfig
+packages = sysconfig.get_path("purelib")
+print(packages if os.access(packages, os.W_OK) else site.getusersitepackages())')
+    pip uninstall --quiet --yes maskdepth_utils 2>/dev/null || true  # another checkout's
+    mkdir -p "$packages"
+    ln -sfn "$course/maskdepth_utils" "$packages/maskdepth_utils"
   fi
 
   (cd / && "$python" -c 'import maskdepth_utils')

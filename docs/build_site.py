@@ -1,4 +1,4 @@
-"""Build the course's web site.    python docs/build_site.py [--sources build/site-src] [--out build/site]
+"""Build the course's web site.    python docs/build_site.py [--out build/site]
 
 Nothing is fetched from the network, neither while building nor while reading. Sphinx's warnings count as errors: among
 them are links between pages, and references to names of the package, that lead nowhere.
@@ -7,6 +7,7 @@ them are links between pages, and references to names of the package, that lead 
 import argparse
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
@@ -18,12 +19,19 @@ from sphinx.cmd.build import main as sphinx_build  # noqa: E402
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--sources", type=Path, default=ROOT / "build" / "site-src", help="folder for the sources")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "site", help="folder for the site")
-    options = parser.parse_args()
-    gather.gather(options.sources)
-    shutil.rmtree(options.out, ignore_errors=True)  # otherwise Sphinx would skip known warnings and keep old pages
-    arguments = ["-W", "--keep-going", "-q", "-j", "auto", "-c", str(DOCS), str(options.sources), str(options.out)]
-    failed = sphinx_build(arguments)
-    print("failed" if failed else options.out / "index.html")
+    parser.add_argument("--builder", default="html", help="Sphinx's, such as linkcheck, which needs a network")
+    args = parser.parse_args()
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        if any(args.out.iterdir()) and not (args.out / ".doctrees").exists():
+            raise FileExistsError(f"{args.out.resolve()} holds other files than an earlier site")
+        shutil.rmtree(args.out)  # otherwise Sphinx would skip known warnings and keep old pages
+    except OSError as error:
+        parser.error(f"{error}. Name another folder: make site OUT=FOLDER, or --out FOLDER")
+    with tempfile.TemporaryDirectory() as sources:
+        gather.gather(Path(sources))
+        options = ["-W", "--keep-going", "-q", "-j", "auto", "-c", str(DOCS), "-b", args.builder]
+        failed = sphinx_build([*options, sources, str(args.out)])
+    print("failed" if failed else args.out / "index.html")
     sys.exit(failed)

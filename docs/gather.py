@@ -6,7 +6,6 @@ which is in pyproject.toml and nowhere else. A notebook's badge, a picture on th
 """
 
 import re
-import shutil
 from pathlib import Path
 
 import nbformat
@@ -135,8 +134,7 @@ def fill(text: str) -> str:
 
 
 def gather(folder: Path) -> None:
-    """Write every source into `folder`, which is emptied first."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Write every source into `folder`, which is empty."""
     pages, pictures = set(page_sources()), set()
 
     def take(text, source):

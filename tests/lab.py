@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -46,7 +47,7 @@ def find_chromium() -> str | None:
 
 
 class Lab:
-    """A server of one front end on a free port of this computer, in its own folder of notebooks."""
+    """A server of one front end on a free port, started as `make lab` and `make app` do, with its own notebooks."""
 
     def __init__(self, folder: Path, front_end: str = "jupyterlab"):
         self.front_end = front_end
@@ -59,11 +60,13 @@ class Lab:
             path.write_text(json.dumps(values))
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
+        recipes = (NOTEBOOKS.parent / "Makefile").read_text(encoding="utf8").replace("\\\n", "")
+        module = "voila" if front_end == "voila" else "jupyterlab"
+        options = shlex.split(re.search(rf"-m {module} notebooks\S* (.*)", recipes)[1].removesuffix(" $(ARGS)"))
         if front_end == "voila":
-            recipe = (NOTEBOOKS.parent / "Makefile").read_text(encoding="utf8")  # started as `make app` does
-            options = re.search(r"-m voila \S+\.ipynb (.*)", recipe)[1].split() + [f"--Voila.port={self.port}"]
+            options += [f"--Voila.port={self.port}"]
         else:
-            options = ["--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.port}"]
+            options += ["--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.port}"]
             options += [f"--IdentityProvider.token={self.token}"]
         command = [sys.executable, "-m", front_end, str(self.folder), "--no-browser", *options]
         environment = os.environ | {"JUPYTER_PREFER_ENV_PATH": "1", "JUPYTER_CONFIG_DIR": str(folder / "config")}

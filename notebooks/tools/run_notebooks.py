@@ -19,9 +19,11 @@ import papermill
 import psutil
 from notebook_files import QUIET_KERNEL, ROOT, find_notebooks, headline, read, tool_parser, write_json
 
+from maskdepth_utils.files import WriteError
 from maskdepth_utils.tables import format_table
 
 OUT = ROOT / "build" / "notebooks"
+OTHER_FOLDER = "make course OUT=FOLDER, or --out FOLDER"
 
 
 @contextlib.contextmanager
@@ -111,13 +113,20 @@ def main():
     parser.add_argument("--profile", choices=("fast", "full"), default="fast")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the executed copies")
     args = parser.parse_args()
-    results = []
-    for path in find_notebooks(args.names):
+    paths = find_notebooks(args.names)
+    results, report = [], args.out / "results.json"
+    if not report.exists() and any((args.out / path.name).exists() for path in paths):
+        parser.error(f"{args.out} holds notebooks that no earlier run wrote. Name another folder: {OTHER_FOLDER}")
+    try:
+        write_json(report, [])
+    except WriteError as error:
+        parser.error(f"{error}. Name a folder for the executed copies: {OTHER_FOLDER}")
+    for path in paths:
         print(f"{path.stem} ({args.profile}) ...", end=" ", flush=True)
         results.append(run(path, args.profile, args.out.resolve()))
         error = results[-1]["error"]
         print(f"FAILED\n{error}\n" if error else f"{results[-1]['seconds']:.0f} s", flush=True)
-        write_json(args.out / "results.json", results)
+        write_json(report, results)
     print("\n" + table(results))
     return int(any(one["error"] for one in results))
 

@@ -183,6 +183,8 @@ def test_own_photos_good_and_bad(jupyterlab, tmp_path):
     scene = library.load_scene(library.scene_names()[2])
     for name, picture in (("photo", scene.image), ("background", scene.background), ("small", scene.image[:100])):
         Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    with open(tmp_path / "photo.png", "ab") as file:
+        file.write(bytes(15_000_000))  # a phone's photo is as large, and Jupyter's own limit is 10 MB
     (tmp_path / "broken.png").write_bytes(b"no picture")
     widget = jupyterlab.widget("align the background")
     assert "The object covers" in widget.text()  # the bundled example

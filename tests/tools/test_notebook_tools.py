@@ -103,11 +103,22 @@ def test_a_failing_notebook_is_reported_and_the_others_run(save, tmp_path, monke
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [bool(one["error"]) for one in results] == [True, False]
     assert results[1]["seconds"] > 0 and 300 < results[1]["peak_mb"] < 900
+    (tmp_path / "out" / "results.json").unlink()  # now they could be a reader's own
+    with pytest.raises(SystemExit, match="2"):
+        run_notebooks.main()
+    assert "OUT=FOLDER" in capsys.readouterr().err
 
 
 def test_an_unknown_notebook():
     with pytest.raises(SystemExit, match="expected a notebook of 01_.*; found 'no_such'"):
         files.find_notebooks(["no_such"])
+
+
+def test_a_folder_that_cannot_be_written(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["run_notebooks", "--out", f"{__file__}/copies"])
+    with pytest.raises(SystemExit, match="2"):
+        run_notebooks.main()
+    assert f"{__file__}/copies" in capsys.readouterr().err
 
 
 def test_storing_is_clean_and_repeatable(save, execute):

@@ -98,10 +98,21 @@ def site(tmp_path_factory):
     for name in ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml"):
         pytest.importorskip(name, reason='the site\'s tools are not installed: pip install -e ".[site]"')
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "docs/build_site.py", "--sources", folder / "sources", "--out", folder / "site"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = build_site(folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "site"
+    return folder
+
+
+def build_site(folder):
+    command = [sys.executable, "docs/build_site.py", "--out", folder]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_a_folder_of_other_files_is_not_replaced_by_the_site(tmp_path):
+    (tmp_path / "index.html").write_text("mine")
+    done = build_site(tmp_path)
+    assert done.returncode == 2 and str(tmp_path) in done.stderr
+    assert (tmp_path / "index.html").read_text() == "mine"
 
 
 @pytest.mark.slow
