@@ -3,14 +3,21 @@
 import argparse
 import contextlib
 import json
+import math
+import os
+import platform
+import signal
 import sys
+from collections.abc import Iterable
 from dataclasses import fields
+from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 import cv2
 import torch
 
-from . import cli
+from . import __version__, cli
 from .course.bench import bench
 from .data.datasets import SIZES
 from .data.library import SCENES
@@ -29,23 +36,52 @@ class Parser(argparse.ArgumentParser):
     """A parser that reports an error in one line, without the usage before it."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"error: {message.removeprefix('argument ')} (see {self.prog} --help)\n")
 
 
-def positive(text: str) -> int:
-    """Read a whole number above 0."""
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text}")
-    return int(text)
+def read_number(text: str, kind: type, least: int = 0) -> float:
+    """Read an int or a finite float that is not too small."""
+    try:
+        value = kind(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value < math.inf:
+        what = "whole number" if kind is int else "number"
+        raise argparse.ArgumentTypeError(f"expected a {what} of at least {least}, found {text or 'nothing'}")
+    return value
 
 
-def add(group, names: str, help: str, default: Any = None, **keywords: Any) -> None:
+def read_term(text: str, names: Iterable[str]) -> tuple[str, float]:
+    """Read the weight of a loss term, such as "ssim=1"."""
+    name, _, weight = text.partition("=")
+    if name not in names:
+        raise argparse.ArgumentTypeError(f"expected TERM=WEIGHT, TERM one of {', '.join(names)}; found {text}")
+    return name, read_number(weight, float)
+
+
+def read_text(text: str, output: str = "") -> str:
+    """Read a name or path that is not empty; `output` says whether it is a "file" or a "folder" to write."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a name or path, found an empty one")
+    found = "folder" if Path(text).is_dir() else "file"
+    if output not in ("", found) and Path(text).exists():
+        raise argparse.ArgumentTypeError(f"expected a {output}, found the {found} {text}")
+    return text
+
+
+READERS = {int: partial(read_number, kind=int), float: partial(read_number, kind=float), str: read_text}
+positive = partial(read_number, kind=int, least=1)
+folder, file = (partial(read_text, output=output) for output in ("folder", "file"))
+
+
+def add(group, names: str, help: str, default: Any = None, type: Any = None, **keywords: Any) -> None:
     """Add an option with the type of its default; False makes a flag. The help text ends with the default."""
     if default is False:
         keywords["action"] = "store_true"
-    elif default is not None:
-        keywords.setdefault("type", type(default))
-        help += " (default: %(default)s)"
+    else:
+        kind = type or (str if default is None else default.__class__)
+        keywords["type"] = READERS.get(kind, kind)
+        help += "" if default is None else " (default: %(default)s)"
     group.add_argument(*names.split(), default=default, help=help, **keywords)
 
 
@@ -61,10 +97,11 @@ def add_sample_options(group, size: int | None, gap: str, split: str | None = No
 
 
 def add_train_options(command: Parser) -> None:
-    add(command, "--out", "folder for checkpoints and TensorBoard; continues a run in it", required=True, metavar="DIR")
+    purpose = "folder for checkpoints and TensorBoard; continues a run in it"
+    add(command, "--out", purpose, type=folder, required=True, metavar="DIR")
     add(command, "--restart", "delete the run in --out and start over", False)
     add(command, "--init", "start from this checkpoint, a file or a run's folder", metavar="PATH")
-    add(command, "--save-to", "at the end, also write a small file (fp16) for predict", metavar="FILE")
+    add(command, "--save-to", "at the end, also write a small file (fp16) for predict", type=file, metavar="FILE")
     samples = command.add_argument_group("samples")
     add_sample_options(samples, size=160, gap="mixed")
     add(samples, "--recolor", "change the colours of room and object in each training sample", False)
@@ -84,7 +121,8 @@ def add_train_options(command: Parser) -> None:
     for name, terms in {"--mask-loss": MASK_TERMS, "--depth-loss": DEPTH_TERMS}.items():
         usual = " ".join(f"{term}={weight:g}" for term, (_, weight) in terms.items())
         help = f"weights of the loss's terms (default: {usual})"
-        loss.add_argument(name, nargs="+", default=(), metavar="TERM=WEIGHT", help=help)
+        kind = partial(read_term, names=terms)
+        loss.add_argument(name, nargs="+", type=kind, default=(), metavar="TERM=WEIGHT", help=help)
     add(loss, "--mask-ssim-on", "logits: the 2020 project's mistake", choices=("probability", "logits"))
     add(loss, "--uncertainty", "learn the weights of the mask and depth losses", False)
     settings = command.add_argument_group("settings")
@@ -114,7 +152,8 @@ def add_predict_options(command: Parser) -> None:
     add(command, "image", "the photo", metavar="IMAGE")
     add(command, "background", "the same place without the object", metavar="BACKGROUND")
     add(command, "--checkpoint", CHECKPOINT_HELP, metavar="PATH")
-    add(command, "-o --out", "folder for the pictures: mask, depth, cutout, previews", required=True, metavar="DIR")
+    pictures = "folder for the pictures: mask, depth, cutout, previews"
+    add(command, "-o --out", pictures, type=folder, required=True, metavar="DIR")
     add(command, "--align", "first align the background with the photo, in case the camera moved", False)
     add(command, "--fov", "the camera's horizontal field of view in degrees", 60.0)
     add(command, "--eye-height", "the camera's height above the floor in metres", 1.5)
@@ -122,9 +161,9 @@ def add_predict_options(command: Parser) -> None:
 
 def add_export_options(command: Parser) -> None:
     add(command, "--checkpoint", CHECKPOINT_HELP, metavar="PATH")
-    add(command, "-o --out", "folder for the samples", metavar="DIR")
+    add(command, "-o --out", "folder for the samples", type=folder, metavar="DIR")
     add(command, "--format", "zips, tar shards or .npy arrays", "zip", choices=("zip", "webdataset", "arrays"))
-    add(command, "--onnx", "write a network as an ONNX file instead of samples", metavar="FILE")
+    add(command, "--onnx", "write a network as an ONNX file instead of samples", type=file, metavar="FILE")
     add(command, "--start", "the first sample", 0)
     add(command, "--count", "how many samples", 1000, type=positive)
     add(command, "--overwrite", "replace an earlier export in the folder", False)
@@ -151,14 +190,16 @@ def make_parser() -> Parser:
     """Make the parser of all commands. The help of a command is its function's docstring."""
     purpose = "Predict an object's mask and a photo's depth from the photo and its empty background."
     parser = Parser(prog="python -m maskdepth_utils", description=f"{purpose} Each command has its own --help.")
+    versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}, {platform.platform()}"
+    parser.add_argument("--version", action="version", version=f"maskdepth_utils {__version__}, {versions}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for function, add_options in COMMANDS.items():
         command = commands.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
         command.set_defaults(function=function)
         add_options(command)
-        command.add_argument("--json", action="store_true", help="print the results as JSON and nothing else")
-        command.add_argument("--threads", type=positive, help="CPU threads to use (default: all)")
-        command.add_argument("--debug", action="store_true", help="show where an error comes from")
+        add(command, "--json", "print the results as JSON and nothing else", False)
+        add(command, "--threads", "CPU threads to use (default: all)", type=positive)
+        add(command, "--debug", "show where an error comes from", False)
     return parser
 
 
@@ -167,21 +208,42 @@ def main(arguments: list[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     try:
         if options.threads:
-            torch.set_num_threads(options.threads)
-            cv2.setNumThreads(options.threads)
+            threads = min(options.threads, os.cpu_count() or 1)  # thousands cannot be started
+            torch.set_num_threads(threads)
+            cv2.setNumThreads(threads)
         with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):  # only JSON there
             result = options.function(options)
         if parallel.is_first():
-            print(to_json(result) if options.json else format_results(result))
+            show(to_json(result) if options.json else format_results(result))
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
     except (ValueError, TypeError, KeyError, OSError, RuntimeError, ArithmeticError) as error:
         if options.debug:
             raise
-        print("error:", " ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
+        message = name_options(" ".join(str(error).split()), options)
+        print("error:", message or type(error).__name__, file=sys.stderr)
         return 2
     return 0
+
+
+def show(text: str) -> None:
+    """Print results. A reader who has seen enough, as in `... | head -1`, is no error."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python can write what is left
+        if not isinstance(error, BrokenPipeError):
+            raise
+
+
+def name_options(message: str, options: argparse.Namespace) -> str:
+    """Name options where a message names Python's arguments: ``fov: expected ...`` becomes ``--fov: expected ...``."""
+    for python, option in {"out=": "--out", "resume=False": "--restart", "overwrite=True": "--overwrite"}.items():
+        message = message.replace(python, option)
+    name = message.partition(":")[0]
+    is_option = name in vars(options) and name not in ("image", "background")
+    return f"--{name.replace('_', '-')}{message[len(name) :]}" if is_option else message
 
 
 def to_json(result: dict) -> str:
@@ -190,4 +252,7 @@ def to_json(result: dict) -> str:
 
 
 if __name__ == "__main__":
+    for output in filter(None, (sys.stdout, sys.stderr)):
+        output.reconfigure(errors="backslashreplace")  # a file's name may have letters that the terminal lacks
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # removes unfinished files
     sys.exit(main())

@@ -20,12 +20,12 @@ from .data.storage.arrays import write_arrays
 from .data.storage.shards import write_shards
 from .data.storage.zips import write_zips
 from .evaluation import breakdown, compare_with_baselines, intervals, means_by_region
-from .files import replacing, write_file
+from .files import check_replaceable, replacing, write_file
 from .inference.align import align
 from .inference.onnx import write_onnx
 from .inference.photos import cut_out, read_picture, resize_array
 from .inference.predictor import Prediction, load_pretrained
-from .losses import DEPTH_TERMS, MASK_TERMS, UncertaintyWeighting
+from .losses import UncertaintyWeighting
 from .models.networks import FULL_SIZE, TASKS, MaskDepthNet, MaskNet
 from .models.weights import load_weights, newest_step, read_network, save_pretrained
 from .training import parallel
@@ -34,31 +34,37 @@ from .training.settings import Settings
 
 FARTHEST_MM = 65535  # the largest value of a 16-bit PNG
 PREVIEW_SIDE = 800  # pixels of the longer side of each picture in preview.png
-PICTURES = ("mask.png", "cutout.png", "depth.png", "depth_preview.png")
+PICTURES = ("mask.png", "cutout.png", "depth.png", "depth_preview.png", "preview.png")
 
 
 def train(options: Namespace) -> dict:
     """Train a network on composites made as they are needed. Ctrl-C stops and saves; the same command resumes."""
+    if options.save_to:
+        check_replaceable(Path(options.save_to), inputs=[options.init])
+    if options.init and Path(options.init).resolve().is_relative_to(Path(options.out).resolve()):
+        raise ValueError("--init: expected a checkpoint outside of --out, which the new run fills")
     if options.steps is not None:
         options.samples = None  # its default would conflict with --steps
     factors = None if options.full_size_lr is None else {FULL_SIZE: options.full_size_lr}
     given = {field.name: getattr(options, field.name) for field in fields(Settings) if field.name in options}
     settings = Settings(lr_factors=factors, **given)
+    loss = make_loss(options)
+    samples = training_samples(options)
     torch.manual_seed(settings.seed)
     model = new_network(options)
-    loss = make_loss(options)
     if options.init:
         load_weights(model, read_network(options.init)[0], options.init)
     validation = MaskDepthDataset("val", options.size, options.val_gap, settings.seed, light=options.light)
     history = fit(
-        model, training_samples(options), settings, loss=loss,
+        model, samples, settings, loss=loss,
         weighting=UncertaintyWeighting() if options.uncertainty else None,
         out=options.out, resume=not options.restart, val=(validation, options.val_every),
     )  # fmt: skip
     step = newest_step(options.out)
     result = {"out": options.out, "step": step, "steps": settings.total_steps, "finished": step >= settings.total_steps}
     if result["finished"] and options.save_to and parallel.is_first():
-        save_pretrained(model, options.save_to, size=options.size, training=read_network(options.out)[1]["training"])
+        with replacing(Path(options.save_to), overwrite=True) as [part]:
+            save_pretrained(model, part, size=options.size, training=read_network(options.out)[1]["training"])
         result["saved_to"] = options.save_to
     return result | {"last": history[-1] if history else {}}
 
@@ -80,23 +86,22 @@ def new_network(options: Namespace) -> nn.Module:
         if options.width is not None and options.width % 1:
             raise ValueError(f"--width: expected MaskNet's channels, a whole number; found {options.width:g}")
         return MaskNet() if options.width is None else MaskNet(int(options.width))
-    weights = "DEFAULT" if options.imagenet else None
     width = 1.0 if options.width is None else options.width
+    if options.imagenet and width != 1:
+        raise ValueError(f"--imagenet: for --width 1 only, found {width:g}")
+    weights = "DEFAULT" if options.imagenet else None
     detail = {"on": True, "off": False}.get(options.detail, options.detail)
     return MaskDepthNet(not options.no_skips, options.stem, weights, options.tasks, width, detail)
 
 
 def make_loss(options: Namespace) -> Callable:
-    """Make the loss that the options describe; they give its weights as ("bce=1", "ssim=0")."""
+    """Make the loss that the options describe; they give its weights as pairs of name and number."""
     weights = {}
-    for task, terms in {"mask": MASK_TERMS, "depth": DEPTH_TERMS}.items():
+    for task in TASKS:
         pairs = getattr(options, f"{task}_loss")
-        try:
-            chosen = {name: float(value) for name, value in (pair.split("=") for pair in pairs)}
-        except ValueError:
-            raise ValueError(f"--{task}-loss: expected TERM=WEIGHT, such as ssim=1; found {' '.join(pairs)}") from None
-        if not set(chosen) <= set(terms):
-            raise ValueError(f"--{task}-loss: expected terms of {', '.join(terms)}; found {', '.join(chosen)}")
+        chosen = dict(pairs)
+        if len(chosen) < len(pairs):
+            raise ValueError(f"--{task}-loss: expected each term once, found one twice")
         if task == "mask" and options.mask_ssim_on:
             chosen["ssim_on"] = options.mask_ssim_on
         if chosen:
@@ -140,12 +145,11 @@ def evaluate(options: Namespace) -> dict:
 
 def predict(options: Namespace) -> dict:
     """Predict mask and depth of your own photo, given one of the same place without the object."""
-    out = Path(options.out)
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"--out: expected a folder, found the file {out}")
+    paths = [Path(options.out) / name for name in PICTURES]
+    check_replaceable(*paths, inputs=[options.image, options.background])
     predictor = load_pretrained(options.checkpoint)
     image, background = read_picture(options.image, "image"), read_picture(options.background, "background")
-    result = {"out": str(out), "width": image.shape[1], "height": image.shape[0]}
+    result = {"out": options.out, "width": image.shape[1], "height": image.shape[0]}
     if options.align:
         aligned = align(image, background)
         background = aligned.background
@@ -168,27 +172,33 @@ def predict(options: Namespace) -> dict:
     scale = min(1.0, PREVIEW_SIDE / max(image.shape[:2]))
     size = [max(1, round(side * scale)) for side in (image.shape[1], image.shape[0])]
     shown = [None if one is None else resize_array(one, *size) for one in (image, background, mask, depth)]
-    write_file(out / "preview.png", plots.to_png(plots.show_prediction(*shown[:2], Prediction(*shown[2:]))))
-    for name in PICTURES:
-        if name in pictures:
-            with replacing(out / name) as [part]:
-                Image.fromarray(pictures[name]).save(part, "PNG", compress_level=1)
-        else:  # remove the picture of another pair
-            (out / name).unlink(missing_ok=True)
+    preview = plots.to_png(plots.show_prediction(*shown[:2], Prediction(*shown[2:])))
+    write_file(paths[-1], preview, overwrite=True)
+    for path in paths[:-1]:
+        if path.name in pictures:
+            with replacing(path, overwrite=True) as [part]:
+                Image.fromarray(pictures[path.name]).save(part, "PNG", compress_level=1)
+        else:
+            path.unlink(missing_ok=True)  # of another pair
     return result
 
 
 def export(options: Namespace) -> dict:
     """Write samples for other programs, or a network as ONNX."""
     if options.onnx:
-        return write_onnx(load_pretrained(options.checkpoint, device="cpu"), options.onnx)
+        check_replaceable(Path(options.onnx), inputs=[options.checkpoint])
+        predictor = load_pretrained(options.checkpoint, device="cpu")
+        with replacing(Path(options.onnx), overwrite=True) as [part]:
+            return write_onnx(predictor, part) | {"saved_to": options.onnx}
     if not options.out:
         raise ValueError("export: expected --out DIR for samples, or --onnx FILE for a network; found neither")
     common = options.size, options.gap, options.seed, options.rooms
     dataset = MaskDepthDataset(options.split, *common, light=options.light)
     indices = range(len(dataset))[options.start : options.start + options.count]
-    if options.start < 0 or not indices:
+    if not indices:
         raise ValueError(f"--start: expected a sample of 0 to {len(dataset) - 1:,}; found {options.start:,}")
+    if len(indices) < options.count:
+        print(f"note: {options.split} ends with sample {indices[-1]:,}: {len(indices):,} samples", file=sys.stderr)
     write = {"zip": write_zips, "arrays": write_arrays, "webdataset": write_shards}[options.format]
     shards = {"per_shard": options.per_shard, "workers": options.workers} if options.format == "webdataset" else {}
     result = write(dataset, options.out, indices, overwrite=options.overwrite, **shards)

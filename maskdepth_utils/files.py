@@ -1,16 +1,20 @@
-"""Files: where the course's data are, and how files are written so that a crash damages none."""
+"""Files: where the course's data are, and how files are written so that neither a crash nor a command damages any."""
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+PART = ".maskdepth-part"  # the end of an unfinished file's name
+MARKS = ".maskdepth.json"  # {name: [sha256, ...]}: what commands wrote into its folder, and may therefore replace
 
 
 class AssetError(RuntimeError):
@@ -84,35 +88,43 @@ class WriteError(OSError):
         return self.strerror
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file such that it is entirely the old or entirely the new one, even if the power fails."""
-    with replacing(Path(path)) as [part]:
+def write_file(path: Path, content: bytes, overwrite: bool | None = None) -> None:
+    """Write a file such that it is entirely the old or entirely the new one, as `replacing` does."""
+    with replacing(Path(path), overwrite=overwrite) as [part]:
         part.write_bytes(content)
 
 
 @contextlib.contextmanager
-def replacing(*paths: Path, overwrite: bool = True) -> Iterator[list[Path]]:
+def replacing(*paths: Path, overwrite: bool | None = None) -> Iterator[list[Path]]:
     """Replace files of one folder: yield temporary paths beside them, and rename these when the block ends.
 
-    The temporary files ("NAME.part") must be closed when the block ends. They are forced to the disk before they are
-    renamed, because a rename is the one change that a file system makes entirely or not at all. If the block raises,
-    they are removed, and the earlier files stay.
+    The temporary files must be closed when the block ends. They are forced to the disk before they are renamed, because
+    a rename is the one change that a file system makes entirely or not at all, even if the power fails. If the block
+    raises, they are removed, and the earlier files stay.
+
+    Args:
+        overwrite: None replaces any files, True only our own (see `check_replaceable`), False none. Unless it is None,
+            the new files are marked as our own.
 
     Raises:
-        FileExistsError: One of the files exists, and `overwrite` is False.
+        FileExistsError: One of the files exists, and `overwrite` forbids to replace it.
         WriteError: A file cannot be written.
     """
     folder = paths[0].parent
-    existing = ", ".join(path.name for path in paths if path.exists())
-    if existing and not overwrite:
-        raise FileExistsError(f"{folder} already has {existing}: choose another folder, or pass overwrite=True")
-    parts = [path.with_name(path.name + ".part") for path in paths]
+    parts = [path.with_name(path.name + PART) for path in paths]
+    if overwrite is not None:
+        check_replaceable(*paths, overwrite=overwrite)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield parts
         for part in parts:
             with open(part, "rb+") as file:
                 os.fsync(file.fileno())
+        if overwrite is not None:
+            # The mark comes first, beside the earlier file's, so that a crash leaves no file of ours without one.
+            marks = read_dict(folder / MARKS)
+            new = {path.name: [*marks.get(path.name, [])[-1:], checksum(part)] for path, part in zip(paths, parts)}
+            write_file(folder / MARKS, json.dumps(marks | new, indent=1).encode())
         for part, path in zip(parts, paths):
             os.replace(part, path)
         sync_folder(folder)
@@ -122,8 +134,39 @@ def replacing(*paths: Path, overwrite: bool = True) -> Iterator[list[Path]]:
                 part.unlink()
         if isinstance(error, OSError) and not isinstance(error, WriteError):
             place = paths[0] if len(paths) == 1 else folder
-            raise WriteError(error.errno, explain_write_error(error, place)) from error
+            reason = "the disk is full" if is_disk_full(error) else f"cannot be written ({error.strerror or error})"
+            raise WriteError(error.errno, f"{place}: {reason}") from error
         raise
+
+
+def check_replaceable(*paths: Path, overwrite: bool = True, inputs: Sequence[str | Path | None] = ()) -> None:
+    """Raise FileExistsError if a file exists, unless `overwrite` is set, it is as a command wrote it, and no input."""
+    inputs = [path for path in inputs if path and Path(path).exists()]
+    for path in filter(os.path.lexists, paths):
+        if any(path.exists() and path.samefile(one) for one in inputs):
+            raise FileExistsError(f"{path} is an input: choose another place for the results")
+        if not overwrite:
+            raise FileExistsError(f"{path} exists already: choose another folder, or pass overwrite=True")
+        if not path.is_file() or checksum(path) not in read_dict(path.parent / MARKS).get(path.name, []):
+            raise FileExistsError(f"{path} is not as maskdepth_utils wrote it: move it, or choose another place")
+
+
+def checksum(path: Path) -> str:
+    """The sha256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_dict(path: Path) -> dict:
+    """The dict in a JSON file; an empty one if there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def sync_folder(folder: Path) -> None:
@@ -147,9 +190,3 @@ def check_space(folder: Path, needed: float) -> None:
 def is_disk_full(error: BaseException) -> bool:
     """Whether an error says that the disk or the user's quota is full."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def explain_write_error(error: OSError, path: Path) -> str:
-    """The message for a failed write to `path`."""
-    reason = "the disk is full" if is_disk_full(error) else f"cannot be written ({error.strerror or error})"
-    return f"{path}: {reason}"

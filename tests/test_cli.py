@@ -5,6 +5,7 @@ import math
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 import torch
 
 from maskdepth_utils import cli
-from maskdepth_utils.__main__ import main, make_parser, to_json
+from maskdepth_utils.__main__ import main, make_parser, show, to_json
 from maskdepth_utils.data import MaskDepthDataset, ZipDataset
 from maskdepth_utils.data.storage.arrays import ArrayDataset
 from maskdepth_utils.data.storage.shards import ShardDataset
@@ -61,14 +62,10 @@ def result(run):
     return lambda command: json.loads(run(f"{command} --json")[0])
 
 
-def test_help_shows_every_command(run):
-    text, _ = run("--help")
-    assert all(f"  {command}  " in text for command in ("train", "evaluate", "predict", "export", "bench"))
-
-
 @pytest.mark.parametrize(
     "command, expected",
     [
+        ("", ["train", "evaluate", "predict", "export", "bench", "--version"]),
         ("train", ["learning rate (default: 0.01)", "(default: 100000)", "(default: both)", "bce=1 ssim=1"]),
         ("evaluate", ["--scenes", "(default: tripod)", "tripod: light, noise, shadow"]),
         ("predict", ["IMAGE", "-o DIR, --out DIR", "(default: 60.0)"]),
@@ -78,19 +75,16 @@ def test_help_shows_every_command(run):
 )
 def test_help_of_a_command_shows_options_and_defaults(command, expected, run):
     text = " ".join(run(f"{command} --help")[0].split())
-    assert all(words in text for words in (*expected, "--json", "--debug"))
+    assert all(words in text for words in expected) and ("--json" in text and "--debug" in text or not command)
     assert "default: None" not in text and "default: False" not in text
 
 
-def stored_commands():
-    """The commands that the README and the stored results name."""
-    for path in (ROOT / "README.md", *sorted((ROOT / "data" / "results").glob("*.json*"))):
-        text = path.read_text(encoding="utf8")
-        yield from re.findall(r'-m maskdepth_utils ((?:train|evaluate|predict|export|bench) [^`"\n|]+)', text)
-
-
 def test_stored_commands_can_still_be_parsed():
-    commands = set(stored_commands())
+    """Those that the README and the stored results name."""
+    paths = [ROOT / "README.md", *(ROOT / "data" / "results").glob("*.json*")]
+    text = "\n".join(path.read_text(encoding="utf8") for path in paths)
+    pattern = r'-m maskdepth_utils ((?:train|evaluate|predict|export|bench) [^`"\n|]+)'
+    commands = set(re.findall(pattern, text))
     assert len(commands) > 100
     for command in commands:
         make_parser().parse_args(shlex.split(command))
@@ -100,32 +94,42 @@ def test_errors_are_one_line_and_exit_code_2(network, own_data, tmp_path, run):
     photo = np.zeros((64, 64, 3), np.uint8)
     for name, picture in (("a.png", photo), ("b.png", photo[:50])):
         cv2.imwrite(str(tmp_path / name), picture)
-    (tmp_path / "file").write_text("")
     a, b, out = tmp_path / "a.png", tmp_path / "b.png", tmp_path / "out"
+    train, predict = f"train --out {out} --steps 1 --rooms 3", f"predict {a} {a} -o {out} --checkpoint {network}"
     cases = {
         "": "the following arguments are required: COMMAND",
         "fly": "invalid choice: 'fly'",
         "train": "required: --out",
-        f"train --out {out} --batch 0": "batch: expected a whole number",
-        f"train --out {out} --rooms 0": "--rooms: expected a whole number above 0, found 0",
-        f"train --out {out} --rooms 4000": "rooms",
-        f"train --out {out} --steps 1 --mask-loss ssim": "expected TERM=WEIGHT, such as ssim=1; found ssim",
-        f"train --out {out} --steps 1 --mask-loss fun=1": "expected terms of bce, ssim, dice, cut; found fun",
-        f"train --out {out} --network MaskNet --imagenet --stem 3x3": "--imagenet, --stem: for MaskDepthNet only",
-        f"train --out {out} --network MaskNet --width 0.5": "--width: expected MaskNet's channels, a whole number",
-        f"train --out {out} --width 0": "width: expected a factor above 0",
-        f"train --out {tmp_path / 'file'} {TINY}": "not a writable folder",
-        f"train --out {out} --init {tmp_path / 'no'} {TINY}": "no: no such checkpoint",
-        f"predict {a} {b} -o {out} --checkpoint {network}": "expected equal sizes, found 64 x 64 and 64 x 50",
+        f"{train} --batch 0": "--batch: expected a whole number of at least 1, found 0",
+        f"{train} --lr nan": "--lr: expected a number of at least 0, found nan",
+        f"{train} --max-minutes -1": "--max-minutes: expected a number of at least 0, found -1",
+        f"{train} --seed {10**26}": "--seed: expected 0 to",
+        f"{train} --rooms 0": "--rooms: expected a whole number of at least 1, found 0",
+        f"{train} --rooms 4000": "--rooms: expected 1 to",
+        f"{train} --mask-loss ssim": "--mask-loss: expected a number of at least 0, found nothing",
+        f"{train} --mask-loss bce=-1": "--mask-loss: expected a number of at least 0, found -1",
+        f"{train} --mask-loss bce=1 bce=2": "--mask-loss: expected each term once",
+        f"{train} --mask-loss fun=1": "TERM one of bce, ssim, dice, cut; found fun",
+        f"{train} --network MaskNet --imagenet --stem 3x3": "--imagenet, --stem: for MaskDepthNet only",
+        f"{train} --network MaskNet --width 0.5": "--width: expected MaskNet's channels, a whole number",
+        f"{train} --imagenet --width 0.5": "--imagenet: for --width 1 only",
+        f"{train} --width 0": "--width: expected a factor above 0",
+        f"{train} --init {tmp_path / 'no'} {TINY}": "no: no such checkpoint",
+        f"{train} --init {out}": "--init: expected a checkpoint outside of --out",
+        f"train --out {a} {TINY}": "--out: expected a folder, found the file",
+        f"{predict.replace(str(a), str(b), 1)}": "expected equal sizes, found 64 x 50 and 64 x 64",
         f"predict {a} {tmp_path / 'c.png'} -o {out} --checkpoint {network}": "background: no such file",
         f"predict {tmp_path} {a} -o {out} --checkpoint {network}": "is not a readable picture",
-        f"predict {a} {a} -o {out} --checkpoint {network} --fov 190": "fov: expected",
-        f"predict {a} {a} -o {out} --checkpoint {network} --eye-height inf": "eye_height: expected metres",
+        f"{predict} --fov 190": "--fov: expected",
+        f"{predict} --eye-height inf": "--eye-height: expected",
+        f"{predict} -o ''": "-o/--out: expected a name or path, found an empty one",
         f"predict {a} {a} -o {out}": "maskdepthnet.safetensors is missing",
-        f"predict {a} {a} -o {tmp_path / 'file'} --checkpoint {network}": "--out: expected a folder, found the file",
         f"evaluate --checkpoint {a}": "a.png: damaged, or not a safetensors file",
+        "evaluate --workers -1": "--workers: expected a whole number of at least 0, found -1",
         "bench flight": "expected data, formats, step, losses; found flight",
         "export --count 3": "expected --out DIR for samples, or --onnx FILE",
+        f"export -o {out} --split val --start 99999999": "--start: expected a sample of 0 to",
+        f"export --onnx {tmp_path}": "--onnx: expected a file, found the folder",
     }
     for command, message in cases.items():
         text, error = run(command, code=2)
@@ -173,33 +177,59 @@ def test_train_takes_its_options(data, tmp_path, run):
     assert config["lr"] == 0.001 and list(config["lr_factors"].values()) == [5.0]
 
 
-def test_full_size_layers_can_be_kept_as_they_are(data, network, tmp_path, run):
-    run(f"train --out {tmp_path / 'run'} --init {network} --steps 2 --full-size-lr 0 {TINY}")
-    trained = read_run(tmp_path / "run")["model"]
-    before, _ = read_weights(network)
-    kept = {name for name, tensor in before.items() if torch.equal(tensor.float(), trained[name])}
-    assert "detail.0.0.weight" in kept and "encoder.conv1.weight" not in kept
+def start(command, **keywords):
+    """Start a command in a process of its own."""
+    words = [sys.executable, "-m", "maskdepth_utils", *shlex.split(command)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **keywords)
+
+
+def wait_for(condition, process):
+    """Wait until the condition holds, or the process has ended."""
+    deadline = time.monotonic() + 200
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_and_the_same_command_resumes(data, tmp_path):
+def test_a_terminated_export_leaves_no_unfinished_files(data, tmp_path):
+    process = start(f"export -o {shlex.quote(str(tmp_path))} --rooms 3 --count 100000")
+    wait_for(lambda: list(tmp_path.glob("*.maskdepth-part")), process)
+    process.terminate()
+    process.communicate(timeout=200)
+    assert process.returncode == 128 + signal.SIGTERM and not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_terminal_without_the_letters_of_a_path_gets_substitutes(data, network, tmp_path):
+    picture = shlex.quote(str(data / "scenes" / "scene_000.webp"))
+    command = f"predict {picture} {picture} -o {shlex.quote(str(tmp_path / 'Фото'))} --checkpoint {network}"
+    process = start(command, env=os.environ | {"PYTHONIOENCODING": "cp1252"})
+    text, _ = process.communicate(timeout=200)
+    assert process.returncode == 0 and r"\u0424" in text
+
+
+def test_a_reader_that_has_gone_is_no_error(monkeypatch):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        show("results")
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_the_same_command_resumes(data, tmp_path, run):
     """A terminal sends SIGINT to the whole process group, the workers too."""
     tiny = TINY.replace("--workers 0", "--workers 1")
-    command = [sys.executable, "-m", "maskdepth_utils", "train", "--out", str(tmp_path), *tiny.split()]
-    process = subprocess.Popen(
-        [*command, "--save-minutes", "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 200
-    while not list_checkpoints(tmp_path) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.1)
+    command = f"train --out {shlex.quote(str(tmp_path))} {tiny}"
+    process = start(f"{command} --save-minutes 0", start_new_session=True)
+    wait_for(lambda: list_checkpoints(tmp_path), process)
     os.killpg(process.pid, signal.SIGINT)
     text, _ = process.communicate(timeout=200)
     assert process.returncode == 0, text
     assert "Stopped by Ctrl-C at step" in text and "To resume" in text and "Traceback" not in text
     step = newest_step(tmp_path)
     assert step > 0
-    assert main([*command[3:], "--max-minutes", "0"]) == 0
+    run(f"{command} --max-minutes 0")
     assert newest_step(tmp_path) == step + 1
 
 
@@ -234,17 +264,11 @@ def test_evaluate_takes_the_networks_own_size_and_outputs(data, tmp_path, run, r
     assert found["size"] == 80 and 0 <= figures["iou"] <= 1 and "rmse" not in figures
 
 
-@pytest.mark.parametrize("scenes, gap", [("--scenes", "tripod"), ("", "none")])
-def test_the_threshold_for_scenes_is_tuned_on_samples_with_shadows(data, network, run, monkeypatch, scenes, gap):
+def test_the_threshold_for_scenes_is_tuned_on_samples_with_shadows(data, network, run, monkeypatch):
     made = []
-
-    def dataset(split, size, gap, *options):
-        made.append((split, gap))
-        return MaskDepthDataset(split, size, gap, *options)
-
-    monkeypatch.setattr(cli, "MaskDepthDataset", dataset)
-    run(f"evaluate --checkpoint {network} --count 2 --size 80 --rooms 3 --gap none {scenes}")
-    assert ("val", gap) in made
+    monkeypatch.setattr(cli, "MaskDepthDataset", lambda *options: made.append(options) or MaskDepthDataset(*options))
+    run(f"evaluate --checkpoint {network} --count 2 --size 80 --rooms 3 --gap none --scenes")
+    assert ("val", 80, "tripod", 0) in made
 
 
 def test_predict_writes_pictures_in_metres(data, network, tmp_path, result):
@@ -274,7 +298,55 @@ def test_predict_leaves_nothing_of_another_pair(network, tmp_path, run, result):
     far = result(f"{command} --checkpoint {network} --fov 10 --eye-height 60")["farthest_m"]
     assert far > 65.535 == cv2.imread(str(out / "depth.png"), cv2.IMREAD_UNCHANGED).max() / 1000  # of 16 bits
     run(f"{command} --checkpoint {mask_only}")
-    assert sorted(path.name for path in out.iterdir()) == ["cutout.png", "mask.png", "preview.png"]
+    assert sorted(path.name for path in out.glob("*.png")) == ["cutout.png", "mask.png", "preview.png"]
+
+
+@pytest.mark.parametrize(
+    "command, files",
+    [
+        ("predict {picture} {picture} -o {folder} --checkpoint {network}", ["depth.png", "mask.png"]),
+        ("predict {folder}/preview.png {picture} -o {folder} --checkpoint {network}", ["preview.png"]),
+        ("train --out {folder}/run --save-to {folder}/photo.jpg --steps 1 {tiny}", ["photo.jpg"]),
+        ("train --out {folder} --restart --steps 1 {tiny}", ["checkpoint-00000001.pt", "step-00000001/model"]),
+        ("export --onnx {folder}/photo.jpg --checkpoint {network}", ["photo.jpg"]),
+        ("export -o {folder} --overwrite --split val --size 80", ["labels.csv", "depth.zip"]),
+        ("export -o {folder} --overwrite --split val --size 80 --format arrays", ["mask.npy"]),
+        ("export -o {folder} --overwrite --split val --size 80 --format webdataset", ["shard-000007.tar"]),
+        ("export -o {folder} --overwrite --split val --size 80 --format webdataset", ["shards.json"]),
+    ],
+)
+def test_no_command_replaces_or_deletes_a_users_files(data, network, tmp_path, run, command, files):
+    picture, folder = data / "scenes" / "scene_000.webp", tmp_path / "folder"
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, folder / name)
+    _, error = run(command.format(folder=folder, picture=picture, network=network, tiny=TINY), code=2)
+    assert f"{folder}" in error and "choose another" in error
+    assert all((folder / name).read_bytes() == picture.read_bytes() for name in files)
+    assert not (folder / "run").exists()
+
+
+def test_results_are_replaced_until_a_user_changes_them(data, network, tmp_path, run):
+    picture, out = data / "scenes" / "scene_000.webp", tmp_path / "out"
+    command = f"predict {picture} {picture} -o {out} --checkpoint {network}"
+    run(command)
+    run(command)
+    assert "is an input" in run(command.replace(str(picture), f"{out}/mask.png", 1), code=2)[1]
+    (out / "mask.png").write_bytes(picture.read_bytes())
+    assert "mask.png is not as maskdepth_utils wrote it" in run(command, code=2)[1]
+
+
+def test_a_restart_deletes_only_the_run(data, tmp_path, run):
+    command = f"train --out {tmp_path} --steps 1 {TINY}"
+    run(command)
+    own = [tmp_path / name for name in ("tensorboard/other_run/events", "checkpoint-00000001.pt.backup", "lock")]
+    for path in own:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("own")
+    before, = (tmp_path / "tensorboard").glob("*.maskdepth")
+    run(f"{command} --restart --lr 0.02")
+    assert all(path.read_text() == "own" for path in own) and read_run(tmp_path)["config"]["lr"] == 0.02
+    assert not before.exists() or len(list(before.parent.glob("*.maskdepth"))) == 1
 
 
 @pytest.mark.parametrize("name, reader", [("zip", ZipDataset), ("webdataset", ShardDataset), ("arrays", ArrayDataset)])
@@ -284,11 +356,16 @@ def test_export_can_be_read_back(data, tmp_path, run, result, name, reader):
     assert (found["samples"], found["split"], found["format"]) == (3, "test", name)
     assert len(list(reader(tmp_path, size=80))) == 3
     if name != "webdataset":  # which continues instead
-        assert "already has" in run(command, code=2)[1]
+        assert "exists already" in run(command, code=2)[1] and "--overwrite" in run(command, code=2)[1]
+        result(f"{command} --overwrite")
 
 
-def test_export_writes_a_network_as_onnx(network, result, monkeypatch):
-    written = []
-    monkeypatch.setattr(cli, "write_onnx", lambda *arguments: written.extend(arguments) or {"saved_to": "net.onnx"})
-    assert result(f"export --onnx net.onnx --checkpoint {network}") == {"saved_to": "net.onnx"}
-    assert isinstance(written[0].model, MaskDepthNet) and written[1] == "net.onnx"
+def test_export_writes_a_network_as_onnx(network, tmp_path, result, monkeypatch):
+    def write(predictor, path):
+        path.write_text(type(predictor.model).__name__)
+        return {"megabytes": 0}
+
+    monkeypatch.setattr(cli, "write_onnx", write)
+    path = tmp_path / "net.onnx"
+    assert result(f"export --onnx {path} --checkpoint {network}") == {"megabytes": 0, "saved_to": str(path)}
+    assert path.read_text() == "MaskDepthNet"

@@ -45,7 +45,8 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             raise ValueError(f"its metadata are a {type(metadata).__name__}, expected a dict")
     except (SafetensorError, ValueError, OSError) as error:
         found = f"{path.stat().st_size:,} bytes; {error}"
-        raise CheckpointError(f"{path}: damaged, or not a safetensors file ({found}). Get it again") from error
+        hint = "Get it again" if path.suffix == ".safetensors" else "Expected a .safetensors file or a run's folder"
+        raise CheckpointError(f"{path}: damaged, or not a safetensors file ({found}). {hint}") from error
     return tensors, metadata
 
 
@@ -95,7 +96,7 @@ def load_weights(model: nn.Module, tensors: dict[str, Tensor], source: str | Pat
 
 
 def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Load a network and its metadata from a safetensors file, or from a run's folder (its newest checkpoint)."""
+    """Load a network and its metadata from a safetensors file, or from a run's folder or one of its checkpoints."""
     tensors, metadata = read_network(path)
     model = build_network(metadata, path)
     load_weights(model, tensors, path)  # copies fp16 values into float32 parameters
@@ -104,9 +105,10 @@ def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
 
 def read_network(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a network's tensors and metadata, from the same files as `load_network`."""
-    if not Path(path).is_dir():
+    path = Path(path)
+    if not path.is_dir() and path.suffix != ".pt":
         return read_weights(path)
-    checkpoint = read_run(path)
+    checkpoint = read_run(path) if path.is_dir() else read_checkpoint(path)
     if checkpoint is None:
         raise CheckpointError(f"{path}: no checkpoint of a run in this folder")
     training = {"step": checkpoint["step"], **checkpoint["config"]}
@@ -132,18 +134,9 @@ def read_run(folder: str | Path) -> dict[str, Any] | None:
     problems = []
     for path in list_checkpoints(folder):
         try:
-            with zipfile.ZipFile(path) as parts:
-                if damaged := parts.testzip():  # torch.load does not verify the checksums
-                    raise ValueError(f"{damaged} is not what was written")
-                scripted = any(name.endswith("constants.pkl") for name in parts.namelist())
-            with open(path, "rb") as file:
-                if scripted or file.read(4) != b"PK\3\4":  # before 2.6, torch.load would run the code in such files
-                    raise ValueError("it is no checkpoint of a run")
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-            if not (isinstance(checkpoint, dict) and {"config", "model", "step"} <= set(checkpoint)):
-                raise ValueError("it is no checkpoint of a run")
-        except Exception as error:  # zipfile and torch raise a dozen types for damaged files
-            problems.append(f"{path} is damaged ({error})")
+            checkpoint = read_checkpoint(path)
+        except CheckpointError as error:
+            problems.append(str(error))
             continue
         for problem in problems:
             print(f"{problem}; resuming from {path.name}")
@@ -156,3 +149,23 @@ def read_run(folder: str | Path) -> dict[str, Any] | None:
             f"or start a new run in another folder from the weights in {old[-1] / 'model.safetensors'} (option --init)"
         )
     return None
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read one checkpoint of a run; CheckpointError if it is missing, damaged, or something else."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    try:
+        with zipfile.ZipFile(path) as parts:
+            if damaged := parts.testzip():  # torch.load does not verify the checksums
+                raise ValueError(f"{damaged} is not what was written")
+            scripted = any(name.endswith("constants.pkl") for name in parts.namelist())
+        with open(path, "rb") as file:
+            if scripted or file.read(4) != b"PK\3\4":  # before 2.6, torch.load would run the code in such files
+                raise ValueError("it is no checkpoint of a run")
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if not (isinstance(checkpoint, dict) and {"config", "model", "step"} <= set(checkpoint)):
+            raise ValueError("it is no checkpoint of a run")
+    except Exception as error:  # zipfile and torch raise a dozen types for damaged files
+        raise CheckpointError(f"{path} is damaged ({error})") from error
+    return checkpoint

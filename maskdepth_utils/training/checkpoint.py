@@ -3,13 +3,12 @@
 A run's folder holds
 
     checkpoint-00001200.pt    everything that the next step depends on, and the history
-    tensorboard/  lock
+    tensorboard/              its event files end in BOARD_SUFFIX
 
 A checkpoint is the dict that `Run.save` makes; `models.weights` reads it.
 """
 
 import io
-import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,10 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from ..files import write_file
+from ..files import PART, write_file
+from ..models.weights import list_checkpoints
 
-CHECKPOINTS = "checkpoint-" + "[0-9]" * 8 + ".pt*"  # those that were cut off (".part") too
+BOARD_SUFFIX = ".maskdepth"
 
 
 class TrainingError(RuntimeError):
@@ -30,7 +30,7 @@ def lock(folder: Path) -> AbstractContextManager:
     """Keep other runs out of a folder, until the block or the process ends: the system releases the lock."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / "lock", timeout=0).acquire()
+        return FileLock(folder / ".maskdepth-lock", timeout=0).acquire()  # empties the file: it must not be another's
     except Timeout:
         raise TrainingError(f"{folder}: another run is training in this folder; choose another one with out=") from None
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
@@ -43,17 +43,20 @@ def write_checkpoint(folder: Path, checkpoint: dict[str, Any], before: int) -> N
     content = io.BytesIO()  # torch.save itself hides the reason why it cannot write a file
     torch.save(checkpoint, content)
     write_file(folder / new, content.getvalue())
-    for path in folder.glob(CHECKPOINTS):
+    for path in [*list_checkpoints(folder), *folder.glob(f"checkpoint-*{PART}")]:
         if path.name not in (new, old):  # older, damaged, or cut off when a run was killed
             path.unlink()
 
 
 def delete_run(folder: Path) -> None:
-    """Delete a run's checkpoints, including those of earlier versions (folders), and its TensorBoard files."""
-    for path in folder.glob(CHECKPOINTS):
+    """Delete a run's checkpoints and TensorBoard files; the latter are the mark that a run has used the folder."""
+    boards = list((folder / "tensorboard").glob(f"*{BOARD_SUFFIX}"))
+    checkpoints = list_checkpoints(folder)
+    if checkpoints and not boards:
+        problem = f"{checkpoints[0].name} without the TensorBoard files of its run"
+        raise TrainingError(f"{folder}: holds {problem}. Delete it yourself, or choose another folder")
+    for path in [*checkpoints, *boards]:
         path.unlink()
-    for path in [*folder.glob("step-" + "[0-9]" * 8), folder / "tensorboard"]:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def list_differences(saved: dict, own: dict, path: str = "") -> list[str]:

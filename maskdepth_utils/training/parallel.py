@@ -16,7 +16,7 @@ from torch import nn
 
 def rank_and_world() -> tuple[int, int]:
     """This process's number, and how many processes there are: (0, 1) without a launcher."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    return int(os.environ.get("RANK") or 0), int(os.environ.get("WORLD_SIZE") or 1)
 
 
 def is_first() -> bool:

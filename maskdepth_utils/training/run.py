@@ -18,7 +18,7 @@ from tqdm import tqdm
 from ..files import WriteError, is_disk_full
 from ..models.weights import CheckpointError, list_checkpoints, read_run
 from . import parallel
-from .checkpoint import TrainingError, delete_run, list_differences, lock, write_checkpoint
+from .checkpoint import BOARD_SUFFIX, TrainingError, delete_run, list_differences, lock, write_checkpoint
 from .settings import Settings
 
 
@@ -87,7 +87,9 @@ class Run:
             from torch.utils.tensorboard import SummaryWriter  # here, because importing it takes a second or two
 
             # purge_step hides what a killed session wrote after its last checkpoint: those steps are repeated.
-            self.board = SummaryWriter(self.folder / "tensorboard", purge_step=self.step + 1, flush_secs=20)
+            self.board = SummaryWriter(
+                self.folder / "tensorboard", purge_step=self.step + 1, flush_secs=20, filename_suffix=BOARD_SUFFIX
+            )
 
     def must_stop(self) -> bool:
         """Whether this was the last step, the time is up, or a signal has arrived, here or in another process."""

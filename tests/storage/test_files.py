@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from maskdepth_utils.files import WriteError, replacing, write_file
+from maskdepth_utils.files import PART, WriteError, replacing, write_file
 
 
 def names(folder: Path) -> list[str]:
@@ -40,7 +40,7 @@ def test_a_failure_leaves_the_earlier_file(tmp_path, monkeypatch, step, error, r
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
 def test_a_full_disk_leaves_the_earlier_file(tmp_path):
     write_file(tmp_path / "file", b"old")
-    (tmp_path / "file.part").symlink_to("/dev/full")  # a device on which there is no space for anything
+    (tmp_path / f"file{PART}").symlink_to("/dev/full")  # a device on which there is no space for anything
     with pytest.raises(WriteError, match="file: the disk is full"):
         write_file(tmp_path / "file", bytes(1_000_000))
     assert names(tmp_path) == ["file"] and (tmp_path / "file").read_bytes() == b"old"

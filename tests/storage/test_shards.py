@@ -66,7 +66,7 @@ def test_shards_of_two_exports_are_never_mixed(data, tmp_path, other):
 
 
 def test_two_exports_at_once_are_refused(data, tmp_path):
-    with FileLock(tmp_path / ".lock"), pytest.raises(FileExistsError, match="another export is writing"):
+    with FileLock(tmp_path / ".maskdepth-lock"), pytest.raises(FileExistsError, match="another export is writing"):
         export(tmp_path)
 
 
@@ -97,7 +97,7 @@ def test_after_a_full_disk_only_the_missing_shards_are_written(data, tmp_path, m
     with monkeypatch.context() as patch, pytest.raises(WriteError, match="shard-000001.tar: the disk is full"):
         patch.setattr(os, "fsync", fill_disk)
         export(tmp_path)
-    assert sorted(contents(tmp_path)) == [".lock", "shard-000000.tar", "shards.json"]
+    assert sorted(contents(tmp_path)) == [".maskdepth-lock", "shard-000000.tar", "shards.json"]
     first = tmp_path / "shard-000000.tar"
     written = first.stat().st_mtime_ns
     assert export(tmp_path)["shards"] == 2 and first.stat().st_mtime_ns == written

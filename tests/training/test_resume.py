@@ -12,6 +12,7 @@ from small_training import Dropping, Squares, damage, figures, new_net, same_ten
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import Subset
 
+from maskdepth_utils.files import PART
 from maskdepth_utils.losses import UncertaintyWeighting
 from maskdepth_utils.models import MaskDepthNet
 from maskdepth_utils.models.weights import CheckpointError, list_checkpoints, load_network, newest_step, read_run
@@ -75,9 +76,8 @@ def test_start_over(tmp_path):
     small_fit(new_net(), tmp_path, steps=3, lr=0.01)
     with pytest.raises(TrainingError, match="not a writable folder"):
         small_fit(new_net(), tmp_path / "checkpoint-00000003.pt")
-    (tmp_path / "step-00000007").mkdir()  # of an earlier version
     assert len(small_fit(new_net(), tmp_path, steps=2, resume=False)) == 2
-    assert names(tmp_path) == ["checkpoint-00000002.pt", "lock", "tensorboard"]
+    assert names(tmp_path) == [".maskdepth-lock", "checkpoint-00000002.pt", "tensorboard"]
 
 
 # --- Ctrl-C
@@ -128,13 +128,14 @@ def test_a_run_with_other_settings_is_refused(tmp_path):
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
     expected = small_fit(new_net(), tmp_path, steps=4, save_minutes=0)
-    assert names(tmp_path) == ["checkpoint-00000003.pt", "checkpoint-00000004.pt", "lock", "tensorboard"]
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-00000004.pt", "checkpoint-00000003.pt"]
     damage(tmp_path / "checkpoint-00000004.pt")
     assert load_network(tmp_path)[1]["training"]["step"] == 3
     longer = small_fit(new_net(), tmp_path, steps=5, save_minutes=60)
     assert figures(longer[:4]) == figures(expected)
     assert "checkpoint-00000004.pt is damaged" in capsys.readouterr().out
-    assert names(tmp_path)[:2] == ["checkpoint-00000003.pt", "checkpoint-00000005.pt"]  # the damaged one is gone
+    names = [path.name for path in list_checkpoints(tmp_path)]
+    assert names == ["checkpoint-00000005.pt", "checkpoint-00000003.pt"]  # the damaged one is gone
     for path in list_checkpoints(tmp_path):
         damage(path)
     with pytest.raises(CheckpointError, match="is damaged.*resume=False"):
@@ -153,7 +154,7 @@ def test_only_checkpoints_are_deleted(tmp_path):
     tmp_path.joinpath(own[1]).mkdir()
     small_fit(new_net(), tmp_path, steps=3, save_minutes=0)
     small_fit(new_net(), tmp_path, steps=1, resume=False)
-    assert names(tmp_path) == ["checkpoint-00000001.pt", own[0], "lock", own[1], "tensorboard"]
+    assert names(tmp_path) == [".maskdepth-lock", "checkpoint-00000001.pt", *own, "tensorboard"]
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"step": 1}])
@@ -191,12 +192,12 @@ def test_a_full_disk_is_reported_and_the_newest_checkpoint_stays(tmp_path, monke
             if where == "TensorBoard":
                 patch.setattr("torch.utils.tensorboard.SummaryWriter.flush", refuse)
             elif os.path.exists("/dev/full"):  # every write to it fails
-                (tmp_path / "checkpoint-00000006.pt.part").symlink_to("/dev/full")
+                (tmp_path / f"checkpoint-00000006.pt{PART}").symlink_to("/dev/full")
             else:
                 continue
             with pytest.raises(CheckpointError, match="(disk is full|No space left).*The newest.* is .*-00000003.pt"):
                 small_fit(new_net(), tmp_path, steps=6)
-        assert names(tmp_path) == ["checkpoint-00000003.pt", "lock", "tensorboard"]
+        assert names(tmp_path) == [".maskdepth-lock", "checkpoint-00000003.pt", "tensorboard"]
     assert len(small_fit(new_net(), tmp_path, steps=6)) == 6
 
 

@@ -56,7 +56,7 @@ def assert_same_end(run, whole):
     for number, memory in expected["optimizer"]["state"].items():
         assert same_tensors(own["optimizer"]["state"][number], memory)
     kept = [f"checkpoint-{step:08d}.pt" for step in (own["step"] - 1, own["step"])]
-    assert sorted(path.name for path in Path(run).iterdir()) == [*kept, "lock", "tensorboard"]
+    assert sorted(path.name for path in Path(run).iterdir()) == [".maskdepth-lock", *kept, "tensorboard"]
 
 
 def kill_at_every_file_operation(folder, damaged):

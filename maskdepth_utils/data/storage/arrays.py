@@ -23,7 +23,7 @@ def write_arrays(
     paths = [Path(folder) / f"{field}.npy" for field in ENDINGS]
     with replacing(*paths, overwrite=overwrite) as parts:
         # Check first: writing to a mapped file that does not fit on the disk kills the process without a message.
-        check_space(Path(folder), 9 * size**2 * count)
+        check_space(paths[0].parent, 9 * size**2 * count)
         arrays = {}
         for field, part in zip(ENDINGS, parts):
             shape = (count, size, size, 3) if ENDINGS[field] == ".jpg" else (count, size, size)
@@ -39,7 +39,7 @@ class ArrayDataset(Dataset):
     """The samples that `write_arrays` wrote, as `MaskDepthDataset` gives them. Raises AssetError for a bad file."""
 
     def __init__(self, folder: Path, size: int = 160):
-        self.size = size
+        self.folder, self.size = folder, size
         try:
             self.arrays = {field: np.load(Path(folder) / f"{field}.npy", mmap_mode="r") for field in ENDINGS}
         except (OSError, ValueError) as error:
@@ -47,6 +47,9 @@ class ArrayDataset(Dataset):
         lengths = {field: len(array) for field, array in self.arrays.items()}
         if len(set(lengths.values())) > 1:
             raise AssetError(f"{folder}: expected arrays of one length, found {lengths}")
+
+    def __reduce__(self) -> tuple:
+        return ArrayDataset, (self.folder, self.size)  # a spawned worker maps the files itself, and copies none
 
     def __len__(self) -> int:
         return len(self.arrays["image"])

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 from tqdm import tqdm
 
-from ...files import AssetError, replacing, write_file
+from ...files import PART, AssetError, read_dict, replacing, write_file
 from ..loading import make_loader
 from ..tensors import to_sample
 from .codec import ENDINGS, decode, encode, to_arrays, to_shot
@@ -34,19 +34,20 @@ def write_shards(
     equal bytes. Returns the `folder` and the numbers of `samples`, `shards` and `bytes`.
 
     Raises:
-        FileExistsError: The folder has shards of another export (unless `overwrite`), or an export is writing to it.
+        FileExistsError: The folder has shards of another export (`overwrite` deletes them if they were written here),
+            or an export is writing to it.
         WriteError: The disk is full; complete shards stay.
     """
     folder = Path(folder)
     if not len(indices) or per_shard < 1:
         raise ValueError(f"expected samples, and at least 1 in a shard; found {len(indices)} and {per_shard}")
     starts = range(0, len(indices), per_shard)
-    shards = {folder / f"shard-{n:06d}.tar": indices[i : i + per_shard] for n, i in enumerate(starts)}
+    shards = {folder / name: indices[i : i + per_shard] for name, i in zip(shard_names(len(starts)), starts)}
     checksum = hashlib.sha256(np.asarray(indices, "<i8").tobytes()).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock", timeout=0):
-            export = {"dataset": dataset.settings, "indices": checksum, "per_shard": per_shard}
+        with FileLock(folder / ".maskdepth-lock", timeout=0):  # locking empties the file, which must not be another's
+            export = {"dataset": dataset.settings, "indices": checksum, "per_shard": per_shard, "shards": len(shards)}
             prepare_folder(folder, export, overwrite)
             missing = {path: part for path, part in shards.items() if not path.is_file()}
             write_missing(dataset, missing, workers, progress)
@@ -56,14 +57,22 @@ def write_shards(
     return {"folder": str(folder), "samples": len(indices), "shards": len(shards), "bytes": size}
 
 
+def shard_names(count: int) -> list[str]:
+    """The names of an export's shards."""
+    return [f"shard-{number:06d}.tar" for number in range(count)]
+
+
 def prepare_folder(folder: Path, export: dict, overwrite: bool) -> None:
     """Check that the folder's shards belong to this export, and remove what an interrupted one left."""
     path = folder / "shards.json"
-    found = json.loads(path.read_text(encoding="utf8")) if path.is_file() else None
-    others = [] if found == export else list(folder.glob("shard-*.tar"))
+    found = read_dict(path)
+    own = [path.name, *shard_names(found["shards"])] if export.keys() == found.keys() else []
+    others = [] if found == export else [*folder.glob("shard-*.tar"), *folder.glob(path.name)]
     if others and not overwrite:
-        raise FileExistsError(f"{folder} holds shards of another export ({found}): choose another folder, or overwrite")
-    for file in [*others, *folder.glob("shard*.part")]:
+        raise FileExistsError(f"{folder} holds shards of another export: choose another folder, or pass overwrite=True")
+    if foreign := [file for file in others if file.name not in own]:
+        raise FileExistsError(f"{foreign[0]} belongs to no export of maskdepth_utils: choose another folder")
+    for file in [*others, *folder.glob(f"shard*{PART}")]:
         file.unlink()
     write_file(path, json.dumps(export, indent=1).encode())
 
