@@ -127,41 +127,36 @@ MASK_TERMS = {"bce": (bce, 1.0), "ssim": (dssim, 1.0), "dice": (dice_loss, 0.0),
 WRITE_UP_2020 = {"l1": 0.1, "edge": 1.0, "ssim": 1.0}  # from a paper with depths from 1 to 100: here all turn gray
 
 
-def depth_loss(depth: Tensor, target: Tensor, *, terms: bool = False, **weights: float) -> Tensor | tuple:
+def depth_loss(depth: Tensor, target: Tensor, **weights: float) -> Tensor:
     """Weighted sum of DEPTH_TERMS, of depths in [0, 1] (metres / 10): by default L1 + Sobel edges + (1 - SSIM) / 2.
 
-    Args:
-        terms: Whether to return (loss, {"l1": ..., "edge": ...}) instead, the terms without their weights.
-        **weights: Weights, by name, that replace the table's. A term of weight 0 is not computed.
+    `weights` replace the table's, by name. A term of weight 0 is not computed.
     """
-    return _weighted_sum(DEPTH_TERMS, weights, dict.fromkeys(DEPTH_TERMS, depth), target, terms)
+    return _weighted_sum(DEPTH_TERMS, weights, dict.fromkeys(DEPTH_TERMS, depth), target)
 
 
-def mask_loss(
-    logits: Tensor, target: Tensor, *, ssim_on: str = "probability", terms: bool = False, **weights: float
-) -> Tensor | tuple:
+def mask_loss(logits: Tensor, target: Tensor, *, ssim_on: str = "probability", **weights: float) -> Tensor:
     """Weighted sum of MASK_TERMS, of logits and coverage in [0, 1]: by default BCE + (1 - SSIM) / 2.
 
-    `terms` and `weights` are those of `depth_loss`. `ssim_on="logits"` repeats the mistake of the 2020 code: SSIM
-    compares values in [0, 1], but logits of 0 and 1 mean probabilities of 0.5 and 0.73.
+    `weights` are as for `depth_loss`. `ssim_on="logits"` repeats the mistake of the 2020 code: SSIM compares values in
+    [0, 1], but logits of 0 and 1 mean probabilities of 0.5 and 0.73.
     """
     probability = logits.float().sigmoid()
     choices = {"probability": probability, "logits": logits}
     if ssim_on not in choices:
         raise ValueError(f"mask_loss: expected ssim_on as one of {list(choices)}, found {ssim_on!r}")
     predictions = {"bce": logits, "ssim": choices[ssim_on], "dice": probability, "cut": logits}
-    return _weighted_sum(MASK_TERMS, weights, predictions, target, terms)
+    return _weighted_sum(MASK_TERMS, weights, predictions, target)
 
 
-def _weighted_sum(table: dict, weights: dict, predictions: dict, target: Tensor, terms: bool) -> Tensor | tuple:
+def _weighted_sum(table: dict, weights: dict, predictions: dict, target: Tensor) -> Tensor:
     if unknown := weights.keys() - table.keys():
         raise TypeError(f"loss: expected weights of {', '.join(table)}; found {', '.join(sorted(unknown))}")
     weights = {name: default for name, (_, default) in table.items()} | weights
-    values = {name: table[name][0](predictions[name], target) for name, weight in weights.items() if weight}
-    if not values:
+    terms = [weight * table[name][0](predictions[name], target) for name, weight in weights.items() if weight]
+    if not terms:
         raise ValueError(f"loss: expected at least one weight that is not 0, found {weights}")
-    total = sum(weights[name] * value for name, value in values.items())
-    return (total, values) if terms else total
+    return sum(terms)
 
 
 class UncertaintyWeighting(nn.Module):

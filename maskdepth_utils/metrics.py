@@ -122,7 +122,7 @@ class Means:
     def add(self, **figures: Tensor) -> None:
         """Add one batch's figures, each a tensor (N,)."""
         for name, figure in figures.items():
-            self.values.setdefault(name, []).extend(figure.detach().double().cpu().tolist())
+            self.values.setdefault(name, []).extend(figure.tolist())
 
     def mean(self) -> dict[str, float]:
         """Return each figure's mean over the images where it is defined (not NaN); NaN if there are none."""
@@ -140,8 +140,7 @@ def measure(sample: dict, mask: Tensor | None, depth: Tensor | None) -> dict[str
         overlap = iou(mask, truth)
         figures |= {"iou": overlap, "dice": 2 * overlap / (1 + overlap), "boundary_f": boundary_f(mask, truth)}
     if depth is not None and "depth" in sample:
-        truth = sample["depth"].to(depth.device)
-        coverage = sample["mask"].to(depth.device)
+        truth, coverage = (sample[name].to(depth.device) for name in ("depth", "mask"))
         for name, region in {"": None, "_object": coverage > 0.5, "_edge": edge_band(coverage)}.items():
             figures[f"rmse{name}"] = rmse(depth, truth, region)
             figures[f"rmse_metres{name}"] = 10 * figures[f"rmse{name}"]

@@ -47,24 +47,17 @@ def office_photos(progress: bool = True) -> Path:
     folder = Path(named or f"{cache}/maskdepth/office-photos").expanduser()
     for name, expected in tqdm(registry().items(), "office photos", leave=False, disable=not progress):
         path = folder / name
+        download = not (named or path.is_file())
+        source = ADDRESS + name if download else path
         try:
-            if named or path.is_file():
-                content = path.read_bytes()
-            else:
-                with urllib.request.urlopen(ADDRESS + name, timeout=30) as answer:
-                    content = answer.read()
+            content = urllib.request.urlopen(source, timeout=30).read() if download else path.read_bytes()
         except (OSError, HTTPException) as error:  # no such file; no connection, or one that was cut
-            if named:
-                missing = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-                raise AssetError(f"{path} {missing}, though {FOLDER_VARIABLE} names its folder") from error
-            raise AssetError(
-                f"{ADDRESS}{name} could not be downloaded ({error}). Connect to the internet, or set "
-                f"{FOLDER_VARIABLE} to a folder with the project's bg/ and fg/"
-            ) from error
+            hint = f"Connect to the internet, or set {FOLDER_VARIABLE} to a folder with the project's bg/ and fg/"
+            raise AssetError(f"{source} cannot be read ({error}). {hint}") from error
         if hashlib.sha256(content).hexdigest() != expected:
-            hint = "Delete it" if path.is_file() else f"It came from {ADDRESS}: try again later"
-            raise AssetError(f"{path} is not the file that the course was written with: its sha256 differs. {hint}")
-        if not path.is_file():
+            problem = "is not the file that the course was written with: its sha256 differs"
+            raise AssetError(f"{source} {problem}. " + ("Try again later" if download else "Delete it"))
+        if download:
             write_file(path, content)
     return folder
 

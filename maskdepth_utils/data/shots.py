@@ -41,16 +41,6 @@ SHIFT = 0.01  # of the image's width, most
 SHARPEN = np.float32([[0, -0.12, 0], [-0.12, 1.48, -0.12], [0, -0.12, 0]])
 
 
-@dataclass(frozen=True)
-class Strengths:
-    """How much of each part of a gap: 1 as in the data, 0 hardly any, 2 twice as much."""
-
-    light: float = 1.0  # exposure and white balance
-    noise: float = 1.0
-    compression: float = 1.0
-    motion: float = 1.0  # where the level moves the camera
-
-
 def draw_level(gap: str, draws: Draws) -> str:
     """Name of one sample's level: `gap` itself, or one of all for "mixed". Raises ValueError for any other text."""
     if gap not in GAPS:
@@ -59,18 +49,19 @@ def draw_level(gap: str, draws: Draws) -> str:
 
 
 def shoot(
-    image: np.ndarray, background: np.ndarray, gap: str, draws: Draws, strengths: Strengths = Strengths()
+    image: np.ndarray, background: np.ndarray, gap: str, draws: Draws, motion: float = 1.0, **strengths: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Two shots of the same place: uint8 (H, W, 3) arrays -> the same, with the gap between them.
 
     The image's pixels stay where they are, so that its mask and depth still fit; the background is misaligned.
+    `motion` scales the camera's movement, and `strengths` are those of `expose`.
     """
     level = LEVELS[draw_level(gap, draws.fork("level"))]
     if level.moves:
-        background = move(background, draws.fork("move"), strengths.motion)
+        background = move(background, draws.fork("move"), motion)
     if level.exposes:
-        image = expose(image, draws.fork("image"), strengths)
-        background = expose(background, draws.fork("background"), strengths)
+        image = expose(image, draws.fork("image"), **strengths)
+        background = expose(background, draws.fork("background"), **strengths)
     return image, background
 
 
@@ -86,18 +77,23 @@ def move(image: np.ndarray, draws: Draws, strength: float = 1.0) -> np.ndarray:
     return cv2.filter2D(cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB), -1, SHARPEN)
 
 
-def expose(image: np.ndarray, draws: Draws, strengths: Strengths = Strengths()) -> np.ndarray:
-    """One shot with its own exposure, white balance, sensor noise and JPEG compression: uint8 (H, W, 3) -> uint8."""
-    exposure = _draw_factor(draws, EXPOSURE * strengths.light, 0.18 * strengths.light)
-    gains = [exposure * _draw_factor(draws, WHITE_BALANCE * strengths.light, 0.08 * strengths.light) for _ in range(3)]
-    noise = 255 * (NOISE[0] + (NOISE[1] - NOISE[0]) * draws.uniform() ** 2) * strengths.noise  # mostly little
+def expose(
+    image: np.ndarray, draws: Draws, light: float = 1.0, noise: float = 1.0, compression: float = 1.0
+) -> np.ndarray:
+    """One shot with its own exposure, white balance, sensor noise and JPEG compression: uint8 (H, W, 3) -> uint8.
+
+    `light` (exposure and white balance), `noise` and `compression` are strengths: 1 as in the data, 0 hardly any.
+    """
+    exposure = _draw_factor(draws, EXPOSURE * light, 0.18 * light)
+    gains = [exposure * _draw_factor(draws, WHITE_BALANCE * light, 0.08 * light) for _ in range(3)]
+    std = 255 * (NOISE[0] + (NOISE[1] - NOISE[0]) * draws.uniform() ** 2) * noise  # mostly little
     quality = QUALITY[0] + draws.integer(QUALITY[1] - QUALITY[0])
-    quality = max(5, 100 - round((100 - quality) * strengths.compression))
+    quality = max(5, 100 - round((100 - quality) * compression))
 
     lit = cv2.transform(image.astype(np.float32), np.diag(gains))
     grain = cv2.LUT(draws.bytes(*image.shape), NORMAL_TABLE[None])
     # Photons are counted: more light, more noise (but relatively less), above a floor of read noise.
-    grain *= lit * np.float32(noise * 0.4 / 128) + np.float32(noise * 0.6)
+    grain *= lit * np.float32(std * 0.4 / 128) + np.float32(std * 0.6)
     return jpeg(cv2.add(lit, grain, dtype=cv2.CV_8U), quality)  # `add` rounds, and clips at 0 and 255
 
 

@@ -90,9 +90,11 @@ def shares(model, batch: dict, condition: dict) -> dict:
     part = {name: values[:BATCH] for name, values in batch.items()}
     model = copy.deepcopy(model).train()
     output = model(part["image"], part["background"])
-    weights = condition["depth"]
-    terms = losses.depth_loss(output.depth, part["depth"], **weights, terms=True)[1]
-    terms = {f"depth {name}": weights[name] * value for name, value in terms.items()}
+    terms = {
+        f"depth {name}": weight * losses.DEPTH_TERMS[name][0](output.depth, part["depth"])
+        for name, weight in condition["depth"].items()
+        if weight
+    }
     terms["mask"] = losses.mask_loss(output.mask_logits, part["mask"], **condition["mask"])
     last, first = model.branches["depth"].head.weight, model.encoder.conv1.weight
     found = {}

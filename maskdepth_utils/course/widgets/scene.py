@@ -11,7 +11,7 @@ from ...data.compose import compose
 from ...data.library import Cutout, Room, cutout_distances, load_cutout, load_room, nearest_distance
 from ...data.light import USUAL_BRIGHTNESS
 from ...data.placement import MIN_INSIDE, footprint, is_free
-from ...data.shots import LEVELS, Strengths, draw_level, shoot
+from ...data.shots import LEVELS, draw_level, shoot
 from ...draws import Draws
 from ...metrics import iou, rmse
 
@@ -30,7 +30,7 @@ class Setup:
     flip: bool = False  # whether the object is mirrored
     gap: str = "tripod"
     seed: int = 0  # a different seed draws a different gap
-    light: float = 1.0  # strengths of the gap's parts, 1 as in the data: see `shots.Strengths`
+    light: float = 1.0  # strengths of the gap's parts, 1 as in the data: see `shots.shoot`
     noise: float = 1.0
     compression: float = 1.0
     motion: float = 1.0
@@ -74,8 +74,8 @@ def build_scene(setup: Setup, data=None) -> Scene:
     shadow = setup.shadow if level.shadow else 0.0
     gain = room.brightness / USUAL_BRIGHTNESS
     composite = compose(room, cutout, setup.distance, setup.azimuth, setup.flip, shadow, gain, setup.gloss)
-    strengths = Strengths(setup.light, setup.noise, setup.compression, setup.motion)
-    image, background = shoot(composite.image, composite.background, setup.gap, draws, strengths)
+    strengths = {name: getattr(setup, name) for name in ("light", "noise", "compression", "motion")}
+    image, background = shoot(composite.image, composite.background, setup.gap, draws, **strengths)
     return Scene(image, background, composite.mask, composite.depth, _remark(room, cutout, setup, composite))
 
 
