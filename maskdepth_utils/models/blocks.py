@@ -30,8 +30,7 @@ def conv_relu(inputs: int, outputs: int) -> nn.Sequential:
 
 def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear interpolation to `size` = (H, W); x itself if it already has that size."""
-    size = tuple(size)
-    return x if tuple(x.shape[-2:]) == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
+    return x if x.shape[-2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
 class Encoder(nn.Module):
@@ -58,12 +57,11 @@ class Encoder(nn.Module):
             self.add_module(f"layer{number}", nn.Sequential(*blocks))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        stages = [self.relu(self.bn1(self.conv1(x)))]
-        x = self.maxpool(stages[0])
-        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = layer(x)
-            stages.append(x)
-        return stages
+        stem = self.relu(self.bn1(self.conv1(x)))
+        first = self.layer1(self.maxpool(stem))
+        second = self.layer2(first)
+        third = self.layer3(second)
+        return [stem, first, second, third, self.layer4(third)]
 
 
 class UpProjection(nn.Module):
