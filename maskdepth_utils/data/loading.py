@@ -1,11 +1,19 @@
 """The loader: how a dataset's samples become batches, made by worker processes or by the main one."""
 
+import functools
+import multiprocessing
+import os
 import signal
+import sys
+import threading
 from collections.abc import Iterable
+from typing import Any
 
 import cv2
+import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 
 def make_loader(
@@ -26,17 +34,61 @@ def make_loader(
         order = {"batch_size": batch, "shuffle": shuffle, "drop_last": drop_last}
     return DataLoader(
         dataset, **order, num_workers=workers, worker_init_fn=start_worker,
+        collate_fn=collate if batch else None,
         generator=torch.Generator().manual_seed(seed), pin_memory=torch.cuda.is_available(),
         prefetch_factor=4 if workers else None, persistent_workers=workers > 0 and batches is None,
     )  # fmt: skip
 
 
-def start_worker(number: int) -> None:
-    """Set up a worker: one thread, and signals left to the main process, which still needs the batches in progress.
+def collate(samples: list[dict]) -> Any:
+    """Make a batch; in a worker, in the memory that processes share, or through a pipe where that is too small."""
+    try:
+        return default_collate(samples)
+    except RuntimeError as error:
+        if "</torch_" not in str(error):  # a file in shared memory that cannot be opened, enlarged or filled
+            raise
+    return Unshared(samples)
 
-    The worker ignores only the first SIGTERM, which may be meant for all processes; a second one ends it.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(number, signal.SIG_DFL))
+
+class Unshared:
+    """Samples on their way through a pipe; for the process that reads them from it they are a batch."""
+
+    def __init__(self, samples: list[dict]):
+        self.samples = [{name: np.asarray(value) for name, value in sample.items()} for sample in samples]
+
+    def __reduce__(self) -> tuple:
+        return receive, (self.samples,)
+
+
+def receive(samples: list[dict]) -> dict[str, Tensor]:
+    """Make a batch of samples that came through a pipe."""
+    note_small_memory()
+    return default_collate(samples)
+
+
+@functools.cache  # once
+def note_small_memory() -> None:
+    print(
+        "note: the shared memory (/dev/shm) is too small for the workers' batches; they take a slower way. In a "
+        "container, start it with more, such as docker run --shm-size=1g, or make samples without workers (--workers 0)",
+        file=sys.stderr,
+    )
+
+
+def start_worker(number: int) -> None:
+    """Set up a worker: one thread, and signals left to the main process, which still needs the batches in progress."""
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS, nor on Windows
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        threading.Thread(target=end_with_parent, daemon=True).start()
     torch.set_num_threads(1)  # the workers already run in parallel
     cv2.setNumThreads(0)
+
+
+def end_with_parent() -> None:
+    """End this process when the main one sends SIGTERM, as it does when it ends; not if the system sends it to all."""
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != multiprocessing.parent_process().pid:
+        pass
+    os._exit(0)

@@ -1,8 +1,8 @@
 """The loader makes the same batches with any number of workers, and leaves the caller's random numbers alone."""
 
+import multiprocessing
 import os
 import signal
-import traceback
 
 import cv2
 import numpy as np
@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from maskdepth_utils.data import MaskDepthDataset, make_loader
+from maskdepth_utils.data import MaskDepthDataset, loading, make_loader
 from maskdepth_utils.files import AssetError
+
+linux_only = pytest.mark.skipif(not os.path.exists("/dev/shm"), reason="not Linux")
 
 
 @pytest.fixture
@@ -44,18 +46,45 @@ def test_shuffling_depends_on_the_seed_and_not_on_the_callers_generator(dataset)
 
 
 class Stubborn(Dataset):
-    """In a worker: how Ctrl-C and the first SIGTERM are handled, and how many threads there are."""
+    """In a worker: how signals from others than the main process are handled, and how many threads there are."""
 
     def __len__(self):
-        return 2
+        return 3
 
     def __getitem__(self, index):
-        os.kill(os.getpid(), (signal.SIGINT, signal.SIGTERM)[index])
+        os.kill(os.getpid(), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)[index])
         return torch.tensor([torch.get_num_threads(), cv2.getNumThreads()])
 
 
-def test_a_worker_has_one_thread_and_leaves_signals_to_the_main_process():
-    assert torch.cat(list(make_loader(Stubborn(), batch=1, workers=1))).tolist() == [[1, 1], [1, 1]]
+@linux_only
+def test_a_worker_has_one_thread_and_only_the_main_process_ends_it():
+    batches = iter(make_loader(Stubborn(), batch=1, workers=1))
+    assert torch.cat([next(batches) for _ in range(3)]).tolist() == [[1, 1]] * 3
+    [worker] = multiprocessing.active_children()
+    worker.terminate()  # as at the end of Python, if an error still holds the loader
+    worker.join(60)
+    assert worker.exitcode == 0
+
+
+class Limited(Subset):
+    """In a worker, shared memory has no room for a batch."""
+
+    def __getitems__(self, indices):
+        import resource
+
+        if torch.utils.data.get_worker_info():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        return super().__getitems__(indices)
+
+
+@linux_only
+def test_workers_do_without_shared_memory(dataset, capfd):
+    loading.note_small_memory.cache_clear()
+    few = Limited(dataset, range(12))
+    for mine, theirs in zip(make_loader(few, batch=4), make_loader(few, batch=4, workers=1), strict=True):
+        assert_equal(mine, theirs)
+    note = capfd.readouterr().err
+    assert note.count("\n") == 1 and "--shm-size" in note and "--workers 0" in note
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
@@ -70,6 +99,5 @@ def test_your_own_loader_works_too(dataset, start):
 def test_a_damaged_asset_is_named_even_by_a_worker(own_data):
     for path in (own_data / "rooms").glob("*.webp"):
         path.write_bytes(b"RIFF")
-    with pytest.raises(AssetError, match=r"room_train_00\d.webp \(4 bytes\) cannot be decoded") as raised:
+    with pytest.raises(AssetError, match=r"room_train_00\d.webp \(4 bytes\) cannot be decoded"):
         list(make_loader(MaskDepthDataset(rooms=4), workers=1))
-    traceback.clear_frames(raised.tb)  # PyTorch's frames hold the loader, whose worker would end 10 seconds late
