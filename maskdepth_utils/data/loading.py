@@ -34,9 +34,8 @@ def make_loader(
         order = {"batch_size": batch, "shuffle": shuffle, "drop_last": drop_last}
     return DataLoader(
         dataset, **order, num_workers=workers, worker_init_fn=start_worker,
-        collate_fn=collate if batch else None,
-        generator=torch.Generator().manual_seed(seed), pin_memory=torch.cuda.is_available(),
-        prefetch_factor=4 if workers else None, persistent_workers=workers > 0 and batches is None,
+        collate_fn=collate if batch else None, generator=torch.Generator().manual_seed(seed),
+        pin_memory=torch.cuda.is_available(), prefetch_factor=4 if workers else None, persistent_workers=workers > 0 and batches is None,
     )  # fmt: skip
 
 
@@ -51,13 +50,13 @@ def collate(samples: list[dict]) -> Any:
 
 
 class Unshared:
-    """Samples on their way through a pipe; for the process that reads them from it they are a batch."""
+    """Samples on their way through a pipe; the process that reads it finds a batch."""
 
     def __init__(self, samples: list[dict]):
-        self.samples = [{name: np.asarray(value) for name, value in sample.items()} for sample in samples]
+        self.samples = samples
 
     def __reduce__(self) -> tuple:
-        return receive, (self.samples,)
+        return receive, ([{name: np.asarray(value) for name, value in sample.items()} for sample in self.samples],)
 
 
 def receive(samples: list[dict]) -> dict[str, Tensor]:
@@ -69,8 +68,8 @@ def receive(samples: list[dict]) -> dict[str, Tensor]:
 @functools.cache  # once
 def note_small_memory() -> None:
     print(
-        "note: the shared memory (/dev/shm) is too small for the workers' batches; they take a slower way. In a "
-        "container, start it with more, such as docker run --shm-size=1g, or make samples without workers (--workers 0)",
+        "note: the shared memory (/dev/shm) is too small for the workers' batches; they take a slower way. Start a "
+        "container with more, such as docker run --shm-size=1g, or make samples without workers (--workers 0)",
         file=sys.stderr,
     )
 
