@@ -35,7 +35,8 @@ def make_loader(
     return DataLoader(
         dataset, **order, num_workers=workers, worker_init_fn=start_worker,
         collate_fn=collate if batch else None, generator=torch.Generator().manual_seed(seed),
-        pin_memory=torch.cuda.is_available(), prefetch_factor=4 if workers else None, persistent_workers=workers > 0 and batches is None,
+        pin_memory=torch.cuda.is_available(), prefetch_factor=4 if workers else None,
+        persistent_workers=workers > 0 and batches is None,
     )  # fmt: skip
 
 
