@@ -12,14 +12,15 @@ own training rooms with training objects (at other places and in other light). R
 repeated, and a stopped run continues.
 """
 
-import functools
+import itertools
 import json
+from argparse import Namespace
 
 import results
 import torch
 from notebook_files import ROOT, tool_parser
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import Subset
+from torch.utils.data import Dataset, Subset
 
 from maskdepth_utils.__main__ import make_parser
 from maskdepth_utils.cli import new_network
@@ -27,7 +28,7 @@ from maskdepth_utils.data import MaskDepthDataset, SceneDataset, make_loader
 from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.files import write_file
 from maskdepth_utils.models.networks import MaskDepth
-from maskdepth_utils.models.weights import read_run
+from maskdepth_utils.models.weights import load_network, read_run
 
 STORED = results.RESULTS / "ablation.jsonl"
 SMALLEST = 0.03  # 30 cm in units of 10 m: where the two scales of depth below begin
@@ -60,17 +61,13 @@ STUDIES = {
         "50 rooms": {"--rooms": "50"},
         "200 rooms": {"--rooms": "200"},
         "other colours": {"--recolor": ""},
-        "neither skips nor detail": {"--no-skips": ""},
         "no skips": {"--no-skips": "", "--detail": "on"},
         "depth loss with log": {"--depth-loss": "l1=1 edge=1 ssim=1 log=1"},
         "mask loss with Dice": {"--mask-loss": "bce=1 ssim=1 dice=1"},
         "trained on tripod only": {"--gap": "tripod"},
-        "batch 32": {"--batch": "32"},
-        "constant learning rate": {"--schedule": None},
         "learning rate 0.004": {"--lr": "0.004"},
         "learning rate 0.01": {"--lr": "0.01"},
         "width 0.25": {"--width": "0.25"},
-        "width 1": {"--width": None},
     },
     "losses": {
         "L1 + edge + SSIM (base)": {},
@@ -111,85 +108,62 @@ BY_HAND = {
     "depth head: inverse": lambda s: 1 / (1 + (1 / SMALLEST - 1) * (1 - s)),  # its fine steps are near the camera
     "averaged weights": None,
 }
-TEST = "--gap tripod --count 400 --no-baselines"
-SCENES = "--gap none --count 100 --no-baselines --scenes"
 
 
 def options(study: str, row: str) -> str:
-    """Return the options of `train` for one row."""
-    changed = BASES[study] | STUDIES[study][row]
+    """Return the options of `train` for one row; a row of BY_HAND has its base's."""
+    changed = BASES[study] | STUDIES[study].get(row, {})
     return " ".join(f"{option} {value}".strip() for option, value in changed.items() if value is not None)
 
 
-def figures(command: str) -> dict:
-    """Run `evaluate`; return the network's figures, those on the object and near its outline marked as such."""
-    found = results.evaluate_by_command(command)
-    rounded = {}
-    for region, suffix in {"results": "", "on_the_object": "_object", "near_its_outline": "_edge"}.items():
-        rounded |= {name + suffix: round(value, 5) for name, value in found[region]["MaskDepthNet"].items()}
-    return rounded
-
-
-def run(study: str, row: str, seed: int, samples: int) -> dict:
-    """Train by the command and measure; a stopped training run continues."""
+def run(study: str, row: str, seed: int, samples: int, tested: int = 400) -> dict:
+    """Train and measure; a stopped training run continues, except those of BY_HAND."""
     out = results.run_folder("ablation", study, row, seed, samples)
     train = f"train --out {out} --samples {samples} --seed {seed} {options(study, row)}"
-    network = f"--checkpoint {out} --size {BASES[study]['--size']}"
-    test = f"{network} {TEST}"
-    results.call(train)
-    results.require_finished(out, samples)
-    rooms = (BASES[study] | STUDIES[study][row])["--rooms"]
-    return {
-        "changed": STUDIES[study][row], "test": figures(test), "scenes": figures(f"{network} {SCENES}"),
-        "training": figures(f"{test} --split train --rooms {rooms} --seed {seed + 1000}"),
-        "commands": [f"python -m maskdepth_utils {command}" for command in (train, f"evaluate {test}")],
-        "seconds": round(results.training_seconds(read_run(ROOT / out)["history"])),
-    }  # fmt: skip
-
-
-class Averaging:
-    """A weighting for `fit` that adds up the terms and keeps a moving average of the network."""
-
-    def __init__(self, network: torch.nn.Module):
-        self.network = network
-        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(DECAY), use_buffers=True)
-
-    def __call__(self, terms: dict) -> torch.Tensor:
-        if self.network.training:
-            self.average.update_parameters(self.network)
-        return sum(terms.values())
-
-
-def measure(network: torch.nn.Module, dataset, count: int) -> dict:
-    """Evaluate a network in this process."""
-    batches = make_loader(Subset(dataset, range(min(count, len(dataset)))), batch=16)
-    return {name: round(value, 5) for name, value in evaluate(network_predict(network.eval()), batches).items()}
-
-
-def run_by_hand(row: str, seed: int, samples: int, tested: int = 400) -> dict:
-    """Train the base of "recipe" in this process with one change of BY_HAND, and measure."""
-    settings = make_parser().parse_args(f"train --out x --seed {seed} {options('recipe', 'base')}".split())
-    torch.manual_seed(seed)
-    network = new_network(settings)
-    scale = BY_HAND[row]
-    if scale:
-        network.register_forward_hook(lambda module, inputs, output: MaskDepth(output[0], scale(output[1])))
-    averaging = None if scale else Averaging(network)
-    command = f"python notebooks/tools/ablate.py recipe --only {row.split()[-1]}"
-    with results.timed_report(changed={"by hand": row}, commands=[command]) as report:
-        results.fit_as_commanded(network, settings, samples=samples, weighting=averaging)
-    network = averaging.average.module if averaging else network
-    known = MaskDepthDataset("train", 80, "tripod", seed + 1000, settings.rooms)
+    settings = make_parser().parse_args(train.split())
+    test = f"evaluate --checkpoint {out} --size {settings.size} --gap tripod --count {tested} --no-baselines"
+    with results.timed_report(changed=STUDIES[study].get(row, {"by hand": row})) as report:
+        if row in BY_HAND:
+            network = train_by_hand(row, settings)
+            report["commands"] = [f"python notebooks/tools/ablate.py {study} --only {row.split()[-1]}"]
+        else:
+            results.call(train)
+            results.require_finished(out, samples)
+            network = load_network(ROOT / out)[0]
+            report["commands"] = [f"python -m maskdepth_utils {command}" for command in (train, test)]
+    if row not in BY_HAND:
+        report["seconds"] = round(results.training_seconds(read_run(ROOT / out)["history"]))
+    known = MaskDepthDataset("train", settings.size, "tripod", seed + 1000, settings.rooms)
     return report | {
-        "test": measure(network, MaskDepthDataset("test", 80, "tripod"), tested),
-        "scenes": measure(network, SceneDataset(80, "none"), min(100, tested)),
+        "test": measure(network, MaskDepthDataset("test", settings.size, "tripod"), tested),
+        "scenes": measure(network, SceneDataset(settings.size, "none"), tested),
         "training": measure(network, known, tested),
     }
 
 
-def stored() -> list[dict]:
-    """Return the stored runs."""
-    return [json.loads(line) for line in STORED.read_text(encoding="utf8").splitlines()] if STORED.is_file() else []
+def train_by_hand(row: str, settings: Namespace) -> torch.nn.Module:
+    """Train in this process, with one change of BY_HAND."""
+    torch.manual_seed(settings.seed)
+    network = new_network(settings)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(DECAY), use_buffers=True)
+    scale = BY_HAND[row]
+
+    def change(module, inputs, output):
+        if scale:
+            return MaskDepth(output[0], scale(output[1]))
+        if module.training:
+            average.update_parameters(module)
+
+    network.register_forward_hook(change)
+    results.fit_as_commanded(network, settings)
+    return network if scale else average.module
+
+
+def measure(network: torch.nn.Module, dataset: Dataset, count: int) -> dict:
+    """Return the figures of a network on the first samples of a dataset."""
+    batches = make_loader(Subset(dataset, range(min(count, len(dataset)))), batch=32)
+    figures = evaluate(network_predict(network.eval()), batches)
+    return {name: round(value, 5) for name, value in figures.items() if name != "images"}
 
 
 def main() -> None:
@@ -197,23 +171,16 @@ def main() -> None:
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("--seeds", type=int, default=1, help="how many runs of each row")
     args = parser.parse_args()
-    rows = dict.fromkeys(STUDIES[args.study], functools.partial(run, args.study))
-    if args.study == "recipe":
-        rows |= {row: run_by_hand for row in BY_HAND}
+    rows = [*STUDIES[args.study], *(BY_HAND if args.study == "recipe" else [])]
     # All rows once, then all again: a study that is stopped early leaves a complete table.
-    wanted = [
-        {"study": args.study, "row": row, "seed": seed, "samples": args.samples}
-        for seed in range(args.seeds)
-        for row in rows
-        if any(word in row for word in args.only)
-    ]
-    for key in wanted:
-        if any(key.items() <= one.items() for one in stored()):
-            continue
-        row = key | rows[key["row"]](key["row"], key["seed"], key["samples"])
-        row |= {"commit": results.commit(), "machine": results.machine()}
-        write_file(STORED, "".join(json.dumps(line) + "\n" for line in [*stored(), row]).encode())
-        print(row["row"], row["seed"], {name: row["test"][name] for name in ("iou", "rmse")}, flush=True)
+    for seed, row in itertools.product(range(args.seeds), rows):
+        key = {"study": args.study, "row": row, "seed": seed, "samples": args.samples}
+        lines = STORED.read_text(encoding="utf8").splitlines() if STORED.is_file() else []
+        is_stored = any(key.items() <= json.loads(line).items() for line in lines)
+        if not is_stored and any(word in row for word in args.only):
+            found = key | run(**key)
+            write_file(STORED, "".join(f"{line}\n" for line in [*lines, json.dumps(found)]).encode())
+            print(row, seed, {name: found["test"][name] for name in ("iou", "rmse")}, flush=True)
 
 
 if __name__ == "__main__":

@@ -72,20 +72,18 @@ def frames_of(depth: torch.Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def look(model, batch: dict) -> tuple[dict, np.ndarray]:
-    """Measure the depth with BatchNorm's running statistics and with the batch's own; return the frames, too."""
+def look(model: MaskDepthNet, batch: dict) -> tuple[dict, np.ndarray]:
+    """Measure the depth with BatchNorm's own statistics of the batch and with the running ones; return frames, too."""
     figures = {}
     model = copy.deepcopy(model)  # the forward pass in training mode changes BatchNorm's statistics
     for mode in ("train", "eval"):
-        model.train(mode == "train")
-        depth = model(batch["image"], batch["background"]).depth.float()
+        depth = model.train(mode == "train")(batch["image"], batch["background"]).depth.float()
         figures[f"spread_{mode}"] = metrics.spread(depth, batch["depth"]).mean().item()
         figures[f"rmse_{mode}"] = metrics.rmse(depth, batch["depth"]).mean().item()
-        figures[f"mean_{mode}"] = depth.mean().item()
     return figures, frames_of(depth)
 
 
-def shares(model, batch: dict, condition: dict) -> dict:
+def shares(model: MaskDepthNet, batch: dict, condition: dict) -> dict:
     """Compute each loss's share of the lengths of the gradients at two layers."""
     part = {name: values[:BATCH] for name, values in batch.items()}
     model = copy.deepcopy(model).train()
@@ -99,9 +97,9 @@ def shares(model, batch: dict, condition: dict) -> dict:
     last, first = model.branches["depth"].head.weight, model.encoder.conv1.weight
     found = {}
     for place, weight in {"depth's last layer": last, "encoder's first layer": first}.items():
-        gradients = [torch.autograd.grad(x, weight, retain_graph=True, allow_unused=True)[0] for x in terms.values()]
-        lengths = [0.0 if gradient is None else gradient.norm().item() for gradient in gradients]
-        found[place] = {name: length / max(sum(lengths), 1e-12) for name, length in zip(terms, lengths, strict=True)}
+        grad = functools.partial(torch.autograd.grad, inputs=weight, retain_graph=True, materialize_grads=True)
+        lengths = torch.stack([grad(term)[0].norm() for term in terms.values()])
+        found[place] = dict(zip(terms, (lengths / lengths.sum().clamp(min=1e-12)).tolist()))
     return found
 
 
@@ -132,15 +130,14 @@ def main() -> None:
     parser = tool_parser(__doc__, samples=8000)  # at 80 px, before
     parser.add_argument("--steps", type=int, default=300, help=f"of {BATCH} samples at 160 px, in each condition")
     parser.add_argument("--every", type=int, default=20, help="steps between two looks")
-    args = parser.parse_args()
-    settings = {"samples": args.samples, "steps": args.steps, "every": args.every}
-    stored = read_json(STORED, {})
-    frames = read_arrays(FRAMES)
+    settings = vars(parser.parse_args())
+    words = settings.pop("only")
+    stored, frames = read_json(STORED, {}), read_arrays(FRAMES)
     if stored.get("settings") != settings:
-        stored = {"settings": settings, "runs": []}
-        frames = {"truth": frames_of(watched()["depth"])}
+        stored, frames = {"settings": settings, "runs": []}, {"truth": frames_of(watched()["depth"])}
+    done = [one["condition"] for one in stored["runs"]]
     for name in CONDITIONS:
-        if any(word in name for word in args.only) and name not in [one["condition"] for one in stored["runs"]]:
+        if any(word in name for word in words) and name not in done:
             row, frames[name] = run(name, **settings)
             stored["runs"].append(row)
             write_arrays(FRAMES, frames)

@@ -10,6 +10,7 @@ Everything goes to data/results/compare_unet.json, one report per size.
 """
 
 import functools
+from argparse import Namespace
 
 import onnxruntime
 import segmentation_models_pytorch as smp
@@ -47,10 +48,10 @@ class Unet(nn.Module):
         return MaskDepth(both[:, :1], both[:, 1:].sigmoid())
 
 
-def train(name: str, model: nn.Module, options, samples: int) -> dict:
+def train(name: str, model: nn.Module, options: Namespace) -> dict:
     """Train (or continue); return the test figures and the images per second."""
     history = fit_as_commanded(
-        model, options, samples=samples, out=ROOT / f"build/runs/compare-{name}-{options.size}",
+        model, options, out=ROOT / f"build/runs/compare-{name}-{options.size}",
         val=(MaskDepthDataset("val", options.size, "tripod"), 500), val_samples=64,
     )  # fmt: skip
     test = make_loader(Subset(MaskDepthDataset("test", options.size, "tripod"), range(TESTED)), batch=16)
@@ -90,16 +91,16 @@ def main() -> None:
     recipe = read_json(CHECKPOINTS / "recipe.json")["maskdepthnet"]
     every = [make_parser().parse_args(["train", *stage["options"]]) for stage in stages("maskdepthnet", recipe)]
     parsed = [one for one in every if one.size == args.size]
-    samples = args.samples or sum(one.samples for one in parsed) // 4
     options = parsed[-1]
+    options.samples = args.samples or sum(one.samples for one in parsed) // 4
     options.detail = None  # the network as it is today, whatever that stage was trained with
     torch.manual_seed(0)
     models = {"MaskDepthNet": new_network(options), "smp Unet-ResNet18": Unet()}
     device = choose_device()
     precision = choose_precision("auto", device)
-    command = f"python notebooks/tools/compare_unet.py --size {args.size} --samples {samples}"
-    with timed_report(command=command, samples=samples) as report:
-        rows = {name: train(name.split()[0], model, options, samples) for name, model in models.items()}
+    command = f"python notebooks/tools/compare_unet.py --size {args.size} --samples {options.samples}"
+    with timed_report(command=command, samples=options.samples) as report:
+        rows = {name: train(name.split()[0], model, options) for name, model in models.items()}
         steps = {name: step_function(one, args.size, options.batch, precision, device) for name, one in models.items()}
         for name, seconds in measure(steps, 20.0).items():
             rows[name]["training step alone, images/s"] = options.batch / seconds

@@ -16,7 +16,7 @@ from results import RESULTS, read_arrays, run_folder, timed_report, write_arrays
 from torch.utils.data import Subset
 
 from maskdepth_utils.course.bench import measure
-from maskdepth_utils.course.design import LabNet, checkerboard, deepest_field, gradient_field, multiply_adds, width_of
+from maskdepth_utils.course.design import LabNet, checkerboard, multiply_adds
 from maskdepth_utils.data import MaskDepthDataset, make_loader
 from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.models.networks import count_parameters
@@ -56,7 +56,6 @@ def run(name: str, samples: int, seed: int) -> tuple[dict, np.ndarray]:
     model = LabNet(**DESIGNS[name])
     with timed_report(design=name, changed=DESIGNS[name], samples=samples, seed=seed) as row:
         row |= {"parameters": count_parameters(model), "multiply_adds": multiply_adds(model, SIZE)}
-        row["field_computed"] = deepest_field(model.stages)
         fit(
             model, MaskDepthDataset("train", SIZE, "tripod", rooms=400), samples=samples, batch=16, lr=0.002, workers=0,
             optimizer="adamw", weight_decay=0.01, schedule="one-cycle", seed=seed,
@@ -68,7 +67,7 @@ def run(name: str, samples: int, seed: int) -> tuple[dict, np.ndarray]:
         with torch.no_grad():
             depth = model.eval()(frame["image"], frame["background"]).depth
         row |= {key: round(figures[key], 5) for key in ("iou", "boundary_f", "rmse", "rmse_object")}
-        row |= {"checkerboard": checkerboard(depth).mean().item(), "field_95": width_of(gradient_field(model, 160))}
+        row["checkerboard"] = checkerboard(depth).mean().item()
     print(name, {key: row[key] for key in ("parameters", "iou", "rmse")}, flush=True)
     return row, np.float16(depth[:FRAMED, 0].numpy())
 

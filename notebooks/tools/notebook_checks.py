@@ -4,13 +4,12 @@
     python notebooks/tools/notebook_checks.py 01 03
 """
 
-import json
 import re
 import sys
 
 import exercises
 import heads
-import nbformat
+from nbformat.validator import iter_validate
 from notebook_files import (
     code_cells,
     find_notebooks,
@@ -32,41 +31,32 @@ PICTURE_WITHOUT_ALT = re.compile(r"""!\[\s*\]\(|<img(?![^>]*\balt=["'][^"'])""")
 
 def problems(nb):
     """List, in sentences, what keeps a notebook from being committed."""
-    found = ["metadata.widgets is stored: GitHub may not render it"] if "widgets" in nb.metadata else []
-    try:
-        nbformat.validate(nb)
-    except nbformat.ValidationError as error:
-        found.append(f"not a valid notebook: {str(error).splitlines()[0]}")
-    if nb.metadata.get("kernelspec", {}).get("name") != "python3":
-        found.append("its kernel is not python3")
-    parameters = tagged(nb, "parameters")
-    if len(parameters) != 1 or not re.search(r'^profile = "full"', parameters[0].source, re.MULTILINE):
-        found.append('expected one cell tagged `parameters` that says profile = "full"')
-    if tagged(nb, "injected-parameters") or "papermill" in json.dumps(nb.metadata):
-        found.append("papermill's traces are stored in it")
-    if stored_hash(nb) is None:
-        found.append("no hash of its code cells: it was never executed by execute_notebooks.py")
-    elif stored_hash(nb) != source_hash(nb):
-        found.append("its code changed after its outputs were made: execute it again")
-    code = code_cells(nb)
-    if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
-        found.append("not one clean run from top to bottom (execution counts)")
-    if not headline(nb):
-        found.append("no cell tagged `headline` printed a line for the table of `make course`")
-    for number, cell in enumerate(nb.cells):
-        found += [f"cell {number} {problem}" for problem in cell_problems(cell)]
-    return found
+    parameters, code = tagged(nb, "parameters"), code_cells(nb)
+    full = len(parameters) == 1 and re.search(r'^profile = "full"', parameters[0].source, re.MULTILINE)
+    is_wrong = {
+        "metadata.widgets is stored: GitHub may not render it": "widgets" in nb.metadata,
+        "its kernel is not python3": nb.metadata.get("kernelspec", {}).get("name") != "python3",
+        'expected one cell tagged `parameters` that says profile = "full"': not full,
+        "papermill's traces are stored in it": tagged(nb, "injected-parameters") or "papermill" in str(nb.metadata),
+        "no hash of its code cells: it was never executed by execute_notebooks.py": stored_hash(nb) is None,
+        "its code changed after its outputs were made: execute it again":
+            stored_hash(nb) not in (None, source_hash(nb)),
+        "not one clean run from top to bottom (execution counts)":
+            [cell.execution_count for cell in code] != list(range(1, len(code) + 1)),
+        "no cell tagged `headline` printed a line for the table of `make course`": not headline(nb),
+    }  # fmt: skip
+    found = [f"not a valid notebook: {str(error).splitlines()[0]}" for error in iter_validate(nb)]
+    found += [sentence for sentence, wrong in is_wrong.items() if wrong]
+    return found + [f"cell {n} {problem}" for n, cell in enumerate(nb.cells) for problem in cell_problems(cell)]
 
 
 def cell_problems(cell):
-    """Check a cell and its stored outputs."""
+    """List what is wrong with a cell and its stored outputs."""
     found = []
     if cell.cell_type == "code" and len(cell.source.splitlines()) > LONGEST_CELL:
         found.append(f"has more than {LONGEST_CELL} lines")
-    if cell.cell_type == "markdown" and PICTURE_WITHOUT_ALT.search(cell.source):
-        found.append("has a picture without alt text")
-    if ABSOLUTE_PATH.search(cell.source):
-        found.append(f"names an absolute path: {ABSOLUTE_PATH.search(cell.source)[1]}")
+    pages = [cell.source] if cell.cell_type == "markdown" else []
+    texts = [cell.source]
     for output in cell.get("outputs", []):
         data = {kind: "".join(value) for kind, value in output.get("data", {}).items() if kind.startswith("text/")}
         text = "\n".join([output.get("text", ""), *output.get("traceback", []), *data.values()])
@@ -74,11 +64,10 @@ def cell_problems(cell):
             found.append(f"stores an error: {output.ename}")
         if output.get("name") == "stderr" and "warn" in text.lower():
             found.append(f"stores a warning: {text.strip().splitlines()[0]}")
-        if ABSOLUTE_PATH.search(text):
-            found.append(f"printed an absolute path: {ABSOLUTE_PATH.search(text)[1]}")
-        if PICTURE_WITHOUT_ALT.search(data.get("text/html", "")):
-            found.append("shows a picture without alt text")
-    return found
+        pages.append(data.get("text/html", ""))
+        texts.append(text)
+    found += [f"names an absolute path: {path[1]}" for path in map(ABSOLUTE_PATH.search, texts) if path]
+    return found + ["has a picture without alt text" for page in pages if PICTURE_WITHOUT_ALT.search(page)]
 
 
 def main():

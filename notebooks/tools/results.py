@@ -2,10 +2,9 @@
 
 import argparse
 import contextlib
-import io
-import json
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import torch
 from notebook_files import ROOT
 
 from maskdepth_utils.cli import make_loss, training_samples
-from maskdepth_utils.files import write_file
+from maskdepth_utils.files import replacing
 from maskdepth_utils.models.weights import read_run
 from maskdepth_utils.training import fit
 
@@ -28,22 +27,19 @@ RESULTS = ROOT / "data" / "results"
 
 def commit() -> str:
     """Return the current commit, with "+changes" if files other than the stored results differ from it."""
-    git = ["git", "-C", str(ROOT)]
-    head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
-    if head.returncode:
-        return "none"
-    others = [":!README.md", ":!data/results", ":!data/checkpoints/README.md"]
-    changes = subprocess.run([*git, "status", "--porcelain", "--", ".", *others], capture_output=True, text=True)
-    return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True).stdout.strip()
+
+    changes = git("status", "--porcelain", "--", ".", ":!README.md", ":!data/results", ":!data/checkpoints/README.md")
+    return (git("rev-parse", "--short=12", "HEAD") or "none") + ("+changes" if changes else "")
 
 
 def machine() -> dict[str, str]:
     """Return the processor, its cores or the GPU, and the versions that decide speed and last digits."""
-    name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        lines = cpuinfo.read_text(encoding="utf8").splitlines()
-        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    named = re.search(r"model name\s*: (.+)", cpuinfo.read_text(encoding="utf8")) if cpuinfo.is_file() else None
+    name = named[1] if named else platform.processor() or platform.machine()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
     return {"processor": name, "device": device, "python": platform.python_version(), "torch": torch.__version__}
 
@@ -72,11 +68,6 @@ def call(command: str, **options) -> str:
     return done.stdout
 
 
-def evaluate_by_command(options: str) -> dict:
-    """Run `evaluate` and return its results."""
-    return json.loads(call(f"evaluate {options} --json", stdout=subprocess.PIPE))
-
-
 def require_finished(out: str, samples: int) -> None:
     """Exit if a run has not seen all its samples: Ctrl-C stops a training without an error."""
     state = read_run(ROOT / out)
@@ -94,8 +85,8 @@ def training_seconds(history: list[dict]) -> float:
 def fit_as_commanded(network: torch.nn.Module, options: argparse.Namespace, **more) -> list[dict]:
     """Train a network in this process with the options of the command `train`; `more` goes to `fit`."""
     return fit(
-        network, training_samples(options), batch=options.batch, loss=make_loss(options), lr=options.lr,
-        weight_decay=options.weight_decay, optimizer=options.optimizer, schedule=options.schedule,
+        network, training_samples(options), samples=options.samples, batch=options.batch, loss=make_loss(options),
+        lr=options.lr, weight_decay=options.weight_decay, optimizer=options.optimizer, schedule=options.schedule,
         workers=options.workers, seed=options.seed, **more,
     )  # fmt: skip
 
@@ -107,6 +98,5 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Store arrays in a compressed file."""
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)
-    write_file(path, packed.getvalue())
+    with replacing(path) as [part], open(part, "wb") as file:
+        np.savez_compressed(file, **arrays)

@@ -1,23 +1,28 @@
 """Measure the shipped networks for the tables in README.md and in their model card, and write these tables.
 
     python notebooks/tools/write_results.py --measure   # some minutes: stores data/results/evaluation.json and writes
+    python notebooks/tools/write_results.py --draw      # draws README.md's picture, data/results/readme.png
     python notebooks/tools/write_results.py             # writes the tables from the stored figures
-    python notebooks/tools/write_results.py --check     # exit 1 if the tables or the figures are out of date
 """
 
 import hashlib
-import sys
+import json
+import subprocess
 import time
 
+import matplotlib
 from notebook_files import ROOT, read_json, tool_parser, write_json
-from results import CHECKPOINTS, RESULTS, commit, evaluate_by_command, machine
+from results import CHECKPOINTS, RESULTS, call, timed_report
 
+from maskdepth_utils import load_pretrained, plots
+from maskdepth_utils.data import SceneDataset, make_loader
 from maskdepth_utils.data.offices import office_photos
+from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.files import AssetError, write_file
 from maskdepth_utils.tables import format_table
 
 STORED = RESULTS / "evaluation.json"
-CARD = CHECKPOINTS / "README.md"
+README, CARD = ROOT / "README.md", CHECKPOINTS / "README.md"
 ROWS = {
     "composites, `none`": "--gap none --count 400",
     "composites, `tripod`": "--gap tripod --count 400",
@@ -32,23 +37,23 @@ INTERVALS = ("iou", "boundary_f", "rmse", "rmse_object", "rmse_edge", "abs_rel",
 
 def measure(name):
     """Run the evaluations one after the other; return what `STORED` holds of a network."""
-    runs = []
-    for row, options in ROWS.items():
-        options += "" if name == "maskdepthnet" else f" --checkpoint {name} --no-baselines"
-        print(f"{row} ...", end=" ", flush=True)
-        if "--offices" in options:
+    with timed_report(network=checksum(name), runs=[]) as report:
+        for row, options in ROWS.items():
+            options += "" if name == "maskdepthnet" else f" --checkpoint {name} --no-baselines"
             try:
-                office_photos(progress=False)
+                if "--offices" in options:
+                    office_photos(progress=False)
             except AssetError:
-                print("left out: the 2020 project's photos are not available")
+                print(f"{row}: left out, the 2020 project's photos are not available")
                 continue
-        start = time.monotonic()
-        found = evaluate_by_command(options)
-        seconds = round(time.monotonic() - start, 1)
-        print(f"{seconds:.0f} s", flush=True)
-        command = f"python -m maskdepth_utils evaluate {options} --json"
-        runs.append({"row": row, "command": command, "seconds": seconds, **found})
-    return {"commit": commit(), "machine": machine(), "network": checksum(name), "runs": runs}
+            start = time.monotonic()
+            command = f"evaluate {options} --json"
+            found = json.loads(call(command, stdout=subprocess.PIPE))
+            seconds = round(time.monotonic() - start, 1)
+            print(f"{row}: {seconds:.0f} s", flush=True)
+            command = f"python -m maskdepth_utils {command}"
+            report["runs"].append({"row": row, "command": command, "seconds": seconds, **found})
+    return report
 
 
 def checksum(name):
@@ -62,7 +67,7 @@ def markdown(title, rows):
 
 
 def results(stored):
-    """Write README.md's table, and what the reader must know to read it."""
+    """Write README.md's table, and how it was measured."""
     rows = {}
     for run in stored["runs"]:
         figures = run["results"]
@@ -78,18 +83,9 @@ def results(stored):
     rows["the 2020 project, on its own data"] = {
         "mask IoU": "0.2 (of 0.5)", "depth RMSE": "0.18", "constant": "about 0.04"
     }  # fmt: skip
-    counts = sorted({run["images"] for run in stored["runs"]}, reverse=True)
     minutes = sum(run["seconds"] for run in stored["runs"]) / 60
     where = f"{stored['machine']['device']} ({stored['machine']['processor']}), commit {stored['commit']}"
     return f"""{markdown("tested on", rows)}
-
-Rooms and objects that the network never saw, {" or ".join(map(str, counts))} pictures per row, 160 px. IoU: higher is
-better; RMSE (on a scale from 0 to 1, which is 0 to 10 m): lower is better. The photo and its background differ by the
-object alone, in scenes with its shadow (`none`); also by light, noise and a contact shadow (`tripod`); or also by a
-small motion of the camera (`handheld`). Beside the network stand baselines that cost nothing: a threshold on the
-difference of the two pictures, one constant depth, and the training rooms' mean depth at each pixel. The 2020 figures
-are an overlap that cannot exceed 0.5, and a depth error that one constant gray would have beaten. The offices are
-photos of the 2020 project with its cutouts pasted in; their depth has not been measured.
 
 Measured in {minutes:.0f} min on {where}.
 Commands and all figures: [data/results/evaluation.json](data/results/evaluation.json); notebook 05 explains them."""
@@ -102,16 +98,12 @@ def figures(stored):
         spans = run["intervals"]
         texts = [f"{name} {spans[name]['low']:.3f} to {spans[name]['high']:.3f}" for name in INTERVALS if name in spans]
         lines += [f"### {run['row']}", f"{run['images']} pictures; `{run['command']}`"]
-        lines += tables(run, "results", "on_the_object", "near_its_outline")
+        tables = [title for title in ("results", "on_the_object", "near_its_outline") if title in run]
+        lines += [markdown(title.replace("_", " "), run[title]) for title in tables]
         lines.append(f"95 % intervals: {', '.join(texts)}.")
         if run["row"] == "composites, `tripod`":
-            lines += tables(run, "by_size", "by_distance", "by_kind")
+            lines += [markdown(f"by {group}", run[f"by_{group}"]) for group in ("size", "distance", "kind")]
     return "\n\n".join(lines)
-
-
-def tables(run, *titles):
-    """Write those of the named tables that a run has."""
-    return [markdown(title.replace("_", " "), run[title]) for title in titles if title in run]
 
 
 def masknet(stored):
@@ -143,6 +135,26 @@ def training(name):
     return "\n".join(lines)
 
 
+def draw():
+    """Draw README.md's picture: the scene of median IoU among those whose object fills 6 to 30 % of the picture."""
+    predictor, dataset = load_pretrained(), SceneDataset(gap="tripod")
+    iou = evaluate(network_predict(predictor.model), make_loader(dataset, batch=16), per_image=True)["iou"]
+    good = [index for index in range(len(dataset)) if 0.06 < dataset.shot(index).mask.mean() < 0.3]
+    shot = dataset.shot(sorted(good, key=lambda index: iou[index])[len(good) // 2])
+    prediction = predictor.predict(shot.image, shot.background)
+    limits = plots.depth_limits(shot.depth)
+    smooth = {"image.interpolation": "bicubic"}  # each pixel is enlarged
+    with plots.panels(2, 3, width=8.0, aspect=0.92, title=0.2) as (figure, axes), matplotlib.rc_context(smooth):
+        plots.draw_picture(axes[0, 0], shot.image, "photo")
+        plots.draw_picture(axes[1, 0], shot.background, "background")
+        plots.draw_picture(axes[0, 1], prediction.mask, "predicted mask")
+        plots.draw_picture(axes[1, 1], shot.mask, "true mask")
+        plots.draw_depth(axes[0, 2], prediction.depth, "predicted depth", limits)
+        drawn = plots.draw_depth(axes[1, 2], shot.depth, "true depth", limits)
+        plots.depth_bar(figure, drawn, list(axes[:, 2]))
+    return plots.to_png(figure)
+
+
 def between(text, mark, content):
     """Put `content` between <!-- mark --> and <!-- /mark --> in a text."""
     start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
@@ -155,42 +167,35 @@ def between(text, mark, content):
 
 def pages(stored):
     """Return the pages with tables, {path: text}."""
-    readme = ROOT / "README.md"
     card = CARD.read_text(encoding="utf8")
     parts = {"figures": figures(stored), "training": training("maskdepthnet"), "masknet": masknet(stored)}
     for mark, content in parts.items():
         card = between(card, mark, content)
-    return {readme: between(readme.read_text(encoding="utf8"), "results", results(stored)), CARD: card}
+    return {README: between(README.read_text(encoding="utf8"), "results", results(stored)), CARD: card}
 
 
 def out_of_date():
     """List, in sentences, what is out of date."""
     stored = read_json(STORED)
-    found = []
-    for name, measured in (("maskdepthnet", stored), ("masknet", stored["masknet"])):
-        if measured["network"] != checksum(name):
-            found.append(f"evaluation.json was measured with another {name}: run write_results.py --measure")
-    for path, text in pages(stored).items():
-        if text != path.read_text(encoding="utf8"):
-            found.append(f"{path.relative_to(ROOT)}'s tables are not those of evaluation.json: run write_results.py")
-    return found
+    measured = {"maskdepthnet": stored["network"], "masknet": stored["masknet"]["network"]}
+    other = [name for name in measured if measured[name] != checksum(name)]
+    old = [path for path, text in pages(stored).items() if text != path.read_text(encoding="utf8")]
+    found = [f"{name} has changed since it was measured: run write_results.py --measure" for name in other]
+    return found + [f"{path}: its tables are not those of evaluation.json: run write_results.py" for path in old]
 
 
 def main():
     parser = tool_parser(__doc__)
     parser.add_argument("--measure", action="store_true", help="evaluate both networks again")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if something is out of date")
+    parser.add_argument("--draw", action="store_true", help="draw README.md's picture again")
     args = parser.parse_args()
-    if args.check:
-        problems = out_of_date()
-        print("\n".join(problems) or "up to date")
-        return int(bool(problems))
     if args.measure:
         write_json(STORED, {"masknet": measure("masknet")} | measure("maskdepthnet"))
+    if args.draw:
+        write_file(RESULTS / "readme.png", draw())
     for path, text in pages(read_json(STORED)).items():
         write_file(path, text.encode())
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -93,7 +93,7 @@ def test_the_picture_follows_the_figure_and_not_the_jpeg_library():
     nb.cells[0].source = nb.cells[0].source.replace(first, other)
     assert heads.problems(nb, HERE) == [] and stored_picture(heads.finish(nb, HERE)) == other
     nb.cells[2].outputs[0].data["image/png"] = figure(shade=9)  # even a small difference counts
-    assert heads.problems(nb, HERE) == ["its head is not as heads.py makes it"]
+    assert heads.problems(nb, HERE) == ["its head or an alt text is not as heads.py makes it"]
     assert heads.problems(heads.finish(tidy(nb), HERE), HERE) == []
 
 
@@ -125,7 +125,7 @@ def test_problems_name_what_is_missing():
     assert heads.problems(nb, HERE) == ["no cell tagged `goal` has a picture for its head"]
     nb = heads.finish(notebook(), HERE)
     nb.cells[2].outputs[0].metadata = {}  # as after a run
-    assert "alt text is not its caption" in "".join(heads.problems(nb, HERE))
+    assert "an alt text is not as heads.py makes it" in "".join(heads.problems(nb, HERE))
     nb.cells.pop()
     assert "does not describe" in "".join(heads.problems(nb, HERE))
     nb.cells[0].source = "No title"

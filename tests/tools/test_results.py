@@ -70,25 +70,14 @@ def test_changes_by_hand_are_made_to_the_base_and_measured(row, monkeypatch):
     scale = ablate.BY_HAND[row]
     if scale:
         monkeypatch.setitem(ablate.BY_HAND, row, lambda values: calls.append(row) or scale(values))
-    line = ablate.run_by_hand(row, seed=0, samples=16, tested=8)
+    line = ablate.run("recipe", row, seed=0, samples=32, tested=8)
     assert all(0 < line[part]["rmse"] < 1 for part in ("test", "scenes", "training"))
-    assert bool(calls) == bool(scale)
+    assert bool(calls) == bool(scale) and line["changed"] == {"by hand": row}
 
 
 @pytest.mark.parametrize("scale", [scale for scale in ablate.BY_HAND.values() if scale])
 def test_scales_of_depth_end_at_30_cm_and_10_m(scale):
     assert torch.allclose(scale(torch.tensor([0.0, 1.0])), torch.tensor([ablate.SMALLEST, 1.0]))
-
-
-def test_averaging_adds_the_terms_and_keeps_a_moving_average():
-    network = torch.nn.Linear(1, 1)
-    averaging = ablate.Averaging(network)
-    first = network.weight.item()
-    averaging({"loss": torch.tensor(0.0)})  # the first call copies
-    with torch.no_grad():
-        network.weight += 1
-    assert averaging({"a": torch.tensor(1.0), "b": torch.tensor(2.0)}) == 3
-    assert averaging.average.module.weight.item() == pytest.approx(first + 1 - ablate.DECAY, abs=1e-4)
 
 
 def test_an_interrupted_training_is_not_measured(monkeypatch):
