@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 import torch
-from lab import Lab, find_chromium
 from tiny_data import write_tiny_data
 
 
@@ -39,33 +38,23 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    """The browser's path. With MASKDEPTH_BROWSER=required, a missing browser is a failure."""
+@pytest.fixture(scope="module")
+def browser():
+    """A running Chromium. Not for the whole session: while playwright runs, no other test can use asyncio.
+
+    Without one its tests are skipped, or fail where MASKDEPTH_BROWSER=required says that there is one.
+    """
     required = os.environ.get("MASKDEPTH_BROWSER") == "required"
-    path = find_chromium()
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if path is None:
         (pytest.fail if required else pytest.skip)("no Chromium found: see README, or set CHROMIUM to its path")
     if not required:
         pytest.importorskip("playwright", reason="playwright is not installed")
-    return path
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    """A running Chromium. Not for the whole session: while playwright runs, no other test can use asyncio."""
     from playwright.sync_api import sync_playwright
 
     flags = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"]  # WebGL without a graphics card
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="session")
-def lab(chromium, tmp_path_factory):
-    """A JupyterLab server, one for all tests."""
-    server = Lab(tmp_path_factory.mktemp("lab"))
-    yield server
-    server.stop()

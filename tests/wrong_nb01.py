@@ -36,7 +36,6 @@ WRONG = {
         (8, "8: mean IoU 0."),
         (100, "Too much of the objects differs by less"),
         (0.18, "expected a gray value from 1 to 255, found 0.18"),
-        ("50", "expected one number, found str '50'"),
     ],
     "check_z_depth": [
         (lambda ray, focal: z_depth(ray, focal)[0], "expected shape (6, 6), found (6,)"),
@@ -47,7 +46,6 @@ WRONG = {
     "check_merge": [
         (variance, "std: the root is missing"),
         (lambda a, b: (a[0], a[1], a[2]), "count: expected 40, found 30"),
-        (lambda a, b: merge(a, b)[1:], "expected 3 values (count, mean, std), found a tuple of 2"),
         (lambda a, b: (*merge(a, b)[:2], merge(a, b)[2].mean()), "expected shape (3,), found ()"),
     ],
     "check_split": [
@@ -56,10 +54,8 @@ WRONG = {
         (lambda rooms, objects: split(rooms, objects, mixed=True), "14 rooms are in training and in test"),
         (lambda rooms, objects: split(rooms, objects, share=0.05), "are in test, expected at least 5%"),
         (lambda rooms, objects: split(rooms, objects, share=0.5), "are in train, expected at least 40%"),
-        (lambda rooms, objects: (np.arange(1200), np.arange(0)), "0.0% of the samples are in test"),
         (lambda rooms, objects: (rooms[:800], rooms[800:]), "expected indices of samples, found an array of shape"),
         (lambda rooms, objects: (np.arange(1, 1201), np.arange(2)), "index 1200 is out of bounds"),
         (lambda rooms, objects: (np.arange(600), np.arange(-1200, -1100)), "100 samples are in training and in test"),
-        (lambda rooms, objects: np.arange(800), "expected 2 values (train, test), found an array"),
     ],
 }

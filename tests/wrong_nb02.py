@@ -35,7 +35,6 @@ WRONG = {
         ((3, 1), "checkerboard"),
         ((2, 0), "painted 1, 1, 1, 1 times, expected 2"),
         ((4, 0), "8 cells become 18 pixels, expected 16"),
-        ((4.5, 1), "my_kernel: expected a whole number"),
     ],
     "check_size": [
         (lambda n, k, s, p: float((n + 2 * p - k) // s + 1), "expected a whole number, found a float"),
@@ -43,7 +42,6 @@ WRONG = {
     ],
     "check_iou": [
         (iou_of_batch, "The same beside other images: expected [1, 1, 0], found [nan, 1, 0]"),
-        (lambda p, y: iou(p, y).mean().item(), "expected a tensor of shape (3,), found the number"),
         (lambda p, y: iou(p, y) > 0.5, "expected float values, found a tensor of shape (3,), bool"),
         (lambda p, y: 1 - iou(p, y), "this is 1 minus what is expected"),
         (lambda p, y: (p > 0.5) & y, 'NotImplementedError: "bitwise_and_cpu"'),
@@ -53,7 +51,6 @@ WRONG = {
         (bce_of_probabilities, "expected 1000, found inf"),
         (lambda x, y: -F.binary_cross_entropy_with_logits(x, y), "the sign is wrong"),
         (lambda x, y: F.binary_cross_entropy_with_logits(x, y, reduction="none"), "A loss is one number"),
-        (lambda x, y: F.softplus(x).mean().item(), "expected a tensor of shape (), found the number"),
         (lambda x, y: F.binary_cross_entropy_with_logits(x.detach(), y), "no gradient reaches the prediction"),
         (lambda x, y: F.softplus(x).mean() - (x.detach() * y).mean(), "gradient: at index"),
     ],
@@ -64,7 +61,6 @@ WRONG = {
         (lambda i, o: right_layers(i, o, bend=nn.Identity), "it is linear"),
         (lambda i, o: right_layers(i, o, norm=nn.Identity), "no BatchNorm"),
         (lambda i, o: list(right_layers(i, o)), "expected an nn.Module, found a list of 6"),
-        (lambda i, o: nn.Sequential, "found the class Sequential"),
         (lambda i, o: layers((i, o, 3, 1, 1), (i, o, 3, 2, 1)), "RuntimeError: Given groups=1"),
     ],
 }

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from maskdepth_utils.course.checks.nb03 import count_by_hand, receptive_field
+from maskdepth_utils.course.checks.nb03 import count_by_hand
 
 
 class Up(nn.Module):
@@ -48,7 +48,6 @@ WRONG = {
         (0, "expected a whole number of at least 1"),
     ],
     "check_receptive_field": [
-        (lambda layers: [receptive_field(layers)], "expected one number, found a list of 1"),
         (lambda layers: max(kernel for kernel, *_ in layers), "ValueError"),
         (lambda layers: layers.clear() or 1, "Two 3 x 3 convolutions: it changes its input in place"),
     ],
@@ -58,7 +57,6 @@ WRONG = {
         (lambda i, o, skip: float("nan"), "expected a finite number, found nan"),
     ],
     "check_inflation": [
-        (lambda f: torch.cat([f, f]) / 2, "expected shape (64, 6, 7, 7), found (128, 3, 7, 7)"),
         (lambda f: torch.cat([f, f], 1).numpy() / 2, "expected a tensor of shape (64, 6, 7, 7), found an array"),
     ],
     "check_up_block": [
@@ -70,6 +68,5 @@ WRONG = {
         (up(fresh=True), "another output the second time"),
         (up(listed=True), "it has no parameters"),
         (up(spare=True), "no gradient reaches spare.weight, spare.bias"),
-        (lambda i, o, skip: Up(i, i, skip), "expected shape (2, 4, 5, 5), found (2, 8, 5, 5)"),
     ],
 }

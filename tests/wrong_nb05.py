@@ -6,10 +6,10 @@ from maskdepth_utils.course.checks.nb05 import is_within, report
 from maskdepth_utils.metrics import delta, rmse
 
 
-def interval(values, groups, generator, percentiles=(2.5, 97.5), rooms=None):
+def interval(values, groups, generator, percentiles=(2.5, 97.5)):
     _, number = np.unique(groups, return_inverse=True)
     sums, sizes = np.bincount(number, values), np.bincount(number)
-    drawn = generator.integers(len(sums), size=(1000, rooms or len(sums)))
+    drawn = generator.integers(len(sums), size=(1000, len(sums)))
     return tuple(np.percentile(sums[drawn].sum(1) / sizes[drawn].sum(1), percentiles))
 
 
@@ -31,17 +31,13 @@ WRONG = {
     "check_side": [
         (36, "IoU 0.8975 when it is one pixel fat, expected at least 0.9"),
         (38, "but one of 37 x 37 still has 0.9001"),
-        (36.97, "expected a whole number"),
     ],
     "check_delta": [
-        (lambda a, b, region: 1 - delta(a, b, region), "this is 1 minus what is expected"),
         (lambda a, b, region: is_within(a[region], b[region]).float().mean(), "expected shape (3,), found ()"),
         (lambda a, b, region: delta(a, b, region).nan_to_num(nan=1.0), "without a pixel: expected [nan], found [1]"),
     ],
     "check_report": [
         (lambda t, v, s: (t[v.mean(0).argmax()], 0), "IndexError"),
-        (lambda t, v, s: report(t, v, s)[0], "expected 2 values (threshold, IoU), found the number"),
-        (lambda t, v, s: (report(t, v, s)[0], s[0]), "IoU: expected one number, found an array"),
         (lambda t, v, s: (report(t, v, s)[0], s.mean(0).max()), "IoU: expected 0."),
     ],
     "check_interval": [
@@ -51,10 +47,8 @@ WRONG = {
         (mean_of_rooms, "a room with more of them has more weight"),
         (shuffled, "with replacement"),
         (lambda v, r, g: interval(v, r, g)[::-1], "Low comes first"),
-        (lambda v, r, g: v.mean(), "expected 2 values (low, high), found the number"),
     ],
     "check_scale_free": [
         (unclamped, "All black: expected [0.5"),
-        (lambda a, b: unclamped(a.double(), b.double()).numpy(), "expected a tensor of shape (1,), found an array"),
     ],
 }

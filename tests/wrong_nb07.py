@@ -21,8 +21,6 @@ WRONG = {
     "check_break": [
         (setup(), "IoU 0.9"),
         (setup(gloss=0.5), "expected gloss from 0 to 0, found 0.5"),
-        (setup(shadow=5), "expected shadow from 0 to 1, found 5"),
-        (setup(motion=-1), "expected motion from 0 to 2, found -1"),
         (setup(azimuth=60), "out of the picture"),
         (setup(room="room_test_999"), "room_test_999"),
         ({"room": "room_test_003"}, "expected a widgets.Setup, found an object of type dict"),
@@ -30,7 +28,6 @@ WRONG = {
     "check_order": [
         (["compression", "light", "motion", "noise"], "light comes after compression, but costs less"),
         (["noise", "motion", "light", "compression"], "light comes after motion, but costs less"),
-        (["light", "noise", "compression"], "expected 4 values (light, noise, compression, motion), found a list of 3"),
         (["noise", "light", "motion", "jpeg"], "found noise, light, motion, jpeg"),
     ],
     "check_cure": [
@@ -38,7 +35,6 @@ WRONG = {
         (lambda p, image, background: p.predict(align(background, image).background, background), "IoU 0."),
         (lambda p, image, background: p.predict(image, cv2.blur(background, (9, 9))), "expected at least 0.80"),
         (lambda p, image, background: align(image, background), "expected a Prediction with a mask of (160, 160)"),
-        (lambda p, image, background: p.predict(image, background).mask, "found an array of shape (160, 160), float32"),
         (lambda p, image, background: p.predict(SMALL, SMALL), "(80, 80)"),
     ],
 }

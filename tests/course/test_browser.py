@@ -1,7 +1,7 @@
-"""The widgets in a real browser: a reader's mouse and keyboard, and the page's pixels.
+"""Widgets and a quiz in a real browser: a reader's mouse and keyboard, and the page's pixels.
 
-Every widget is tried in JupyterLab, the playground also in Notebook 7 and as `make app` serves it (Voila). The tests
-need Chromium (README); without it they are skipped, or fail where MASKDEPTH_BROWSER=required says that there is one.
+All are tried in JupyterLab, the playground also in Notebook 7 and as `make app` serves it (Voila). The tests need
+Chromium (README); without it they are skipped, or fail where MASKDEPTH_BROWSER=required says that there is one.
 """
 
 import os
@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 import pytest
-from lab import Lab, Sheet
+from lab import open_notebook
 from PIL import Image
 
 from maskdepth_utils import load_pretrained
@@ -21,31 +21,38 @@ from maskdepth_utils.data.shots import LEVELS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 IMPORTS = """from maskdepth_utils import load_pretrained
-from maskdepth_utils.course import widgets
+from maskdepth_utils.course import quiz, widgets
 from maskdepth_utils.course.pointcloud import view
 from maskdepth_utils.data.library import data_dir, load_scene, scene_names
 
 predictor = load_pretrained()
 scene = load_scene(scene_names()[0])"""
+COMPOSED = "room_val_037", "val_009_chair"
 PLAYGROUND = "box = widgets.playground(predictor)"
 CELLS = [
     IMPORTS,
-    'box = widgets.composer("val", room="room_val_037", object="val_009_chair", distance=3)',
+    'box = widgets.composer("val", room="{}", object="{}", distance=3)'.format(*COMPOSED),
     PLAYGROUND,
     "box = widgets.loss_explorer()",
     "box = widgets.feature_maps(predictor, scene.image, scene.background)",
     'paths = [data_dir() / "scenes" / f"{scene_names()[0]}{end}.webp" for end in ("", "_background")]\n'
     'box = widgets.own_photos(predictor, {"example": paths})',
     "view(scene.image, scene.depth, truth=scene.depth)",
+    'quiz.show("02")',
 ]
 
 
 @pytest.fixture(scope="module")
-def jupyterlab(lab, browser):
-    """One page of JupyterLab with all widgets, for all tests."""
-    sheet = Sheet(lab, browser.new_page(viewport={"width": 1000, "height": 900}), lab.add_notebook("all.ipynb", CELLS))
-    yield sheet
-    sheet.page.close()
+def page_with_all(browser, tmp_path_factory):
+    with open_notebook(browser, tmp_path_factory.mktemp("lab"), CELLS) as sheet:
+        yield sheet
+
+
+@pytest.fixture
+def jupyterlab(page_with_all):
+    """One page of JupyterLab with all widgets, in which no test may cause an error."""
+    yield page_with_all
+    page_with_all.assert_no_errors()
 
 
 @pytest.fixture(params=["notebook", "voila"])
@@ -53,42 +60,17 @@ def other_front_end(request, tmp_path, browser):
     """A page of another front end with the playground."""
     if os.environ.get("MASKDEPTH_BROWSER") != "required":
         pytest.importorskip(request.param, reason=f"{request.param} is not installed")
-    server = Lab(tmp_path, request.param)
-    page = browser.new_page(viewport={"width": 1000, "height": 900})
-    try:
-        yield Sheet(server, page, server.add_notebook("playground.ipynb", [IMPORTS, PLAYGROUND]))
-    finally:
-        page.close()
-        server.stop()
-
-
-def assert_no_errors(sheet):
-    assert not sheet.errors, sheet.errors
-    assert not sheet.lab.complaints(), sheet.lab.complaints()
-
-
-def shown_setup(widget, split="test") -> widgets.Setup:
-    """The scene that the widget's controls show, read from the page."""
-    chosen = {label: widget.control(label).locator("select").input_value() for label in ("room", "object", "gap")}
-    labels = widget.control("object").locator("option").all_inner_texts()
-    number = [label.replace("\xa0", " ") for label in labels].index(chosen["object"])
-    return widgets.Setup(
-        room=chosen["room"], object=library.object_names(split)[number], yaw=int(widget.readout("view (of 8)")),
-        azimuth=widget.readout("left to right, °"), distance=widget.readout("distance, m"),
-        flip=widget.box.get_by_role("checkbox", name="mirrored").is_checked(), gap=chosen["gap"],
-        seed=int(widget.readout("another gap")), light=widget.readout("other light ×"), noise=widget.readout("noise ×"),
-        compression=widget.readout("compression ×"), motion=widget.readout("motion ×"),
-        shadow=widget.readout("contact shadow"), gloss=widget.readout("floor mirrors"),
-    )  # fmt: skip
+    with open_notebook(browser, tmp_path, [IMPORTS, PLAYGROUND], request.param) as sheet:
+        yield sheet
+        sheet.assert_no_errors()
 
 
 def check_playground(sheet):
     """Presets and threshold do what they should, and the scores are those of the package."""
     widget = sheet.widget("break it")
-    setup = widgets.HARD_SCENES["camouflaged object"]
     widget.choose("break it", "camouflaged object")
-    widget.wait_until(lambda: shown_setup(widget) == setup)
-    scores = widgets.predict_scene(widgets.build_scene(setup), load_pretrained()).scores
+    scene = widgets.build_scene(widgets.HARD_SCENES["camouflaged object"])
+    scores = widgets.predict_scene(scene, load_pretrained()).scores
 
     def shows_the_scores():
         found = {name: float(value) for name, value in re.findall(r"(IoU|depth RMSE, m) (\d+\.\d+)", widget.text())}
@@ -112,11 +94,10 @@ def test_the_composer_shows_the_scene_of_its_sliders(jupyterlab):
     assert np.array_equal(near["Background"], far["Background"])
     assert widget.image("Mask").get_attribute("title") == "Mask: the object's pixels are white"  # for a screen reader
     assert 0 < (far["Mask"] > 127).sum() < (near["Mask"] > 127).sum()
-    scene = widgets.build_scene(shown_setup(widget, "val"))
+    scene = widgets.build_scene(widgets.Setup(*COMPOSED, distance=widget.readout("distance, m")))
     assert np.array_equal(far["Image"][::2, ::2][:40], scene.image[:40])  # above the cross
     column, row = int(widget.readout("column")), int(widget.readout("row"))
     assert f"{scene.depth[row, column]:.2f} m" in widget.text()
-    assert_no_errors(jupyterlab)
 
 
 def test_the_playground_agrees_with_the_package(jupyterlab):
@@ -125,9 +106,8 @@ def test_the_playground_agrees_with_the_package(jupyterlab):
 
 def test_the_playground_in_other_front_ends(other_front_end):
     check_playground(other_front_end)
-    if other_front_end.lab.front_end == "voila":
+    if other_front_end.front_end == "voila":
         assert "import " not in other_front_end.page.locator("body").inner_text()  # a page without code
-    assert_no_errors(other_front_end)
 
 
 def test_the_loss_explorer_agrees_with_the_losses(jupyterlab):
@@ -142,7 +122,6 @@ def test_the_loss_explorer_agrees_with_the_losses(jupyterlab):
         assert any(name in row and f"{report.relative:.2f} ×" in row for row in rows), (name, rows)
     widget.press("to the right, px", "ArrowRight", 3)
     assert widget.control("preset").locator("select").input_value() == "your own mixture"
-    assert_no_errors(jupyterlab)
 
 
 def test_feature_maps_by_stage_and_without_skips(jupyterlab):
@@ -154,7 +133,6 @@ def test_feature_maps_by_stage_and_without_skips(jupyterlab):
     widget.box.get_by_role("button", name="no skips").click()
     widget.settle()
     assert not np.array_equal(mask, widget.pixels("Network's mask"))
-    assert_no_errors(jupyterlab)
 
 
 def test_the_room_in_3d_turns_with_the_mouse(jupyterlab):
@@ -170,7 +148,6 @@ def test_the_room_in_3d_turns_with_the_mouse(jupyterlab):
     jupyterlab.page.mouse.up()
     jupyterlab.page.wait_for_timeout(1000)
     assert plot.screenshot() != before
-    assert_no_errors(jupyterlab)
 
 
 def upload(widget, label, path):
@@ -201,7 +178,22 @@ def test_own_photos_good_and_bad(jupyterlab, tmp_path):
         widget.box.get_by_role("link", name="cutout").click()
     cutout = np.asarray(Image.open(download.value.path()))
     assert cutout.shape == (160, 160, 4) and 0.005 < (cutout[..., 3] > 127).mean() < 0.7
-    assert_no_errors(jupyterlab)
+
+
+def test_a_quiz_explains_choices_by_mouse_and_by_keyboard(jupyterlab):
+    page = jupyterlab.page
+    page.wait_for_selector(".md-quiz")
+    explanation = page.get_by_text("This is the checkerboard.")
+    assert not explanation.is_visible()
+    page.locator("details", has=explanation).locator("summary").click()
+    assert explanation.is_visible()
+    page.keyboard.press("Space")
+    assert not explanation.is_visible()
+    page.keyboard.press("a")  # in JupyterLab's command mode: a new cell
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.get_by_text("Twice each: every patch overlaps").is_visible()
+    assert page.locator(".jp-CodeCell").count() == len(CELLS)
 
 
 def test_random_interactions_on_a_narrow_page(jupyterlab):
@@ -224,4 +216,3 @@ def test_random_interactions_on_a_narrow_page(jupyterlab):
     widget.settle()
     page.set_viewport_size({"width": 1000, "height": 900})
     assert "Error" not in widget.text()
-    assert_no_errors(jupyterlab)
