@@ -11,7 +11,7 @@ from torch import nn
 
 from maskdepth_utils.models import MaskDepthNet, MaskNet
 from maskdepth_utils.models.blocks import imagenet_weights
-from maskdepth_utils.models.networks import count_parameters, to_mask_depth
+from maskdepth_utils.models.networks import count_parameters
 
 
 def pictures(height=64, width=64, count=2):
@@ -104,23 +104,6 @@ def test_every_parameter_learns():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("make", [partial(small, tasks=("mask",)), partial(MaskNet, width=8)])
-def test_networks_overfit_two_pictures(make):
-    network = make()
-    image, background = pictures(32, 32)
-    mask = torch.zeros(2, 1, 32, 32)
-    mask[:, :, 8:24, 10:20] = 1
-    image = torch.where(mask > 0, image * 0.3, background)
-    optimizer = torch.optim.Adam(network.parameters(), 0.01)
-    for _ in range(40):
-        logits, depth = to_mask_depth(network(image, background))
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, mask)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert depth is None and loss < 0.15
-
-
 def test_pretrained_weights_are_inflated(monkeypatch):
     state = torchvision.models.resnet18(weights=None).state_dict()
     state["layer1.0.bn1.running_mean"] += 3
@@ -161,18 +144,11 @@ def test_wrong_pictures_are_refused(make, image, background, message):
 
 
 @pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"stem": "5x5"}, "stem"),
-        ({"tasks": ()}, "tasks"),
-        ({"tasks": "depth"}, "tasks"),
-        ({"tasks": ("depth", "normals")}, "tasks"),
-        ({"weights": "IMAGENET"}, "weights"),
-        ({"detail": "fine"}, "detail"),
-        ({"width": 0}, "width: expected a factor above 0, found 0"),
-        ({"weights": "DEFAULT", "width": 0.5}, "width=1"),
-    ],
-)
-def test_wrong_options_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
+    "options",
+    [{"stem": "5x5"}, {"tasks": ()}, {"tasks": "depth"}, {"tasks": ("depth", "normals")}, {"weights": "IMAGENET"},
+     {"detail": "fine"}, {"width": 0}, {"weights": "DEFAULT", "width": 0.5}],
+    ids=str,
+)  # fmt: skip
+def test_wrong_options_are_refused(options):
+    with pytest.raises(ValueError, match=f"^{next(iter(options))}: "):
         MaskDepthNet(**options)
