@@ -7,7 +7,6 @@ import heads
 import nbformat
 import numpy as np
 import pytest
-from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from notebook_files import NOTEBOOKS, find_notebooks, label, read, source_hash, tidy
 from PIL import Image
@@ -144,12 +143,6 @@ def test_problems_name_what_is_missing():
 )  # fmt: skip
 def test_the_run_in_words(changed, words):
     assert words in heads.about_the_run(RUN | changed)
-
-
-def test_a_page_made_by_nbconvert_shows_badge_picture_and_alt_texts():
-    page = HTMLExporter(template_name="classic").from_notebook_node(heads.finish(notebook(), HERE))[0]
-    assert 'alt="Open in Colab"' in page and 'alt="A blue square on white, (left)."' in page
-    assert 'src="data:image/jpeg;base64,' in page and 'alt="A blue square on white, [left]."' in page
 
 
 @pytest.mark.parametrize("path", find_notebooks(solutions=True), ids=label)

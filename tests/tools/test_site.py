@@ -31,13 +31,6 @@ SEEN = ["index", "notebooks/01_dataset_inspection", "api/maskdepth_utils.losses"
 
 
 # ------------------------------------------------------------------------------------------------ what it is made from
-def test_the_contents_name_every_notebook_card_and_the_guide():
-    contents = gather.toctrees()
-    for path in gather.page_sources():
-        name = path.relative_to(ROOT).with_suffix("").as_posix()
-        assert re.search(rf"(^|<){re.escape(name)}>?$", contents, re.MULTILINE), f"{name} is not in the contents"
-
-
 def test_the_table_says_what_each_notebook_says_of_itself():
     table = gather.notebook_table()
     for path in find_notebooks():
@@ -63,17 +56,6 @@ def test_links_lead_to_pages_and_otherwise_to_the_repository():
     expected = text.replace("[licence](../LICENSE)", f"[licence]({address()}/blob/main/LICENSE)")
     assert found == expected.replace("(tools/)", f"({address()}/tree/main/notebooks/tools)")
     assert pictures == {ROOT / "data" / "results" / "readme.png"}
-
-
-def test_a_badge_becomes_words_and_alt_texts_go_where_the_site_looks():
-    badge = nbformat.v4.new_markdown_cell("[![Open in Colab](http://a.org/b.svg)](https://a.org/x) ![A room](room.png)")
-    gather.for_the_site(badge)
-    assert badge.source == "[Open in Colab](https://a.org/x) ![A room](room.png)" and not badge.metadata
-    for about, expected in (({"image/png": {"alt": "A room"}}, {"mystnb": {"image": {"alt": "A room"}}}), ({}, {})):
-        cell = nbformat.v4.new_code_cell()
-        cell.outputs = [nbformat.v4.new_output("display_data", {"image/png": "iVBO"}, metadata=about)]
-        gather.for_the_site(cell)
-        assert cell.metadata == expected
 
 
 def test_a_page_says_when_its_source_was_last_committed_and_with_what_it_ran(monkeypatch):
