@@ -12,12 +12,9 @@ def runs(values, figure="rmse"):
     return {seed: {figure: value} for seed, value in enumerate(values)}
 
 
-def test_the_interval_of_a_table_of_students_t():
+def test_the_interval_is_that_of_a_table_of_students_t():
     center, half = study.student_interval([1.0, 2.0, 3.0])
     assert center == 2 and half == pytest.approx(4.3027 / 3**0.5, rel=1e-4)
-
-
-def test_the_interval_of_one_value_is_infinite_and_of_none_an_error():
     assert study.student_interval([0.3]) == (0.3, float("inf"))
     with pytest.raises(ValueError, match="at least one value, found none"):
         study.student_interval([])
