@@ -1,6 +1,5 @@
 """Training that takes no time, for tests: tiny pictures, small networks, `fit` with small settings."""
 
-import os
 import signal
 
 import torch
@@ -31,7 +30,7 @@ class Squares:
         if index >= self.length:
             raise IndexError(index)
         if index == self.interrupt_at:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         generator = torch.Generator().manual_seed(index)
         background = torch.rand(3, self.size, self.size, generator=generator)
         row, column = torch.randint(0, self.size - 12, (2,), generator=generator).tolist()

@@ -87,7 +87,7 @@ def test_workers_do_without_shared_memory(dataset, capfd):
     assert note.count("\n") == 1 and "--shm-size" in note and "--workers 0" in note
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("start", sorted({"fork", "spawn"} & set(multiprocessing.get_all_start_methods())))
 def test_your_own_loader_works_too(dataset, start):
     """Without our loader's settings, after the main process has used OpenCV with many threads."""
     cv2.setNumThreads(2)

@@ -101,7 +101,7 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_resume(tmp_path, capsys,
 def test_a_second_ctrl_c_stops_at_once(tmp_path):
     class Impatient(Squares):
         def __getitem__(self, index):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
             return super().__getitem__(index)
 
     with pytest.raises(KeyboardInterrupt):
