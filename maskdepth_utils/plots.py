@@ -81,7 +81,7 @@ def read_prediction(prediction: Prediction | MaskDepth | Tensor | dict) -> tuple
     if isinstance(prediction, dict):
         mask, depth = prediction.get("mask"), prediction.get("depth")
     elif isinstance(prediction, Prediction):
-        mask, depth = prediction
+        mask, depth = prediction.mask, prediction.depth
     else:
         logits, depth = to_mask_depth(prediction)
         mask = None if logits is None else logits.sigmoid()
@@ -219,16 +219,14 @@ def to_png(figure: Figure, dpi: int = 150) -> bytes:
     return buffer.getvalue()
 
 
-def plot_history(history: list[dict] | dict[str, list[dict]], names: Sequence[str] = ("loss", "val_iou", "val_rmse")):
+def plot_history(history: list[dict] | dict[str, list[dict]], names: Sequence[str]) -> Figure:
     """Plot the records that `fit` returned, or {label: records} of several runs, over the samples seen.
 
     Each of `names` has a panel, to which its held-out values (``val_...``) are added as a dashed line.
     """
     runs = history if isinstance(history, dict) else {"": history}
-    names = [name for name in names if any(name in record for records in runs.values() for record in records)]
     shared_legend = len(runs) > 3  # below the panels, where it hides no points
-    columns = max(1, len(names))
-    with panels(1, columns, min(9.0, 3.6 * columns), 0.8, legend=0.45 * shared_legend) as (figure, axes):
+    with panels(1, len(names), min(9.0, 3.6 * len(names)), 0.8, legend=0.45 * shared_legend) as (figure, axes):
         for axis, name in zip(axes[0], names):
             axis.set_axis_on()
             for (label, records), color in zip(runs.items(), LINES):

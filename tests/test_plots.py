@@ -93,7 +93,7 @@ def test_history():
     records = [{"step": s, "samples": 32 * s, "loss": 1 / s, "lr": 0.01} for s in range(1, 60)]
     records[30] |= {"val_loss": 0.2, "val_iou": 0.5}
     records[-1] |= {"val_loss": 0.1, "val_iou": 0.8}
-    figure = plots.plot_history(records)
+    figure = plots.plot_history(records, ["loss", "val_iou"])
     check(figure)
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["loss", "IoU"]
     assert len(figure.axes[0].lines) == 2  # training and held out

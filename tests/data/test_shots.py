@@ -29,7 +29,6 @@ def shift_between(a, b):
     return -np.linalg.lstsq(slopes, (b - a)[inner].ravel(), rcond=None)[0]
 
 
-# ---------------------------------------------------------------- levels
 def test_none_changes_nothing(picture):
     image, background = shoot(picture, picture[::-1], "none", Draws(0, "train", 0))
     np.testing.assert_array_equal(image, picture)
@@ -58,7 +57,6 @@ def test_mixed_draws_each_level_by_its_share():
     }  # fmt: skip
 
 
-# ---------------------------------------------------------------- parts of a gap
 def test_moving_keeps_the_sharpness():
     texture = np.random.default_rng(1).integers(0, 256, (160, 160, 3), np.uint8)
     texture = cv2.GaussianBlur(texture, (0, 0), 0.8)

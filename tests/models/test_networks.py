@@ -85,10 +85,9 @@ def test_skips_carry_the_encoders_stages(skips):
     assert torch.equal(one, other) is not skips
 
 
-@pytest.mark.parametrize("detail", [True, "raw"])
-def test_detail_carries_the_pictures_to_the_output(detail):
+def test_detail_carries_the_pictures_to_the_output():
     image, background = pictures(count=1)
-    network = small(detail=detail).eval()
+    network = small().eval()
     with torch.no_grad():
         *stages, deepest = network.encoder(torch.rand(1, 6, 64, 64))
         details = [network.detail(image, other) for other in (background, image)]
