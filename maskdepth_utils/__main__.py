@@ -2,13 +2,11 @@
 
 import argparse
 import contextlib
-import json
 import math
 import os
 import platform
 import signal
 import sys
-from collections.abc import Iterable
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -25,7 +23,7 @@ from .data.light import LIGHTS
 from .data.shots import GAPS, LEVELS
 from .losses import DEPTH_TERMS, MASK_TERMS
 from .models.networks import TASKS
-from .tables import format_results
+from .tables import format_results, to_json
 from .training import parallel
 from .training.settings import Settings
 
@@ -51,7 +49,7 @@ def read_number(text: str, kind: type, least: int = 0) -> float:
     return value
 
 
-def read_term(text: str, names: Iterable[str]) -> tuple[str, float]:
+def read_term(text: str, names: dict) -> tuple[str, float]:
     """Read the weight of a loss term, such as "ssim=1"."""
     name, _, weight = text.partition("=")
     if name not in names:
@@ -97,8 +95,7 @@ def add_sample_options(group, size: int | None, gap: str, split: str | None = No
 
 
 def add_train_options(command: Parser) -> None:
-    purpose = "folder for checkpoints and TensorBoard; continues a run in it"
-    add(command, "--out", purpose, type=folder, required=True, metavar="DIR")
+    add(command, "--out", "folder of the run; continues a run in it", type=folder, required=True, metavar="DIR")
     add(command, "--restart", "delete the run in --out and start over", False)
     add(command, "--init", "start from this checkpoint, a file or a run's folder", metavar="PATH")
     add(command, "--save-to", "at the end, also write a small file (fp16) for predict", type=file, metavar="FILE")
@@ -152,8 +149,7 @@ def add_predict_options(command: Parser) -> None:
     add(command, "image", "the photo", metavar="IMAGE")
     add(command, "background", "the same place without the object", metavar="BACKGROUND")
     add(command, "--checkpoint", CHECKPOINT_HELP, metavar="PATH")
-    pictures = "folder for the pictures: mask, depth, cutout, previews"
-    add(command, "-o --out", pictures, type=folder, required=True, metavar="DIR")
+    add(command, "-o --out", "folder for mask, depth, cutout and previews", type=folder, required=True, metavar="DIR")
     add(command, "--align", "first align the background with the photo, in case the camera moved", False)
     add(command, "--fov", "the camera's horizontal field of view in degrees", 60.0)
     add(command, "--eye-height", "the camera's height above the floor in metres", 1.5)
@@ -244,11 +240,6 @@ def name_options(message: str, options: argparse.Namespace) -> str:
     name = message.partition(":")[0]
     is_option = name in vars(options) and name not in ("image", "background")
     return f"--{name.replace('_', '-')}{message[len(name) :]}" if is_option else message
-
-
-def to_json(result: dict) -> str:
-    """Write a result as JSON, with null for nan and infinity, which JSON does not have."""
-    return json.dumps(json.loads(json.dumps(result), parse_constant=lambda name: None), indent=1)
 
 
 if __name__ == "__main__":

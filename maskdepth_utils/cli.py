@@ -41,8 +41,10 @@ def train(options: Namespace) -> dict:
     """Train a network on composites made as they are needed. Ctrl-C stops and saves; the same command resumes."""
     if options.save_to:
         check_replaceable(Path(options.save_to), inputs=[options.init])
-    if options.init and Path(options.init).resolve().is_relative_to(Path(options.out).resolve()):
-        raise ValueError("--init: expected a checkpoint outside of --out, which the new run fills")
+    if options.init and options.restart:
+        init, out = Path(options.init).resolve(), Path(options.out).resolve()
+        if out in (init, init.parent) and init.suffix != ".safetensors":
+            raise ValueError("--init: expected another run than that in --out, which --restart deletes")
     if options.steps is not None:
         options.samples = None  # its default would conflict with --steps
     factors = None if options.full_size_lr is None else {FULL_SIZE: options.full_size_lr}

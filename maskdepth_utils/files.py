@@ -98,16 +98,14 @@ def write_file(path: Path, content: bytes, overwrite: bool | None = None) -> Non
 def replacing(*paths: Path, overwrite: bool | None = None) -> Iterator[list[Path]]:
     """Replace files of one folder: yield temporary paths beside them, and rename these when the block ends.
 
-    The temporary files must be closed when the block ends. They are forced to the disk before they are renamed, because
-    a rename is the one change that a file system makes entirely or not at all, even if the power fails. If the block
-    raises, they are removed, and the earlier files stay.
+    The temporary files must be closed by then. They are forced to the disk before they are renamed, because a rename is
+    the one change that a file system makes entirely or not at all. If the block raises, the earlier files stay.
 
     Args:
-        overwrite: None replaces any files, True only our own (see `check_replaceable`), False none. Unless it is None,
-            the new files are marked as our own.
+        overwrite: None replaces any file. True and False mark the new files as our own; True replaces only such files
+            (FileExistsError otherwise, see `check_replaceable`), and False none.
 
     Raises:
-        FileExistsError: One of the files exists, and `overwrite` forbids to replace it.
         WriteError: A file cannot be written.
     """
     folder = paths[0].parent
@@ -121,10 +119,10 @@ def replacing(*paths: Path, overwrite: bool | None = None) -> Iterator[list[Path
             with open(part, "rb+") as file:
                 os.fsync(file.fileno())
         if overwrite is not None:
-            # The mark comes first, beside the earlier file's, so that a crash leaves no file of ours without one.
             marks = read_dict(folder / MARKS)
-            new = {path.name: [*marks.get(path.name, [])[-1:], checksum(part)] for path, part in zip(paths, parts)}
-            write_file(folder / MARKS, json.dumps(marks | new, indent=1).encode())
+            for path, part in zip(paths, parts):  # until the rename, the earlier file's mark counts as well
+                marks[path.name] = [*marks.get(path.name, [])[-1:], checksum(part)]
+            write_file(folder / MARKS, json.dumps(marks, indent=1).encode())
         for part, path in zip(parts, paths):
             os.replace(part, path)
         sync_folder(folder)
@@ -141,9 +139,8 @@ def replacing(*paths: Path, overwrite: bool | None = None) -> Iterator[list[Path
 
 def check_replaceable(*paths: Path, overwrite: bool = True, inputs: Sequence[str | Path | None] = ()) -> None:
     """Raise FileExistsError if a file exists, unless `overwrite` is set, it is as a command wrote it, and no input."""
-    inputs = [path for path in inputs if path and Path(path).exists()]
     for path in filter(os.path.lexists, paths):
-        if any(path.exists() and path.samefile(one) for one in inputs):
+        if any(path.exists() and os.path.exists(one) and path.samefile(one) for one in inputs if one):
             raise FileExistsError(f"{path} is an input: choose another place for the results")
         if not overwrite:
             raise FileExistsError(f"{path} exists already: choose another folder, or pass overwrite=True")

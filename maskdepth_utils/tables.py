@@ -1,5 +1,6 @@
 """Tables of figures as text: for the terminal, for Markdown pages, for notebooks."""
 
+import json
 from collections.abc import Mapping
 
 from tabulate import tabulate
@@ -39,3 +40,8 @@ def format_results(result: dict) -> str:
             value = ", ".join(f"{key} {format_number(item)}" for key, item in value.items())
         lines.append(f"{title}: {format_number(value)}")
     return "\n".join(lines).strip("\n")
+
+
+def to_json(result: dict) -> str:
+    """Write a result as JSON, with null for nan and infinity, which JSON does not have."""
+    return json.dumps(json.loads(json.dumps(result), parse_constant=lambda name: None), indent=1)

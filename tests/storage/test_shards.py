@@ -14,7 +14,7 @@ import webdataset
 from filelock import FileLock
 from lives import born, die_before, ended, in_fresh_process
 
-from maskdepth_utils.data import MaskDepthDataset, make_loader
+from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.data.storage.shards import ShardDataset, write_shards
 from maskdepth_utils.files import AssetError, WriteError
 
@@ -30,15 +30,6 @@ def export(folder, count=4, **options) -> dict:
 
 def contents(folder) -> dict:
     return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-
-
-def test_shards_hold_the_samples(data, tmp_path):
-    done = export(tmp_path, 7, per_shard=3)
-    assert (done["samples"], done["shards"], len(list(tmp_path.glob("shard-*.tar")))) == (7, 3, 3)
-    limits = {"image": 0.03, "background": 0.03, "mask": 0.003, "depth": 1e-4}
-    for sample, expected in zip(ShardDataset(tmp_path, 80), training_samples()):
-        assert all((sample[field] - expected[field]).abs().mean() < limit for field, limit in limits.items())
-    assert sum(len(batch["image"]) for batch in make_loader(ShardDataset(tmp_path, 80), batch=2, workers=2)) == 7
 
 
 def test_webdataset_reads_them(data, tmp_path):

@@ -1,19 +1,15 @@
 """Samples written as zips come back, the 2020 layout can be read, and damage and full disks are reported."""
 
 import csv
-import pickle
-import shutil
 import zipfile
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
-from maskdepth_utils.data import MaskDepthDataset, SceneDataset, ZipDataset, make_loader
-from maskdepth_utils.data.storage import zips
+from maskdepth_utils.data import MaskDepthDataset, ZipDataset
 from maskdepth_utils.data.storage.zips import write_zips
-from maskdepth_utils.files import AssetError, WriteError
+from maskdepth_utils.files import AssetError
 
 LIMITS = {"image": 0.03, "background": 0.03, "mask": 0.01, "depth": 0.01}  # JPEG changes the pictures a little
 # The 2020 project's layout.
@@ -34,22 +30,8 @@ def exported(dataset, tmp_path):
     return tmp_path / "out"
 
 
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.glob("[!.]*")}
-
-
 def assert_alike(sample, again):
     assert all((sample[field] - again[field]).abs().mean() < limit for field, limit in LIMITS.items())
-
-
-def test_written_samples_come_back(dataset, exported):
-    back = ZipDataset(exported)
-    assert len(back) == 12
-    for index in range(12):
-        sample, again = dataset[index], back[index]
-        assert_alike(sample, again)
-        torch.testing.assert_close(sample["mask"], again["mask"], atol=1e-6 + 0.5 / 255, rtol=0)
-        torch.testing.assert_close(sample["depth"], again["depth"], atol=1.01e-4, rtol=0)  # a millimetre
 
 
 def test_the_label_table_describes_the_samples(dataset, exported):
@@ -70,41 +52,6 @@ def test_without_a_gap_each_background_is_stored_once(data, tmp_path, recolor, b
     back = ZipDataset(tmp_path, 80)
     for index in (0, 50, 119):
         assert_alike(dataset[index], back[index])
-
-
-def test_scenes_can_be_written(data, tmp_path):
-    write_zips(SceneDataset(), tmp_path, [1, 0], progress=False)
-    assert_alike(SceneDataset()[0], ZipDataset(tmp_path)[1])
-
-
-def test_earlier_files_are_replaced_only_on_request_and_only_as_a_whole(dataset, exported, monkeypatch):
-    before = contents(exported)
-    with pytest.raises(FileExistsError, match="bg.zip exists already.*overwrite=True"):
-        write_zips(dataset, exported, range(3), progress=False)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(dataset, "shot", lambda index: (_ for _ in ()).throw(KeyboardInterrupt))
-        write_zips(dataset, exported, range(3), overwrite=True, progress=False)
-    assert contents(exported) == before
-    write_zips(dataset, exported, range(3), overwrite=True, progress=False)
-    assert contents(exported).keys() == before.keys() and len(ZipDataset(exported)) == 3
-    write_zips(dataset, exported, range(12), overwrite=True, progress=False)
-    assert contents(exported) == before  # equal samples give equal bytes
-
-
-def test_a_disk_that_is_too_small_is_noticed_early(dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(zips, "TRIAL", 4)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**6, 10**6, 10_000))
-    with pytest.raises(WriteError, match=r"out: .*\d MB are needed, 0.0 MB are free"):
-        write_zips(dataset, tmp_path / "out", range(12), progress=False)
-    assert contents(tmp_path / "out") == {}
-
-
-def test_each_process_opens_the_zips_for_itself(exported):
-    dataset = ZipDataset(exported)
-    samples = [dataset[index] for index in range(12)]  # opens the files before the workers fork
-    for sample, batch in zip(samples, make_loader(dataset, batch=1, workers=2), strict=True):
-        assert all(torch.equal(value, batch[key][0]) for key, value in sample.items())
-    assert torch.equal(pickle.loads(pickle.dumps(dataset))[4]["depth"], samples[4]["depth"])
 
 
 @pytest.fixture
