@@ -87,9 +87,10 @@ def load_weights(model: nn.Module, tensors: dict[str, Tensor], source: str | Pat
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if names := sorted({name for name, _ in expected.items() ^ found.items()}):
         facts = network_facts(model)
+        arguments = ", ".join(f"{name} {value}" for name, value in facts["arguments"].items())
         raise CheckpointError(
             f"{source}: holds another network than {facts['network']} of {facts['parameters']:,} parameters, "
-            f"{facts['arguments']}: {len(names)} tensors differ, the first is {names[0]} "
+            f"{arguments}: {len(names)} tensors differ, the first is {names[0]} "
             f"(expected {expected.get(names[0], 'none')}, found {found.get(names[0], 'none')})"
         )
     model.load_state_dict(tensors)
