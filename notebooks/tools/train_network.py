@@ -2,6 +2,7 @@
 
     python notebooks/tools/train_network.py maskdepthnet      # hours; stop and start it as you like
     python notebooks/tools/train_network.py masknet
+    python notebooks/tools/train_network.py maskdepthnet --last   # the last stage only, from the shipped network
 
 Each stage is one `python -m maskdepth_utils train` and begins with the weights of the one before. The last one writes
 data/checkpoints/NAME.safetensors; data/results/training_NAME.json gets the commands, commit, machine, hours and curves.
@@ -52,9 +53,18 @@ def main() -> None:
     parser = tool_parser(__doc__)
     recipes = read_json(CHECKPOINTS / "recipe.json")
     parser.add_argument("name", choices=sorted(recipes), help="which network")
-    name = parser.parse_args().name
+    parser.add_argument("--last", action="store_true", help="train the last stage only, from the shipped network")
+    given = parser.parse_args()
+    name = given.name
+    path = RESULTS / f"training_{name}.json"
     report = {"network": name, "machine": machine(), "stages": []}
-    for stage in stages(name, recipes[name]):
+    todo = stages(name, recipes[name])
+    if given.last:
+        report["stages"] = read_json(path)["stages"][: len(todo) - 1]
+        todo = todo[-1:]
+        options = todo[0]["options"]
+        options[options.index("--init") + 1] = f"data/checkpoints/{name}.safetensors"
+    for stage in todo:
         begun = ROOT / f"{stage['out']}.commit"  # the commit at which the training began
         if not begun.exists():
             write_file(begun, commit().encode())
@@ -66,7 +76,6 @@ def main() -> None:
     files = sorted(CHECKPOINTS.glob("*.safetensors"))
     sums = "".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
     write_file(CHECKPOINTS / "SHA256SUMS", sums.encode())
-    path = RESULTS / f"training_{name}.json"
     write_json(path, report)
     print(f"wrote {path.relative_to(ROOT)}")
 
