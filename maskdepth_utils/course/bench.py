@@ -38,8 +38,7 @@ ROUNDS = 5
 def bench(options) -> dict:
     """Measure the speed of samples, formats, training steps and losses here, and compare it with a stored run."""
     parts = {"data": bench_data, "formats": bench_formats, "step": bench_step, "losses": bench_losses}
-    unknown = set(options.what) - set(parts)
-    if unknown:
+    if unknown := set(options.what) - set(parts):
         raise ValueError(f"bench: expected {', '.join(parts)}; found {', '.join(sorted(unknown))}")
     device = choose_device()
     facts = {"machine": machine_facts(device, choose_precision("auto", device)) | {"cores": os.cpu_count()}}
@@ -52,14 +51,12 @@ def compare(found: dict) -> dict:
     path = data_dir() / "results" / "bench.json"
     stored = json.loads(path.read_text(encoding="utf8"))["results"] if path.is_file() else {}
     result = {}
-    for part in (part for part in found if part in stored):
-        known = stored[part]
-        ratios = {
-            row: {name: round(value / known[row][name], 2) for name, value in columns.items() if name in known[row]}
-            for row, columns in found[part].items()
-            if row in known
-        }
-        if any(ratios.values()):
+    for part, rows in found.items():
+        ratios = {}
+        for row, columns in rows.items():
+            known = stored.get(part, {}).get(row, {})
+            ratios[row] = {name: round(value / known[name], 2) for name, value in columns.items() if name in known}
+        if ratios := {row: columns for row, columns in ratios.items() if columns}:
             result[f"{part}, here / reference"] = ratios
     return result
 
@@ -89,7 +86,7 @@ def measure(functions: dict[Hashable, Callable[[], object]], seconds: float, ski
 
 
 def measure_streams(streams: dict[str, Iterator], batch: int, workers: int, seconds: float) -> dict[str, float]:
-    """Measure the samples per second of streams of batches, which take turns."""
+    """Measure the samples per second of streams of batches."""
     functions = {name: functools.partial(next, batches) for name, batches in streams.items()}
     times = measure(functions, seconds, skip=1 + 4 * workers)  # batches made while other streams were measured
     return {name: batch / value for name, value in times.items()}
@@ -106,7 +103,7 @@ def stream(dataset: Dataset, batch: int, workers: int) -> Iterator[dict]:
 
 
 def loading_rates(sources: dict[str, Dataset], columns: dict[str, tuple[int, int]], seconds: float) -> dict[str, dict]:
-    """Measure the samples per second of datasets, which take turns; columns: {name: (batch, workers)}."""
+    """Measure the samples per second of datasets; columns: {name: (batch, workers)}."""
     rates = {name: {} for name in sources}
     for column, (batch, number) in columns.items():
         streams = {name: stream(source, batch, number) for name, source in sources.items()}
@@ -215,16 +212,16 @@ def step_function(model: torch.nn.Module, size: int, batch: int, precision: str,
 
 def bench_losses(device, seconds: float, sizes=(80, 160), batch: int = 32) -> dict:
     """Measure the milliseconds of each loss, forward and backward."""
-    names = ("l1", "edge", "ssim", "bce", "dice_loss", "mask_loss", "depth_loss")
+    measured = (losses.l1, losses.edge, losses.ssim, losses.bce, losses.dice_loss, losses.mask_loss, losses.depth_loss)
 
-    def run(name: str, prediction: torch.Tensor, target: torch.Tensor) -> None:
-        torch.autograd.grad(getattr(losses, name)(prediction, target), prediction)
+    def run(loss: Callable, prediction: torch.Tensor, target: torch.Tensor) -> None:
+        torch.autograd.grad(loss(prediction, target), prediction)
         if device.type == "cuda":
             torch.cuda.synchronize()
 
     functions = {}
-    for name, size in itertools.product(names, sizes):
+    for loss, size in itertools.product(measured, sizes):
         prediction, target = torch.rand(2, batch, 1, size, size, device=device)
-        functions[name, size] = functools.partial(run, name, prediction.requires_grad_(), target)
+        functions[loss, size] = functools.partial(run, loss, prediction.requires_grad_(), target)
     times = measure(functions, seconds / 4)
-    return {name: {f"{size} px, ms": 1000 * times[name, size] for size in sizes} for name in names}
+    return {loss.__name__: {f"{size} px, ms": 1000 * times[loss, size] for size in sizes} for loss in measured}

@@ -40,7 +40,9 @@ class LabBlock(nn.Module):
 
     def forward(self, x: Tensor, stage: Tensor) -> Tensor:
         size = stage.shape[-2:]
-        x = upsample(x, size) if self.up is None else self.up(x, output_size=reachable(x, size))
+        if self.up is not None:  # it can make 2 n - 1 or 2 n pixels of n
+            reachable = [min(max(wanted, 2 * n - 1), 2 * n) for wanted, n in zip(size, x.shape[-2:])]
+            x = self.up(x, output_size=reachable)
         x = upsample(x, size)  # where the stage's size was rounded up
         if self.skip == "add":
             x = x + self.lateral(stage)
@@ -49,15 +51,8 @@ class LabBlock(nn.Module):
         return self.convolutions(x)
 
 
-def reachable(x: Tensor, size) -> list[int]:
-    """Return the size nearest to `size` that the transposed convolution can make of x: 2 n - 1 or 2 n."""
-    return [min(max(wanted, 2 * have - 1), 2 * have) for wanted, have in zip(size, x.shape[-2:], strict=True)]
-
-
 class LabNet(nn.Module):
-    """A ResNet18 encoder, or its first stages, and one decoder made of `LabBlock` for mask and depth.
-
-    ``LabNet()(image, background)`` returns ``MaskDepth(mask_logits, depth)``, as `MaskDepthNet` does.
+    """A ResNet18 encoder, or its first stages, and one decoder made of `LabBlock`; called like `MaskDepthNet`.
 
     Args:
         skip, up: Options of every block; see `LabBlock`.
@@ -128,12 +123,11 @@ def gradient_field(model: nn.Module, size: int = 160) -> Tensor:
     Returns:
         The absolute gradient, added up over both pictures and their channels, (size, size), with the sum 1.
     """
-    generator = torch.Generator().manual_seed(0)
-    image, background = (torch.rand(1, 3, size, size, generator=generator).requires_grad_() for _ in range(2))
+    pair = torch.rand(2, 1, 3, size, size, generator=torch.Generator().manual_seed(0)).requires_grad_()
     with evaluating(model):
-        depth = model(image, background).depth
-    gradients = torch.autograd.grad(depth[0, 0, size // 2, size // 2], (image, background))
-    field = sum(gradient.abs().sum(dim=(0, 1)) for gradient in gradients)
+        depth = model(*pair).depth
+    (gradient,) = torch.autograd.grad(depth[0, 0, size // 2, size // 2], pair)
+    field = gradient.abs().sum(dim=(0, 1, 2))
     return field / field.sum().clamp(min=1e-12)
 
 

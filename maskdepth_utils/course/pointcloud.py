@@ -44,7 +44,7 @@ def view(image, depth, truth=None, mask=None, pitch: float = 0.0, edges: bool = 
         truth: The true depth, likewise.
         mask: A mask (H, W) of the pixels to tint.
         pitch: How many degrees the camera looks down, to set the room upright.
-        edges: Whether points that fly between foreground and background are left out.
+        edges: Whether points that fly between foreground and background are left out (see `depth_edges`).
     """
     depths = {"prediction": depth} if truth is None else {"prediction": depth, "truth": truth}
     height, width = plots.to_array(image).shape[:2]
@@ -63,15 +63,12 @@ def lift(depth: np.ndarray) -> np.ndarray:
     height, width = depth.shape
     focal = width / (2 * math.tan(math.radians(FOV / 2)))
     v, u = np.mgrid[0:height, 0:width] + 0.5  # a pixel's centre
-    rays = np.stack([(u - width / 2) / focal, (v - height / 2) / focal, np.ones((height, width))], axis=-1)
+    rays = np.stack([(u - width / 2) / focal, (v - height / 2) / focal, np.ones_like(u)], axis=-1)
     return (rays * depth[..., None]).astype(np.float32)
 
 
 def level(points: np.ndarray, pitch: float) -> np.ndarray:
-    """Turn points (..., 3) of a camera that looks down by `pitch` degrees into the frame of a level one at its place.
-
-    There the floor is the plane y = eye height.
-    """
+    """Turn points (..., 3) of a camera that looks down by `pitch` degrees: the floor is then at y = 1.5 m."""
     return (points @ camera_rotation(pitch)).astype(np.float32)
 
 
@@ -144,11 +141,10 @@ class View:
         eye, center = ((at - (self.low + self.high) / 2) / size.max() for at in (START, target))
         camera = {"eye": eye, "center": center, "up": np.array([0, 0, 1])}
         return scene | {
-            "aspectmode": "manual",
-            "aspectratio": dict(zip("xyz", (size / size.max()).tolist())),
+            "aspectmode": "manual", "aspectratio": dict(zip("xyz", (size / size.max()).tolist())),
             "camera": {name: dict(zip("xyz", at.tolist())) for name, at in camera.items()},
             "dragmode": "turntable",  # keeps the room upright
-        }
+        }  # fmt: skip
 
     def still(self) -> plt.Figure:
         """A matplotlib figure: a column for each cloud, seen from behind the camera and from the left."""

@@ -6,12 +6,11 @@ an exported page, and in a notebook that is not trusted.
 """
 
 import json
-import os
 from pathlib import Path
 
 from IPython.display import display
 
-from ..files import AssetError
+from ..files import AssetError, data_dir, to_asset_error
 from ..plots import BLUE, VERMILION
 
 STYLE = f"""<style>
@@ -29,8 +28,6 @@ HINTS = {
     "many_choice": "Several choices are right; unfold a choice to see.",
     "numeric": "The answer is a number; work it out before you unfold.",
 }
-
-
 # Without the attribute, JupyterLab takes keys such as "a" for its own commands while a choice has the focus.
 SUMMARY = '<summary data-lm-suppress-shortcuts="true">'
 
@@ -48,32 +45,20 @@ def show(name: str) -> None:
 
 
 def load(name: str) -> list[dict]:
-    """Read the questions of a quiz.
-
-    Raises:
-        AssetError: The quiz is missing or damaged.
-    """
-    path = find(name)
-    try:
-        questions = json.loads(path.read_text(encoding="utf8"))
-        to_html(questions)  # a missing field fails here
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AssetError(f"{path} is damaged ({error!r}). Restore it, for instance: git checkout {path}") from error
-    return questions
-
-
-def find(name: str) -> Path:
-    """Find the quiz's file in the clone that holds this package, or in the clone that MASKDEPTH_DATA points into."""
-    clones = [Path(__file__).resolve().parents[2]]
-    if os.environ.get("MASKDEPTH_DATA"):
-        clones.append(Path(os.environ["MASKDEPTH_DATA"]).resolve().parent)
-    folders = [clone / "notebooks" / "quizzes" for clone in clones]
-    files = {path.stem: path for folder in reversed(folders) for path in folder.glob("*.json")}
+    """Read the questions of a quiz from the clone that holds this package, or that MASKDEPTH_DATA points into."""
+    folders = [clone / "notebooks" / "quizzes" for clone in (Path(__file__).resolve().parents[2], data_dir().parent)]
+    files = {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.json"))}
     if not files:
         raise AssetError(f"No quizzes at {folders[0]}: clone the course's whole repository, with its notebooks")
     if name not in files:
         raise AssetError(f"No quiz called {name!r}: expected one of {', '.join(sorted(files))}")
-    return files[name]
+    path = files[name]
+    try:
+        questions = json.loads(path.read_text(encoding="utf8"))
+        to_html(questions)  # a missing field fails here
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise to_asset_error(path, f"is damaged ({error!r})") from error
+    return questions
 
 
 def to_html(questions: list[dict]) -> str:
@@ -87,15 +72,13 @@ def question_to_html(question: dict) -> str:
         raise ValueError(f"type: expected one of {', '.join(HINTS)}; found {question['type']!r}")
     code = f"<pre><code>{question['code']}</code></pre>" if "code" in question else ""
     head = f"<p>{question['question']}</p>{code}<p><small>{HINTS[question['type']]}</small></p>"
+    explained = [f"<p><b>{verdict(answer)}</b> {answer['feedback']}</p>" for answer in question["answers"]]
     if question["type"] == "numeric":
-        explained = "".join(f"<p><b>{verdict(answer)}</b> {answer['feedback']}</p>" for answer in question["answers"])
-        return f"{head}<details>{SUMMARY}Answer</summary>{explained}</details>"
-    choices = []
-    for letter, answer in zip("ABCDEFGH", question["answers"]):
-        explained = f"<p><b>{verdict(answer)}</b> {answer['feedback']}</p>"
+        return f"{head}<details>{SUMMARY}Answer</summary>{''.join(explained)}</details>"
+    for letter, answer, words in zip("ABCDEFGH", question["answers"], explained):
         kind = "right" if answer["correct"] else "wrong"
-        choices.append(f'<details class="{kind}">{SUMMARY}{letter}. {answer["answer"]}</summary>{explained}</details>')
-    return head + "".join(choices)
+        head += f'<details class="{kind}">{SUMMARY}{letter}. {answer["answer"]}</summary>{words}</details>'
+    return head
 
 
 def verdict(answer: dict) -> str:

@@ -5,6 +5,7 @@ weights, so their differences say more than their values. notebooks/tools/ablate
 """
 
 import json
+import math
 from collections.abc import Iterable
 from statistics import mean
 
@@ -66,10 +67,8 @@ def student_interval(values: Iterable[float]) -> tuple[float, float]:
     values = list(values)
     if not values:
         raise ValueError("student_interval: expected at least one value, found none")
-    if len(values) == 1:
-        return float(values[0]), float("inf")
-    low, high = stats.t.interval(LEVEL, len(values) - 1, loc=0.0, scale=stats.sem(values))
-    return float(mean(values)), float(high - low) / 2
+    half = stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * stats.sem(values) if len(values) > 1 else math.inf
+    return float(mean(values)), float(half)
 
 
 def paired(runs: dict[int, dict], base: dict[int, dict], figure: str) -> list[float]:
@@ -97,10 +96,10 @@ def verdicts(rows: dict, base: str, figures: Iterable[str] = tuple(FIGURES)) -> 
 
 def verdict_table(said: dict[str, dict[str, str]], corner: str = "") -> str:
     """Write what `verdicts` found as an HTML table; `corner` is the heading above the row names."""
-    rows = {}
+    rows = {row: {} for row in said}
     for row, words in said.items():
-        marked = {figure: word if word == "cannot say" else f"<b>{word}</b>" for figure, word in words.items()}
-        rows[row] = {FIGURES[figure][0].partition("\n")[0]: text for figure, text in marked.items()}
+        for figure, word in words.items():
+            rows[row][FIGURES[figure][0].partition("\n")[0]] = word if word == "cannot say" else f"<b>{word}</b>"
     return format_table(corner, rows, "unsafehtml")
 
 

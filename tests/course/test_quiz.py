@@ -218,6 +218,7 @@ def test_errors_name_the_quiz_and_a_remedy(tmp_path, monkeypatch):
         quiz.show("09")
     folder = tmp_path / "notebooks" / "quizzes"
     folder.mkdir(parents=True)
+    (tmp_path / "data" / "rooms").mkdir(parents=True)
     monkeypatch.setenv("MASKDEPTH_DATA", str(tmp_path / "data"))  # of another clone
     for damaged in ("[{", '[{"type": "riddle"}]', '[{"type": "numeric", "question": "?", "answers": [{}]}]'):
         (folder / "damaged.json").write_text(damaged)

@@ -83,7 +83,11 @@ def ssim_window():
     row, column = 36, 57
     reach = WINDOW // 2
     window = np.s_[row - reach : row + reach + 1, column - reach : column + reach + 1]
-    found = ssim_parts(truth[window], moved[window])
+    a, b, weights = truth[window].ravel(), moved[window].ravel(), np.outer(GAUSSIAN, GAUSSIAN)
+    mean_a, mean_b = np.average([a, b], axis=1, weights=weights.ravel())
+    (variance_a, covariance), (_, variance_b) = np.cov(a, b, ddof=0, aweights=weights.ravel())
+    level = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
+    structure = (2 * covariance + C2) / (variance_a + variance_b + C2)
     colors = {"cmap": DEPTH_COLORS, "vmin": truth.min(), "vmax": truth.max()}
 
     with card(3.96) as (figure, axis):
@@ -99,16 +103,16 @@ def ssim_window():
                 draw_link(figure, whole, (corner[0] + WINDOW, y), close, (-0.5, end))
         middle = 1.93
         write(axis, 3.57, middle, "×", fontsize=NORMAL + 2)
-        weights = add_picture(figure, 3.72, middle - 0.6, 1.2, np.outer(GAUSSIAN, GAUSSIAN), cmap="Greys", vmin=0)
-        weights.set_title("weights, sum 1", pad=4)
+        close = add_picture(figure, 3.72, middle - 0.6, 1.2, weights, cmap="Greys", vmin=0)
+        close.set_title("weights, sum 1", pad=4)
         draw_arrow(axis, (4.98, middle), (5.16, middle))
 
         name, first, second = 5.24, 6.27, 6.73  # the table's columns
         lines = [
-            (3.02, "", "a", "b"), (2.75, "mean", *(f"{value:.2f}" for value in found["mean"])),
-            (2.48, "variance", *(f"{value:.3f}" for value in found["variance"])),
-            (2.21, "covariance", f"{found['covariance']:.3f}"), (1.79, "level", f"{found['level']:.2f}"),
-            (1.52, "× structure", f"{found['structure']:.2f}"), (1.1, "= SSIM", f"{found['SSIM']:.2f}"),
+            (3.02, "", "a", "b"), (2.75, "mean", f"{mean_a:.2f}", f"{mean_b:.2f}"),
+            (2.48, "variance", f"{variance_a:.3f}", f"{variance_b:.3f}"), (2.21, "covariance", f"{covariance:.3f}"),
+            (1.79, "level", f"{level:.2f}"), (1.52, "× structure", f"{structure:.2f}"),
+            (1.1, "= SSIM", f"{level * structure:.2f}"),
         ]  # fmt: skip
         for y, words, *values in lines:
             weight = "bold" if words in ("", "= SSIM") else "normal"
@@ -118,16 +122,3 @@ def ssim_window():
         for y in (2.0, 1.31):
             axis.plot((name, second + 0.2), (y, y), color=PALE, linewidth=0.8)
     return figure
-
-
-def ssim_parts(a, b) -> dict:
-    """The parts of SSIM for one pair of windows (11, 11): means, variances, covariance, level, structure, SSIM."""
-    a, b, weights = a.ravel(), b.ravel(), np.outer(GAUSSIAN, GAUSSIAN).ravel()
-    mean_a, mean_b = np.average([a, b], axis=1, weights=weights)
-    (variance_a, covariance), (_, variance_b) = np.cov(a, b, ddof=0, aweights=weights)
-    level = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
-    structure = (2 * covariance + C2) / (variance_a + variance_b + C2)
-    return {
-        "mean": (mean_a, mean_b), "variance": (variance_a, variance_b), "covariance": covariance,
-        "level": level, "structure": structure, "SSIM": level * structure,
-    }  # fmt: skip

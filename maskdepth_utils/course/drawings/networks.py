@@ -178,6 +178,8 @@ def receptive_field():
     fields = [deepest_field(stages) for stages in range(1, DEEPEST + 1)]
     image = to_array(MaskDepthDataset("val", gap="none")[OFFICE_CHAIR]["image"])
     far = fields[-1] / 2 + 32  # pixels around the feature in the right panel: room for the name of the largest field
+    box = {"boxstyle": "square,pad=0.22", "facecolor": "white", "linewidth": 1.2}
+    line = {"arrowstyle": "-", "linewidth": 1.2}
 
     with card.card(3.66) as (figure, axis):
         side = 3.34
@@ -187,20 +189,16 @@ def receptive_field():
         panels[1].set(xlim=(middle - far, middle + far), ylim=(middle + far, middle - far), facecolor="#e8e8e8")
         for panel, stages in zip(panels, ((2, 1, 0), (4, 3, 2))):
             for stage in stages:
-                draw_field(panel, middle, fields[stage], f"{LAYERS[stage]}: {fields[stage]} px", LINES[stage])
+                field, color = fields[stage], LINES[stage]
+                left = top = middle - field / 2
+                for rim, width in (("white", 4.5), (color, 2.2)):  # a white rim shows it on any picture
+                    panel.add_patch(Rectangle((left, top), field, field, fill=False, edgecolor=rim, linewidth=width))
+                beside = field < 10  # above it, the name would hide too much
+                point, away = ((left, middle), (-55, 0)) if beside else ((middle, top), (0, 8))  # points
+                panel.annotate(
+                    f"{LAYERS[stage]}: {field} px", point, away, textcoords="offset points", ha="center", va="center",
+                    fontsize=SMALL, bbox=box | {"edgecolor": color},
+                    arrowprops=line | {"color": color} if beside else None,
+                )  # fmt: skip
         write(panels[1], middle, middle + 0.74 * far, "no picture here: padding")
     return figure
-
-
-def draw_field(panel, middle: int, field: int, name: str, color) -> None:
-    """Draw a square of `field` pixels around a pixel, its name above it or, if that hides too much, beside it."""
-    left = top = middle - field / 2
-    for line, width in (("white", 4.5), (color, 2.2)):  # a white rim shows it on any picture
-        panel.add_patch(Rectangle((left, top), field, field, fill=False, edgecolor=line, linewidth=width))
-    beside = field < 10
-    point, away = ((left, middle), (-55, 0)) if beside else ((middle, top), (0, 8))  # points
-    panel.annotate(
-        name, point, away, textcoords="offset points", ha="center", va="center", fontsize=SMALL,
-        bbox={"boxstyle": "square,pad=0.22", "facecolor": "white", "edgecolor": color, "linewidth": 1.2},
-        arrowprops={"arrowstyle": "-", "color": color, "linewidth": 1.2} if beside else None,
-    )  # fmt: skip

@@ -6,14 +6,13 @@ import math
 
 import ipywidgets as w
 import numpy as np
-import torch
 from matplotlib import colormaps, font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from ... import metrics, plots
 from .features import SKIPS, Features, Stage, collect_features
 from .parts import Picture, Tiles, assemble, to_gray, to_png
-from .scene import DEPTH_LIMITS
+from .scene import DEPTH_LIMITS, score
 
 SHOWN, COLUMNS = 16, 4  # channels on a page, and in a row of it
 CELL = 160  # pixels: a channel's width on the page
@@ -49,7 +48,12 @@ def feature_maps(network, image, background) -> w.VBox:
         share = len(features.image) / rows
         pixels = f"every {share:.3g} x {share:.3g} pixels" if share > 1 else "every pixel"
         words = f"{stage.name}: {channels} channels of {rows} x {columns} numbers, one for {pixels}."
-        return words if skips is True else f"{words} {controls['skips'].label}: {describe_change(whole, features)}."
+        if skips is True:
+            return words
+        iou = score(metrics.iou, features.mask > 0.5, whole.mask > 0.5)
+        change = np.abs(whole.depth - features.depth).mean()
+        words += f" {controls['skips'].label}: IoU with the mask of all skips {iou:.2f},"
+        return f"{words} mean change of the depth {change:.2f} m."
 
     def draw_still(tiles):
         return still_picture(draw_stage(whole.stages[1], whole.stages[1].order), map(collect, SKIPS.values()))
@@ -75,13 +79,6 @@ def stage_controls(stages: list[Stage]) -> dict[str, w.Widget]:
 def count_pages(stage: Stage) -> int:
     """How many pages of `SHOWN` channels a stage fills."""
     return math.ceil(len(stage.maps) / SHOWN)
-
-
-def describe_change(whole: Features, cut: Features) -> str:
-    """Describe how cutting skips changes mask and depth."""
-    masks = [torch.from_numpy(features.mask > 0.5).float()[None, None] for features in (cut, whole)]
-    change = np.abs(whole.depth - cut.depth).mean()
-    return f"IoU with the mask of all skips {metrics.iou(*masks).item():.2f}, mean change of the depth {change:.2f} m"
 
 
 def draw_stage(stage: Stage, order: np.ndarray, page: int = 0, remark: str = "") -> np.ndarray:

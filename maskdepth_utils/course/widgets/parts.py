@@ -36,7 +36,6 @@ def dropdown(label: str, options, index: int = 0) -> w.Dropdown:
 
 
 def checkbox(label: str) -> w.Checkbox:
-    """A box that is not ticked."""
     return w.Checkbox(False, description=label, **CONTROL)
 
 
@@ -76,7 +75,7 @@ def still_picture(tiles: Tiles) -> bytes:
     """The first four tiles side by side with their titles, as a PNG file."""
     shown = [(tiles.titles[name], image.value) for name, image in tiles.images.items() if image.value][:4]
     with plots.panels(1, max(1, len(shown)), width=9.6) as (figure, axes):
-        for axis, (title, value) in zip(axes[0], shown, strict=False):
+        for axis, (title, value) in zip(axes[0], shown):
             plots.draw_picture(axis, np.asarray(Image.open(io.BytesIO(value))), title)
     return plots.to_png(figure, dpi=80)
 
@@ -89,9 +88,9 @@ def assemble(
     """Set the start values, connect the controls, draw once, and show the widget.
 
     Args:
-        controls: The controls by name, kept as `box.controls`; `box.set(name=value, ...)` sets several, and draws once.
+        controls: The controls by name; `box.set(name=value, ...)` sets several, and draws once.
         update: Called after every change; draws, and returns a comment as HTML. Its errors become messages.
-        tiles: The pictures, kept as `box.tiles`.
+        tiles: The pictures.
         below: What is shown below the first groups of controls and the comment; by default the tiles.
         start: The values to start with.
         follow: Called before `update` with the names of the controls that were set; may set others.

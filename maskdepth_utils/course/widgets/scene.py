@@ -64,11 +64,11 @@ class Scene:
     remark: str
 
 
-def build_scene(setup: Setup, data=None) -> Scene:
+def build_scene(setup: Setup) -> Scene:
     """Compose a scene. An object that cannot stand there is drawn anyway, and `remark` says why it cannot."""
-    room = load_room(setup.room, data=data)
-    view = nearest_distance(cutout_distances(setup.object, data), setup.distance)
-    cutout = load_cutout(setup.object, setup.yaw, view, data)
+    room = load_room(setup.room)
+    view = nearest_distance(cutout_distances(setup.object), setup.distance)
+    cutout = load_cutout(setup.object, setup.yaw, view)
     draws = Draws(setup.seed, "live", 0)
     level = LEVELS[draw_level(setup.gap, draws.fork("level"))]
     shadow = setup.shadow if level.shadow else 0.0
@@ -112,12 +112,13 @@ def predict_scene(
     mask = np.float32(probability > threshold)
     threshold_mask = (baseline or DifferenceThreshold(0.1))(*pair)[0][0, 0].numpy()
     scores = {
-        "IoU": _score(iou, mask, scene.mask),
-        "IoU of the threshold": _score(iou, threshold_mask, scene.mask),
-        "depth RMSE, m": _score(rmse, depth.clip(*DEPTH_LIMITS), scene.depth.clip(*DEPTH_LIMITS)),
+        "IoU": score(iou, mask, scene.mask),
+        "IoU of the threshold": score(iou, threshold_mask, scene.mask),
+        "depth RMSE, m": score(rmse, depth.clip(*DEPTH_LIMITS), scene.depth.clip(*DEPTH_LIMITS)),
     }
     return ScenePrediction(mask, depth, threshold_mask, scores)
 
 
-def _score(metric, prediction: np.ndarray, truth: np.ndarray) -> float:
+def score(metric, prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Compute a metric of two maps (H, W)."""
     return metric(*(torch.from_numpy(np.float32(values))[None, None] for values in (prediction, truth))).item()

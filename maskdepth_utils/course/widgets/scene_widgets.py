@@ -11,7 +11,7 @@ from ... import plots
 from ...data.library import object_names, room_names
 from ...data.shots import LEVELS
 from .parts import Tiles, assemble, checkbox, dropdown, enlarge, follow_preset, read_settings, slider, to_bytes, to_gray
-from .scene import DEPTH_LIMITS, HARD_SCENES, Scene, ScenePrediction, Setup, build_scene, predict_scene
+from .scene import DEPTH_LIMITS, HARD_SCENES, Setup, build_scene, predict_scene
 
 SCENE_CAPTIONS = {
     "background": ("Background", "the empty room"),
@@ -47,7 +47,14 @@ def composer(split: str = "test", **start) -> w.VBox:
     def update():
         scene = build_scene(current_setup(controls))
         column, row = cross["column"].value, cross["row"].value
-        tiles.show(draw_scene(scene, (column, row)))
+        depth = plots.color_depth(scene.depth, DEPTH_LIMITS)
+        pictures = {"background": scene.background, "image": scene.image, "mask": to_gray(scene.mask), "depth": depth}
+        for name, picture in pictures.items():
+            pictures[name] = large = enlarge(picture)
+            center = [int((place + 0.5) * large.shape[0] / picture.shape[0]) for place in (column, row)]
+            cv2.drawMarker(large, center, (0, 0, 0), cv2.MARKER_CROSS, 24, 5)
+            cv2.drawMarker(large, center, (255, 255, 255), cv2.MARKER_CROSS, 24, 2)
+        tiles.show(pictures)
         what = "the object" if scene.mask[row, column] > 0.5 else "the room"
         return f"Under the cross: {what}, <b>{scene.depth[row, column]:.2f} m</b> away. {html.escape(scene.remark)}"
 
@@ -68,7 +75,15 @@ def playground(predictor, baseline=None) -> w.VBox:
     def update():
         scene = build_scene(current_setup(controls))
         prediction = predict_scene(scene, predictor, threshold.value, baseline)
-        tiles.show(draw_prediction(scene, prediction))
+        masks = {"mask": prediction.mask, "threshold": prediction.threshold_mask}
+        depths = {"depth": prediction.depth, "true depth": scene.depth}
+        error = np.abs(prediction.depth - scene.depth.clip(*DEPTH_LIMITS))
+        tiles.show(
+            {"image": scene.image, "background": scene.background}
+            | {name: to_bytes(plots.compare_masks(scene.image, scene.mask, mask)) for name, mask in masks.items()}
+            | {name: plots.color_depth(depth, DEPTH_LIMITS) for name, depth in depths.items()}
+            | {"depth error": to_bytes(colormaps["cividis"](error / 2)[..., :3])}
+        )
         scores = " · ".join(f"{name} <b>{value:.3f}</b>" for name, value in prediction.scores.items())
         return f"{scores}. {html.escape(scene.remark)}"
 
@@ -103,32 +118,3 @@ def current_setup(controls: dict[str, w.Widget]) -> Setup:
     """The scene that a composer or playground currently shows: pass its `box.controls`."""
     return read_settings(Setup, controls)
 
-
-def draw_scene(scene: Scene, cross: tuple[int, int]) -> dict[str, np.ndarray]:
-    """The four pictures of a sample, enlarged, with a cross at (column, row)."""
-    pictures = {
-        "background": scene.background,
-        "image": scene.image,
-        "mask": to_gray(scene.mask),
-        "depth": plots.color_depth(scene.depth, DEPTH_LIMITS),
-    }
-    for name, picture in pictures.items():
-        pictures[name] = large = enlarge(picture)
-        center = [int((place + 0.5) * large.shape[0] / picture.shape[0]) for place in cross]
-        cv2.drawMarker(large, center, (0, 0, 0), cv2.MARKER_CROSS, 24, 5)
-        cv2.drawMarker(large, center, (255, 255, 255), cv2.MARKER_CROSS, 24, 2)
-    return pictures
-
-
-def draw_prediction(scene: Scene, prediction: ScenePrediction) -> dict[str, np.ndarray]:
-    """The pictures of a scene and its prediction; of the masks, blue is found, yellow missed, red a false alarm."""
-    error = np.abs(prediction.depth - scene.depth.clip(*DEPTH_LIMITS))
-    return {
-        "image": scene.image,
-        "background": scene.background,
-        "mask": to_bytes(plots.compare_masks(scene.image, scene.mask, prediction.mask)),
-        "threshold": to_bytes(plots.compare_masks(scene.image, scene.mask, prediction.threshold_mask)),
-        "depth": plots.color_depth(prediction.depth, DEPTH_LIMITS),
-        "true depth": plots.color_depth(scene.depth, DEPTH_LIMITS),
-        "depth error": to_bytes(colormaps["cividis"](error / 2)[..., :3]),
-    }
