@@ -204,8 +204,7 @@ def step_function(model: torch.nn.Module, size: int, batch: int, precision: str,
         optimizer.zero_grad()
         sum(mask_and_depth_loss(output, samples).values()).backward()
         optimizer.step()
-        if device.type == "cuda":
-            torch.cuda.synchronize()  # a GPU continues after the call has returned
+        getattr(torch, device.type).synchronize()  # a GPU continues after the call has returned
 
     return step
 
@@ -216,8 +215,7 @@ def bench_losses(device, seconds: float, sizes=(80, 160), batch: int = 32) -> di
 
     def run(loss: Callable, prediction: torch.Tensor, target: torch.Tensor) -> None:
         torch.autograd.grad(loss(prediction, target), prediction)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        getattr(torch, device.type).synchronize()
 
     functions = {}
     for loss, size in itertools.product(measured, sizes):

@@ -107,7 +107,7 @@ def build_module(answer, *arguments, where: str) -> nn.Module:
     module = call_answer(answer, *arguments, where=where)
     hint = "nn.Sequential(*layers) makes one module of a list of layers."
     require(isinstance(module, nn.Module), where, f"expected an nn.Module, found {describe_value(module)}", hint)
-    return module
+    return module.cpu()
 
 
 def as_number(answer, name: str) -> float:
@@ -155,6 +155,6 @@ def is_number(value) -> bool:
 def to_numpy(value) -> np.ndarray:
     """A number, tensor or array in float64; anything else becomes nan, which equals no expected value."""
     try:
-        return value.detach().double().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value, np.float64)
+        return value.detach().cpu().double().numpy() if isinstance(value, Tensor) else np.asarray(value, np.float64)
     except (TypeError, ValueError):
         return np.asarray(np.nan)

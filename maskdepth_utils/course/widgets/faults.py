@@ -79,6 +79,7 @@ def spoil(truth: Tensor, fault: Fault, task: str = "depth") -> Tensor:
 
     The result is not clipped: clipping walls at 10 m would turn an offset into edges.
     """
+    truth = truth.cpu()
     x = truth
     if fault.blur:
         side = 2 * math.ceil(3 * fault.blur) + 1
@@ -106,8 +107,9 @@ def report_losses(truth: Tensor, spoiled: Tensor, task: str = "depth") -> dict[s
     is nearer to either than `CERTAIN`. The descent is zero where a loss consists of rounding errors, since the slope
     of an absolute value is as large there as anywhere.
     """
+    truth = truth.cpu()
     gray = to_output(spoil(truth, PLAIN_GRAY), task)
-    output = to_output(spoiled.detach(), task).requires_grad_()
+    output = to_output(spoiled.detach().cpu(), task).requires_grad_()
     reports = {}
     for name, loss in LOSSES[task].items():
         value = loss(output, truth)
