@@ -1,0 +1,145 @@
+"""The course on a second device, whose tensors the CPU must not touch: what a GPU would refuse fails here, too.
+
+The device is written in C++, see second_device.cpp. MASKDEPTH_COMPILER=required makes a missing compiler a failure.
+"""
+
+import os
+import re
+import shutil
+import types
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from IPython.core.inputtransformer2 import TransformerManager
+from matplotlib_inline import backend_inline
+from notebook_files import NOTEBOOKS, code_cells, read
+from small_training import Squares, figures, new_net, small_fit
+from torch import nn
+
+from maskdepth_utils import baselines, devices, evaluation, load_pretrained, losses, metrics, plots, training
+from maskdepth_utils.course import checks
+from maskdepth_utils.course.widgets import faults, feature_maps
+from maskdepth_utils.data import library, make_loader
+from maskdepth_utils.evaluation import evaluate, network_predict
+from maskdepth_utils.inference import onnx, predictor
+from maskdepth_utils.models import MaskDepthNet
+from maskdepth_utils.training import fit, loop
+
+TINY = {  # instead of a notebook's `numbers`
+    "02_mask_net": {"batch": 2, "steps": 5, "more_steps": 20, "held_out": 32},
+    "03_mask_depth_net": {"width": 0.25, "steps": 4, "steps_160": 1, "lab_steps": 1, "test": 48, "val": 8},
+    "04_loss_ablation": {"train": 32, "test": 24, "depth_steps": 1, "mask_steps": 1, "seeds": 2, "variants": 3},
+}  # fmt: skip
+CPU_ONLY = re.compile(r"drawings\.|torch\.linspace|print_summary|gradient_field")  # such cells take seconds
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled(tmp_path_factory):
+    """The device "second", from here to the end of the process."""
+    missing = [tool for tool in ("c++", "ninja") if shutil.which(tool) is None]
+    if missing:
+        required = os.environ.get("MASKDEPTH_COMPILER") == "required"
+        (pytest.fail if required else pytest.skip)(f"not found: {', '.join(missing)}; apt install g++ ninja-build")
+    cpp_extension = pytest.importorskip("torch.utils.cpp_extension")
+    source = Path(__file__).with_name("second_device.cpp")
+    cpp_extension.load(
+        "second_device", [str(source)], extra_cflags=["-O0", "-w"], is_python_module=False,
+        build_directory=str(tmp_path_factory.mktemp("build")),
+    )  # fmt: skip
+    torch.utils.rename_privateuse1_backend("second")
+    module = types.ModuleType("torch.second")
+    module.is_available = module._is_in_bad_fork = lambda: False
+    module.manual_seed_all = lambda seed: None
+    module.get_amp_supported_dtype = list
+    torch._register_device_module("second", module)
+
+
+@pytest.fixture(autouse=True)
+def chosen(monkeypatch, one_thread):
+    """The second device wherever the package chooses one, as it would choose a GPU."""
+
+    def choose_device(device="auto"):
+        return torch.device("second" if device == "auto" else device)
+
+    for module in (devices, loop, predictor):
+        monkeypatch.setattr(module, "choose_device", choose_device)
+
+
+def test_refuses_what_a_gpu_refuses():
+    x = torch.ones(3, device="second")
+    assert (2 * x + torch.tensor(1.0)).sum().item() == 9
+    with pytest.raises(RuntimeError, match="same device"):
+        x + torch.ones(3)
+    with pytest.raises(RuntimeError, match="same device"):
+        torch.cat([x, torch.ones(3)])
+    with pytest.raises(TypeError, match="cpu"):
+        x.numpy()
+    with pytest.raises(RuntimeError, match="float64"):
+        x.double()
+
+
+def evaluate_four(predict, loader, **options):
+    """`evaluate` on the first four samples."""
+    return evaluate(predict, [{name: values[:4] for name, values in next(iter(loader)).items()}], **options)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_notebook(name, monkeypatch):
+    monkeypatch.setattr(backend_inline, "set_matplotlib_formats", lambda *formats, **options: None)
+    few_scenes = library.scene_names()[:4]
+    monkeypatch.setattr(library, "scene_names", lambda: few_scenes)
+    monkeypatch.setattr(training, "fit", lambda *args, **options: fit(*args, **options | {"batch": 2}))
+    monkeypatch.setattr(evaluation, "evaluate", evaluate_four)
+    transform, names = TransformerManager().transform_cell, {}
+    for number, cell in enumerate(code_cells(read(NOTEBOOKS / f"{name}.ipynb"))):
+        if "exercise" in cell.metadata.get("tags", []) or CPU_ONLY.search(cell.source):
+            continue
+        exec(compile(transform(cell.source), f"{name}, code cell {number}", "exec"), names)
+        if cell.source.startswith("PROFILES"):
+            names["numbers"].update(TINY[name])
+    assert names["device"].type == "second"
+
+
+def test_fit_and_evaluate_as_on_the_cpu(tmp_path):
+    results = {}
+    options = {"precision": "float32", "optimizer": "adamw", "val": (Squares(4), 2)}
+    for device in ("cpu", "auto"):
+        model = new_net(MaskDepthNet, width=0.125)
+        run = partial(small_fit, model, tmp_path / device, device=device, **options)
+        run(steps=2)
+        resumed = figures(run(steps=3))
+        results[device] = resumed, evaluate(network_predict(model), make_loader(Squares(4), batch=4))
+    assert next(model.parameters()).device.type == "second"
+    assert results["auto"] == results["cpu"]
+
+
+def test_predictor_export_and_a_widget(tmp_path):
+    image, background = (np.uint8(255 * Squares()[0][name].permute(1, 2, 0)) for name in ("image", "background"))
+    found, expected = (load_pretrained(device=device).predict(image, background) for device in ("auto", "cpu"))
+    assert np.array_equal(found.mask, expected.mask) and np.array_equal(found.depth, expected.depth)
+    small = predictor.Predictor(new_net(width=4), {})
+    assert onnx.write_onnx(small, tmp_path / "small.onnx")["largest_difference"] < 1e-4
+    feature_maps(predictor.Predictor(new_net(MaskDepthNet, width=0.125), {}), image, background)
+
+
+def test_its_tensors_are_welcome_everywhere():
+    sample = {name: values.to("second") for name, values in Squares()[0].items()}
+    batch = {name: values[None] for name, values in sample.items()}
+    output = new_net(MaskDepthNet, width=0.125).to("second").eval()(batch["image"], batch["background"])
+    plots.show_sample(sample)
+    plots.show_batch([sample])
+    plots.show_predictions([sample], [output])
+    plots.show_prediction(sample["image"], sample["background"], output)
+    for baseline in (baselines.DifferenceThreshold(), baselines.MeanDepth()):
+        assert evaluate(baseline.fit([batch]), [batch])["images"] == 1
+    assert checks.check_iou(lambda *masks: metrics.iou(*(mask.to("second") for mask in masks)))
+    assert checks.check_bce(lambda *maps: losses.bce(*(values.to("second") for values in maps)))
+    assert checks.check_block(lambda i, o: nn.Sequential(
+        nn.Conv2d(i, i, 3, padding=1), nn.ReLU(), nn.Conv2d(i, o, 3, 2, 1), nn.BatchNorm2d(o),
+    ).to("second"))  # fmt: skip
+    for task, fault in (("depth", faults.Fault(blur=1.0, noise=0.5)), ("mask", faults.PLAIN_GRAY)):
+        assert faults.report_losses(batch[task], faults.spoil(batch[task], fault, task), task)
