@@ -29,20 +29,15 @@ def rays(width, height, focal, pitch=0.0, pan=0.0, x0=None, y0=None, samples=1, 
 
 def cast_box(origin, direction, box, inside=False):
     """Where each ray meets the box (x0, x1, y0, y1, z0, z1), infinity if it does not, and on which side (0 to 5)."""
-    near, far = [], []
+    direction = np.ascontiguousarray(np.moveaxis(direction, -1, 0))
     with np.errstate(divide="ignore", invalid="ignore"):
-        for axis in range(3):
-            a, b = ((box[2 * axis + k] - origin[axis]) / direction[..., axis] for k in (0, 1))
-            near.append(np.minimum(a, b))
-            far.append(np.maximum(a, b))
-    enter = np.maximum(np.maximum(near[0], near[1]), near[2])
-    leave = np.minimum(np.minimum(far[0], far[1]), far[2])
-    wall, planes = (leave, far) if inside else (enter, near)
-    axis = np.where(wall == planes[0], 0, np.where(wall == planes[1], 1, 2))
-    positive = np.where(axis == 0, direction[..., 0], np.where(axis == 1, direction[..., 1], direction[..., 2])) > 0
-    if inside:
-        return leave, 2 * axis + positive
-    return np.where((enter < leave) & (enter > 0), enter, np.inf), 2 * axis + positive
+        a, b = ((plane - origin)[:, None, None] / direction for plane in np.reshape(box, (3, 2)).T)
+    near, far = np.minimum(a, b), np.maximum(a, b)
+    enter, leave = near.max(0), far.min(0)
+    x, y, _ = far == leave if inside else near == enter
+    axis = np.where(x, 0, np.where(y, 1, 2))
+    side = 2 * axis + (np.choose(axis, direction) > 0)
+    return (leave if inside else np.where((enter < leave) & (enter > 0), enter, np.inf)), side
 
 
 def paint(points, side, colors):

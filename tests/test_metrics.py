@@ -57,6 +57,7 @@ def test_overlaps_equal_torchmetrics(maps):
         (metrics.iou, square(8), square(4), 0.25),
         (metrics.iou, square(8).bool(), square(8).bool(), 1),
         (metrics.iou, square(8), square(8, at=20), 0),
+        (partial(metrics.iou, threshold=0.2), 0.3 * square(8), square(8), 1),
         (metrics.iou, 0.5 * square(8), EMPTY, 1),  # a pixel covered by half is not the object's
         (metrics.iou, EMPTY, 0.5 * square(8), 1),
         (partial(metrics.iou, threshold=0.2), 0.3 * square(8), square(8), 1),

@@ -93,7 +93,7 @@ def test_checks_find(spoil, word):
 
 def test_a_failing_notebook_is_reported_and_the_others_run(save, tmp_path, monkeypatch, capsys):
     bad = save("bad", notebook(cell('raise ValueError("no such room")')))
-    code = "import time\nblock = bytearray(b'x') * 300_000_000\ntime.sleep(1.5)\nprint('IoU 0.9,', profile)"
+    code = "import time\nblock = bytearray(b'x') * 300_000_000\ntime.sleep(0.7)\nprint('IoU 0.9,', profile)"
     good = save("good", notebook(cell(code, "headline")))
     monkeypatch.setattr(sys, "argv", ["run_notebooks", "--out", str(tmp_path / "out"), bad, good])
     assert run_notebooks.main() == 1
@@ -123,7 +123,7 @@ def test_a_folder_that_cannot_be_written(monkeypatch, capsys):
 
 def test_storing_is_clean_and_repeatable(save, execute):
     bars = "for file in (sys.stdout, sys.stderr):\n    for _ in tqdm(range(2), file=file): pass\n"
-    code = f"import sys, time\nfrom tqdm import tqdm\n{bars}time.sleep(1)\nprint(profile)"
+    code = f"import sys, time\nfrom tqdm import tqdm\n{bars}time.sleep(0.7)\nprint(profile)"
     path = files.Path(save("one", notebook(new_markdown_cell("Prose."), cell(code, "headline"))))
     assert execute(str(path)) == 0
     first = path.read_text()
