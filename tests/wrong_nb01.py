@@ -15,15 +15,14 @@ def variance(a, b):
     return count, mean, std**2
 
 
-def split(rooms, objects, by_rooms=True, by_objects=True, share=0.3, mixed=False):
+def split(rooms, objects, by_objects=True, share=0.3):
     generator = np.random.default_rng(0)
     new = []
-    for names, used in ((rooms, by_rooms), (objects, by_objects)):
+    for names in (rooms, objects) if by_objects else (rooms,):
         different = generator.permutation(np.unique(names))
-        if used:
-            new.append(np.isin(names, different[: max(1, round(share * len(different)))]))
+        new.append(np.isin(names, different[: max(1, round(share * len(different)))]))
     train, test = ~np.logical_or.reduce(new), np.logical_and.reduce(new)
-    return np.flatnonzero(train), np.flatnonzero(~train if mixed else test)
+    return np.flatnonzero(train), np.flatnonzero(test)
 
 
 def random_split(rooms, objects):
@@ -51,7 +50,6 @@ WRONG = {
     "check_split": [
         (random_split, "20 rooms are in training and in test"),
         (lambda rooms, objects: split(rooms, objects, by_objects=False), "20 objects are in training and in test"),
-        (lambda rooms, objects: split(rooms, objects, mixed=True), "14 rooms are in training and in test"),
         (lambda rooms, objects: split(rooms, objects, share=0.05), "are in test, expected at least 5%"),
         (lambda rooms, objects: split(rooms, objects, share=0.5), "are in train, expected at least 40%"),
         (lambda rooms, objects: (rooms[:800], rooms[800:]), "expected indices of samples, found an array of shape"),

@@ -18,10 +18,6 @@ def mean_of_rooms(values, rooms, generator):
     return interval(means, np.arange(len(means)), generator)
 
 
-def shuffled(values, rooms, generator):
-    return tuple(np.percentile([generator.permutation(values).mean() for _ in range(100)], [2.5, 97.5]))
-
-
 def unclamped(a, b):
     factor = (a * b).sum((1, 2, 3)) / (a * a).sum((1, 2, 3))
     return rmse(factor.view(-1, 1, 1, 1) * a, b)
@@ -45,7 +41,6 @@ WRONG = {
         (lambda v, r, g: interval(v, r, g, (5, 95)), "too narrow"),
         (lambda v, r, g: np.percentile(v, [2.5, 97.5]), "The interval is of the *mean*"),
         (mean_of_rooms, "a room with more of them has more weight"),
-        (shuffled, "with replacement"),
         (lambda v, r, g: interval(v, r, g)[::-1], "Low comes first"),
     ],
     "check_scale_free": [

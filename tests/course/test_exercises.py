@@ -1,7 +1,7 @@
 """Exercises and solutions: twins, solutions pass, and open exercises say so."""
 
-import ast
 import re
+import symtable
 
 import exercises
 import notebook_files as files
@@ -11,7 +11,6 @@ from maskdepth_utils.course import checks
 from maskdepth_utils.course.checks.verdict import RESULTS
 
 SOLUTIONS = sorted((files.NOTEBOOKS / "solutions").glob("[0-9]*.ipynb"))
-INNER = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp  # their names are local
 each_solution = pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 
 
@@ -64,16 +63,6 @@ def test_exercises_take_no_name_away_from_the_rest_of_the_notebook(path):
 
 def find_names(cells):
     """Names that cells define at their top level; imports, which agree, left out."""
-    found = set()
-    for cell in cells:
-        if cell.cell_type == "code":
-            nodes = ast.parse(without_shell(cell)).body
-            while nodes:
-                node = nodes.pop()
-                if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                    found.add(node.name)
-                elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                    found.add(node.id)
-                elif not isinstance(node, INNER):
-                    nodes += ast.iter_child_nodes(node)
-    return found
+    sources = [without_shell(cell) for cell in cells if cell.cell_type == "code"]
+    symbols = [symbol for source in sources for symbol in symtable.symtable(source, "cell", "exec").get_symbols()]
+    return {symbol.get_name() for symbol in symbols if symbol.is_assigned() and not symbol.is_imported()}

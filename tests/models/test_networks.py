@@ -85,16 +85,6 @@ def test_skips_carry_the_encoders_stages(skips):
     assert torch.equal(one, other) is not skips
 
 
-def test_detail_carries_the_pictures_to_the_output():
-    image, background = pictures(count=1)
-    network = small().eval()
-    with torch.no_grad():
-        *stages, deepest = network.encoder(torch.rand(1, 6, 64, 64))
-        details = [network.detail(image, other) for other in (background, image)]
-        outputs = [network.branches["mask"](deepest, stages, one, (64, 64)) for one in details]
-    assert not torch.equal(*outputs)
-
-
 def test_every_parameter_learns():
     network = small()
     output = network(*pictures())
