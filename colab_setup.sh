@@ -60,9 +60,11 @@ for name in ("torch", "torchvision", "numpy"):
 (folder / "keep.txt").write_text("\n".join(keep) + "\n")
 PYTHON
 
-  if ! pip install --quiet --requirement "$lists/needed.txt" --constraint "$lists/keep.txt"; then
-    echo "colab_setup.sh: could not install what is missing; torch, torchvision and numpy were left as they are:" >&2
-    cat "$lists/keep.txt" >&2
+  if ! pip install --quiet --retries 1 --requirement "$lists/needed.txt" --constraint "$lists/keep.txt" 2>"$lists/log"
+  then
+    echo "colab_setup.sh: could not install what is missing (is there a network?)" >&2
+    grep -i "^error" "$lists/log" >&2
+    echo "These were left as they are:" $(cat "$lists/keep.txt") >&2
     exit 1
   fi
   # A link, because the import then works in a notebook that is already running, and in a checkout that is read-only.

@@ -151,12 +151,15 @@ def test_colab_setup_clones_and_can_run_twice(bare_python, tmp_path):
     assert run_in("/", bare_python, "-c", versions).stdout == before
 
 
-def test_colab_setup_says_what_to_do_when_it_cannot_clone(tmp_path):
+@pytest.mark.skipif(os.name == "nt", reason="Windows need not have bash")
+@pytest.mark.parametrize("needs, word", [("", "MASKDEPTH_ADDRESS"), ("no-such-package>=1", "no-such-package")])
+def test_colab_setup_says_what_it_cannot_clone_or_install(tmp_path, needs, word):
     (tmp_path / "colab_setup.sh").write_bytes((ROOT / "colab_setup.sh").read_bytes())
-    nowhere = f"file://{tmp_path}/nothing"
-    done = run_in(tmp_path, "bash", "colab_setup.sh", PYTHON=sys.executable, MASKDEPTH_ADDRESS=nowhere)
-    assert done.returncode == 1
-    assert "MASKDEPTH_ADDRESS" in done.stderr
+    if needs:
+        (tmp_path / "pyproject.toml").write_text(f'name = "maskdepth_utils"\ndependencies = [\n"{needs}"]\n')
+    nowhere = {"MASKDEPTH_ADDRESS": f"file://{tmp_path}/nothing", "PIP_INDEX_URL": "http://127.0.0.1:9"}
+    done = run_in(tmp_path, "bash", "colab_setup.sh", PYTHON=sys.executable, **nowhere)
+    assert done.returncode == 1 and word in done.stderr and done.stderr.count("\n") < 9
 
 
 WIDGETS = """
