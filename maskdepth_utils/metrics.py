@@ -122,7 +122,7 @@ class Means:
     def add(self, **figures: Tensor) -> None:
         """Add one batch's figures, each a tensor (N,)."""
         for name, figure in figures.items():
-            self.values.setdefault(name, []).extend(figure.tolist())
+            self.values.setdefault(name, []).extend(figure.detach().cpu().double().tolist())
 
     def mean(self) -> dict[str, float]:
         """Return each figure's mean over the images where it is defined (not NaN); NaN if there are none."""

@@ -33,10 +33,8 @@ def network_facts(model: nn.Module) -> dict[str, Any]:
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read the tensors and the metadata of a safetensors file; CheckpointError if it is missing or damaged."""
+    """Read the tensors and the metadata of a safetensors file; CheckpointError if it is damaged."""
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint")
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
@@ -107,9 +105,11 @@ def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
 def read_network(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a network's tensors and metadata, from the same files as `load_network`."""
     path = Path(path)
-    if not path.is_dir() and path.suffix != ".pt":
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    if path.is_file() and path.suffix != ".pt":
         return read_weights(path)
-    checkpoint = read_run(path) if path.is_dir() else read_checkpoint(path)
+    checkpoint = read_checkpoint(path) if path.is_file() else read_run(path)
     if checkpoint is None:
         raise CheckpointError(f"{path}: no checkpoint of a run in this folder")
     training = {"step": checkpoint["step"], **checkpoint["config"]}
@@ -148,9 +148,7 @@ def read_run(folder: str | Path) -> dict[str, Any] | None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read one checkpoint of a run; CheckpointError if it is missing, damaged, or something else."""
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint")
+    """Read one checkpoint of a run; CheckpointError if it is damaged or something else."""
     try:
         with zipfile.ZipFile(path) as parts:
             if damaged := parts.testzip():  # torch.load does not verify the checksums
