@@ -42,13 +42,13 @@ def write_shards(
     if not len(indices) or per_shard < 1:
         raise ValueError(f"expected samples, and at least 1 in a shard; found {len(indices)} and {per_shard}")
     starts = range(0, len(indices), per_shard)
-    shards = {folder / name: indices[i : i + per_shard] for name, i in zip(shard_names(len(starts)), starts)}
+    shards = {folder / f"shard-{n:06d}.tar": indices[i : i + per_shard] for n, i in enumerate(starts)}
     checksum = hashlib.sha256(np.asarray(indices, "<i8").tobytes()).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".maskdepth-lock", timeout=0):  # locking empties the file, which must not be another's
-            export = {"dataset": dataset.settings, "indices": checksum, "per_shard": per_shard, "shards": len(shards)}
-            prepare_folder(folder, export, overwrite)
+            export = {"dataset": dataset.settings, "indices": checksum, "per_shard": per_shard}
+            prepare_folder(folder, export | {"shards": [path.name for path in shards]}, overwrite)
             missing = {path: part for path, part in shards.items() if not path.is_file()}
             write_missing(dataset, missing, workers, progress)
     except Timeout:
@@ -57,16 +57,11 @@ def write_shards(
     return {"folder": str(folder), "samples": len(indices), "shards": len(shards), "bytes": size}
 
 
-def shard_names(count: int) -> list[str]:
-    """The names of an export's shards."""
-    return [f"shard-{number:06d}.tar" for number in range(count)]
-
-
 def prepare_folder(folder: Path, export: dict, overwrite: bool) -> None:
     """Check that the folder's shards belong to this export, and remove what an interrupted one left."""
     path = folder / "shards.json"
     found = read_dict(path)
-    own = [path.name, *shard_names(found["shards"])] if export.keys() == found.keys() else []
+    own = [path.name, *found["shards"]] if export.keys() == found.keys() else []
     others = [] if found == export else [*folder.glob("shard-*.tar"), *folder.glob(path.name)]
     if others and not overwrite:
         raise FileExistsError(f"{folder} holds shards of another export: choose another folder, or pass overwrite=True")
