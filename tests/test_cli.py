@@ -245,7 +245,7 @@ def test_evaluate_takes_the_networks_own_size_and_outputs(data, tmp_path, run, r
 
 def test_the_threshold_for_scenes_is_tuned_on_samples_with_shadows(data, network, run, monkeypatch):
     made = []
-    monkeypatch.setattr(cli, "MaskDepthDataset", lambda *options: made.append(options) or MaskDepthDataset(*options))
+    monkeypatch.setattr(cli, "MaskDepthDataset", lambda *a, **b: made.append(a) or MaskDepthDataset(*a, **b))
     run(f"evaluate --checkpoint {network} --count 2 --size 80 --rooms 3 --gap none --scenes")
     assert ("val", 80, "tripod", 0) in made
 
