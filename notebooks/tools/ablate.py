@@ -167,8 +167,9 @@ def measure(network: torch.nn.Module, dataset: Dataset, count: int) -> dict:
 
 
 def main() -> None:
-    parser = tool_parser(__doc__, samples=20000)
+    parser = tool_parser(__doc__, only=True)
     parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("--samples", type=int, default=20000, help="training samples of each run")
     parser.add_argument("--seeds", type=int, default=1, help="how many runs of each row")
     args = parser.parse_args()
     rows = [*STUDIES[args.study], *(BY_HAND if args.study == "recipe" else [])]

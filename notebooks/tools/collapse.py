@@ -28,6 +28,7 @@ from maskdepth_utils.training import fit, mask_and_depth_loss
 
 STORED = RESULTS / "collapse.json"
 FRAMES = RESULTS / "collapse.npz"
+SETTINGS = {"samples": 8000, "steps": 300, "every": 20}  # at 80 px; at 160 px in each condition; between two looks
 WIDTH = 0.5
 BATCH = 8
 WATCHED = 24  # validation samples
@@ -50,14 +51,14 @@ CONDITIONS = {
 }
 
 
-def start(skips: bool, samples: int) -> MaskDepthNet:
+def start(skips: bool) -> MaskDepthNet:
     """Train the network at 80 px as the write-up did: SGD at 0.01, BCE and L1."""
     torch.manual_seed(0)
     model = MaskDepthNet(skips=skips, detail=False, width=WIDTH)
-    out = ROOT / run_folder("collapse", "start", skips, samples)
+    out = ROOT / run_folder("collapse", "start", skips)
     loss = functools.partial(mask_and_depth_loss, mask=BCE, depth=L1)
     dataset = MaskDepthDataset("train", 80, "tripod")
-    fit(model, dataset, samples=samples, batch=16, loss=loss, lr=0.01, workers=0, out=out)
+    fit(model, dataset, samples=SETTINGS["samples"], batch=16, loss=loss, lr=0.01, workers=0, out=out)
     return load_network(out)[0]
 
 
@@ -103,17 +104,17 @@ def shares(model: MaskDepthNet, batch: dict, condition: dict) -> dict:
     return found
 
 
-def run(name: str, samples: int, steps: int, every: int) -> tuple[dict, np.ndarray]:
-    """Continue at 160 px in one condition, and measure at intervals of `every` steps."""
+def run(name: str) -> tuple[dict, np.ndarray]:
+    """Continue at 160 px in one condition, and measure every few steps."""
     condition = {"skips": False} | WRITTEN | CONDITIONS[name]
-    model = start(condition["skips"], samples)
+    model = start(condition["skips"])
     batch = watched()
     dataset = MaskDepthDataset("train", 160, "tripod")
     loss = functools.partial(mask_and_depth_loss, mask=condition["mask"], depth=condition["depth"])
-    out = ROOT / run_folder("collapse", name, samples, steps)
-    looks, frames = [], []
+    out = ROOT / run_folder("collapse", name)
+    looks, frames, every = [], [], SETTINGS["every"]
     with timed_report(condition=name, changed=CONDITIONS[name], looks=looks) as row:
-        for step in range(0, steps + 1, every):
+        for step in range(0, SETTINGS["steps"] + 1, every):
             if step:
                 fit(
                     model, dataset, steps=step, batch=BATCH, loss=loss, optimizer=condition["optimizer"],
@@ -127,18 +128,13 @@ def run(name: str, samples: int, steps: int, every: int) -> tuple[dict, np.ndarr
 
 
 def main() -> None:
-    parser = tool_parser(__doc__, samples=8000)  # at 80 px, before
-    parser.add_argument("--steps", type=int, default=300, help=f"of {BATCH} samples at 160 px, in each condition")
-    parser.add_argument("--every", type=int, default=20, help="steps between two looks")
-    settings = vars(parser.parse_args())
-    words = settings.pop("only")
-    stored, frames = read_json(STORED, {}), read_arrays(FRAMES)
-    if stored.get("settings") != settings:
-        stored, frames = {"settings": settings, "runs": []}, {"truth": frames_of(watched()["depth"])}
+    words = tool_parser(__doc__, only=True).parse_args().only
+    stored = read_json(STORED, {"settings": SETTINGS, "runs": []})
+    frames = read_arrays(FRAMES) or {"truth": frames_of(watched()["depth"])}
     done = [one["condition"] for one in stored["runs"]]
     for name in CONDITIONS:
         if any(word in name for word in words) and name not in done:
-            row, frames[name] = run(name, **settings)
+            row, frames[name] = run(name)
             stored["runs"].append(row)
             write_arrays(FRAMES, frames)
             write_json(STORED, stored)

@@ -25,6 +25,7 @@ from maskdepth_utils.training import fit
 STORED = RESULTS / "design_lab.json"
 FRAMES = RESULTS / "design_lab.npz"
 SIZE = 80  # pixels
+SAMPLES = 12000  # of each training
 TESTED = 300  # test samples
 FRAMED = 4  # of these, kept as pictures
 DESIGNS = {
@@ -50,16 +51,15 @@ def milliseconds() -> dict[str, float]:
     return {name: round(1000 * value, 2) for name, value in seconds.items()}
 
 
-def run(name: str, samples: int, seed: int) -> tuple[dict, np.ndarray]:
+def run(name: str) -> tuple[dict, np.ndarray]:
     """Train and measure one design; a stopped training run continues."""
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     model = LabNet(**DESIGNS[name])
-    with timed_report(design=name, changed=DESIGNS[name], samples=samples, seed=seed) as row:
+    with timed_report(design=name, changed=DESIGNS[name], samples=SAMPLES, seed=0) as row:
         row |= {"parameters": count_parameters(model), "multiply_adds": multiply_adds(model, SIZE)}
         fit(
-            model, MaskDepthDataset("train", SIZE, "tripod", rooms=400), samples=samples, batch=16, lr=0.002, workers=0,
-            optimizer="adamw", weight_decay=0.01, schedule="one-cycle", seed=seed,
-            out=ROOT / run_folder("design", name, samples, seed),
+            model, MaskDepthDataset("train", SIZE, "tripod", rooms=400), samples=SAMPLES, batch=16, lr=0.002, workers=0,
+            optimizer="adamw", weight_decay=0.01, schedule="one-cycle", out=ROOT / run_folder("design", name),
         )  # fmt: skip
         test = Subset(MaskDepthDataset("test", SIZE, "tripod"), range(TESTED))
         figures = evaluate(network_predict(model), make_loader(test, batch=30))
@@ -73,16 +73,13 @@ def run(name: str, samples: int, seed: int) -> tuple[dict, np.ndarray]:
 
 
 def main() -> None:
-    parser = tool_parser(__doc__, samples=12000)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    report = read_json(STORED, {"rows": []})
-    report |= {"command": "python notebooks/tools/design_lab.py", "size": SIZE, "gap": "tripod"}
-    frames = read_arrays(FRAMES)
-    done = {(row["design"], row["samples"], row["seed"]) for row in report["rows"]}
+    words = tool_parser(__doc__, only=True).parse_args().only
+    about = {"command": "python notebooks/tools/design_lab.py", "size": SIZE, "gap": "tripod"}
+    report, frames = read_json(STORED, {"rows": []} | about), read_arrays(FRAMES)
+    done = [row["design"] for row in report["rows"]]
     for name in DESIGNS:
-        if any(word in name for word in args.only) and (name, args.samples, args.seed) not in done:
-            row, frames[name] = run(name, args.samples, args.seed)
+        if any(word in name for word in words) and name not in done:
+            row, frames[name] = run(name)
             report["rows"].append(row)
             write_arrays(FRAMES, frames)
             write_json(STORED, report)

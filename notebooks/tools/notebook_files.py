@@ -25,13 +25,12 @@ PROGRESS = re.compile(r"^.*\d+%\|.*\|.*$\n?|^\s*\d+\S*it \[.*\]$\n?", re.MULTILI
 WIDGET, PLOTLY = "application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json"
 
 
-def tool_parser(description, names=False, samples=None):
-    """Return a parser that shows a tool's docstring, takes notebooks or has the options of a study."""
+def tool_parser(description, names=False, only=False):
+    """Return a parser that shows a tool's docstring and takes notebooks, or words that choose some runs of a study."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if names:
         parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="how its name begins, or its path")
-    if samples:
-        parser.add_argument("--samples", type=int, default=samples, help="training samples of each run")
+    if only:
         parser.add_argument("--only", nargs="+", default=[""], metavar="WORD", help="runs whose name has one of these")
     return parser
 

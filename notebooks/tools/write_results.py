@@ -7,6 +7,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import time
 
@@ -157,12 +158,11 @@ def draw():
 
 def between(text, mark, content):
     """Put `content` between <!-- mark --> and <!-- /mark --> in a text."""
-    start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
-    before, found, rest = text.partition(start)
-    _, found_end, after = rest.partition(end)
-    if not (found and found_end):
-        raise ValueError(f"expected {start} with {end} after it, found no such marks")
-    return f"{before}{start}\n{content}\n{end}{after}"
+    start, end = f"<!-- {mark} -->\n", f"\n<!-- /{mark} -->"
+    new, count = re.subn(f"{start}.*{end}", lambda _: start + content + end, text, flags=re.DOTALL)
+    if count != 1:
+        raise ValueError(f"expected <!-- {mark} --> with <!-- /{mark} --> after it, found no such marks")
+    return new
 
 
 def pages(stored):
