@@ -47,15 +47,15 @@ def write_onnx(predictor: Predictor, path: str | Path) -> dict:
         import onnxscript  # noqa: F401  (torch's exporter needs it, and its own message is less clear)
     except ImportError as error:
         raise OnnxError(f"{error.name} is not installed: pip install onnxruntime onnxscript") from error
-    if not hasattr(torch.export.Dim, "DYNAMIC"):
-        raise OnnxError(f"export to ONNX: expected PyTorch 2.6 or newer, found {torch.__version__}")
+    if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7):  # which cannot name dimensions
+        raise OnnxError(f"export to ONNX: expected PyTorch 2.7 or newer, found {torch.__version__}")
     model = Deployed(copy.deepcopy(predictor.model).cpu().float()).eval()  # a copy: the predictor stays as it is
     example = torch.rand(2, 2, 3, 160, 192).unbind()  # no size that could pass for a constant
     names = list(model(*example))
-    free = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)  # count, height and width
+    named = {0: "batch", 2: "height", 3: "width"}  # torch warns if the second input names the same dimensions
     program = torch.onnx.export(
         model, example, dynamo=True, verbose=False, input_names=["image", "background"], output_names=names,
-        dynamic_shapes=[free, free],
+        dynamic_shapes=[named, dict.fromkeys(named, torch.export.Dim.DYNAMIC)],
     )  # fmt: skip
     content = program.model_proto.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])

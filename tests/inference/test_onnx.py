@@ -12,12 +12,13 @@ from maskdepth_utils.models import MaskDepthNet
 @pytest.mark.slow
 def test_onnxruntime_runs_the_file_at_any_size(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    if not hasattr(torch.export.Dim, "DYNAMIC"):
-        pytest.skip(f"PyTorch {torch.__version__} is too old for this export: it says so")
+    pytest.importorskip("torch", "2.7", reason=f"PyTorch {torch.__version__} is too old for this export: it says so")
     path = tmp_path / "net.onnx"
     facts = write_onnx(Predictor(MaskDepthNet(width=0.125), {}, "cpu"), path)
     assert facts["largest_difference"] < 1e-3 and facts["outputs"] == ["mask", "depth"]
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for value in (*session.get_inputs(), *session.get_outputs()):
+        assert value.shape == ["batch", 1 if value.name in facts["outputs"] else 3, "height", "width"]
     for count, height, width in ((1, 64, 64), (3, 96, 160)):
         pictures = np.zeros((count, 3, height, width), np.float32)
         mask, depth = session.run(["mask", "depth"], {"image": pictures, "background": pictures})
