@@ -214,7 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, KeyError, OSError, RuntimeError, ArithmeticError) as error:
+    except (ValueError, TypeError, KeyError, OSError, RuntimeError, ArithmeticError, MemoryError, cv2.error) as error:
         if options.debug:
             raise
         message = name_options(" ".join(str(error).split()), options)

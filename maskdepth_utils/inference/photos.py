@@ -1,21 +1,26 @@
 """Photos of your own: reading them, and fitting a prediction to their size. Used in notebook 05."""
 
+import io
+import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..models.networks import MINIMUM_SIZE
 
+MAX_SIDE = 32_766  # pixels; OpenCV cannot move larger pictures
+MAX_ASPECT = 50  # of such a picture at the network's size hardly a row of pixels is left
+Image.MAX_IMAGE_PIXELS = 150_000_000  # Pillow refuses twice as many; by default less than a phone's 200 million
 MIN_REFINED_FACTOR = 1.5  # times the network's size: below, there are hardly any finer edges to find
 EDGE_GAIN = 4  # an edge enlarged bilinearly rises over 2 x factor pixels, and the filter's window is half as wide
 MAX_REFINED_SIDE = 2048  # pixels; larger masks are refined at this size, which limits the memory
 
 
-def read_picture(picture: np.ndarray | Image.Image | str | Path, name: str) -> np.ndarray:
-    """Read an array, Pillow image or path as uint8 (H, W, 3); `name` is for messages.
+def read_picture(picture: np.ndarray | Image.Image | str | Path | bytes, name: str) -> np.ndarray:
+    """Read an array, Pillow image, path or a file's content as uint8 (H, W, 3); `name` is for messages.
 
     Gray becomes RGB, 16 bits become 8, transparent parts become white, and photos are turned upright as their EXIF data
     says. Raises FileNotFoundError, ValueError or TypeError.
@@ -23,31 +28,62 @@ def read_picture(picture: np.ndarray | Image.Image | str | Path, name: str) -> n
     if isinstance(picture, str | Path):
         if not Path(picture).exists():
             raise FileNotFoundError(f"{name}: no such file: {picture}")
-        try:
-            with Image.open(picture) as opened:
-                opened.load()  # so that the file can be closed
-            picture = opened
-        except (OSError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{name}: {picture} is not a readable picture, or is damaged ({error})") from error
-    if isinstance(picture, Image.Image):
-        picture = np.asarray(_to_rgb(ImageOps.exif_transpose(picture), name))
+        name += f": {picture}"
+    if isinstance(picture, str | Path | bytes | Image.Image):
+        picture = _decode(picture, name)
     if not isinstance(picture, np.ndarray):
         raise TypeError(f"{name}: expected a uint8 array, a Pillow image or a path, found {type(picture).__name__}")
     if picture.ndim != 3 or picture.shape[2] != 3:
         raise ValueError(f"{name}: expected shape (H, W, 3), found {picture.shape}")
     if picture.dtype != np.uint8:
         raise ValueError(f"{name}: expected uint8 values 0 to 255, found {picture.dtype}")
-    if min(picture.shape[:2]) < MINIMUM_SIZE:
-        raise ValueError(f"{name}: expected at least {MINIMUM_SIZE} x {MINIMUM_SIZE} pixels, found {_size(picture)}")
+    shorter, longer = sorted(picture.shape[:2])
+    if shorter < MINIMUM_SIZE or longer > min(MAX_SIDE, MAX_ASPECT * shorter):
+        expected = f"sides of {MINIMUM_SIZE} to {MAX_SIDE:,} pixels, one at most {MAX_ASPECT} times the other"
+        raise ValueError(f"{name}: expected {expected}; found {_size(picture)}")
     return picture
 
 
-def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
+def _decode(picture: Image.Image | str | Path | bytes, name: str) -> np.ndarray:
+    """Decode to RGB. Decoders may raise anything on damaged data: here it becomes a ValueError that names the file."""
+    content = b""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of many pixels and of damaged metadata
+            if not isinstance(picture, Image.Image):
+                content = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+                picture = Image.open(io.BytesIO(content))
+            is_deep = picture.mode[0] == "I" or ";16" in str(getattr(picture, "tile", ""))  # 16 bits per colour
+            array = np.asarray(_to_rgb(_turn_upright(picture)))
+        if is_deep and array.max() < 16:
+            raise ValueError("expected 16-bit values up to 65535, found none above 4095: scale 12-bit data first")
+        return array
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):
+            is_heic = content[4:10] in (b"ftyphe", b"ftypmi", b"ftypms")
+            unknown = "damaged, or of a format that Pillow does not know"
+            reason = "it is HEIC, an iPhone's format; save it as JPEG" if is_heic else unknown
+        raise ValueError(f"{name} is not a readable picture: {reason}") from error
+
+
+def _turn_upright(picture: Image.Image) -> Image.Image:
+    """Turn a photo as its EXIF data says, unless that is damaged."""
+    picture.load()
+    try:
+        return ImageOps.exif_transpose(picture)
+    except MemoryError:
+        raise
+    except Exception:  # from struct.error to SyntaxError
+        return picture
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode[0] in "IF":  # 16 bits, which some Pillow versions open as 32; floats have no defined white
         values = np.asarray(picture)
         if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
             found = f"Pillow mode {picture.mode}, values {values.min()} to {values.max()}"
-            raise ValueError(f"{name}: expected 8 or 16 bits per colour, found {found}")
+            raise ValueError(f"expected 8 or 16 bits per colour, found {found}")
         picture = Image.fromarray(np.uint8(values // 257))  # 65535 = 257 x 255
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")

@@ -1,10 +1,16 @@
 """Photos are read whatever their format, and enlarged masks follow a photo's edges."""
 
+import contextlib
+import io
+import warnings
+import zlib
+
 import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from maskdepth_utils.inference import photos
 from maskdepth_utils.inference.photos import read_picture, refine_mask
@@ -40,16 +46,83 @@ def test_transparent_parts_become_white(photo):
     np.testing.assert_array_equal(flat[:, 30:], photo[:, 30:])
 
 
+def encode(picture, kind="PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_photos_are_turned_upright_unless_their_exif_data_are_damaged(photo, kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "turn right by 90 degrees"
+    options = {} if kind == "PNG" else {"quality": 95}
+    content = encode(Image.fromarray(photo), kind, exif=exif, **options)
+    plain = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    for picture in (content, Image.open(io.BytesIO(content))):
+        np.testing.assert_array_equal(read_picture(picture, "image"), np.rot90(plain, -1))
+    damaged = encode(Image.fromarray(photo), kind, exif=b"Exif\0\0no TIFF header", **options)
+    np.testing.assert_array_equal(read_picture(damaged, "image"), plain)
+
+
+def with_checksums(png: bytes) -> bytes:
+    """A PNG file with right check sums, so that decoders look into its chunks."""
+    png, position = bytearray(png), 8
+    while position < len(png):
+        end = position + 8 + int.from_bytes(png[position : position + 4], "big")
+        png[end : end + 4] = zlib.crc32(png[position + 4 : end]).to_bytes(4, "big")
+        position = end + 4
+    return bytes(png)
+
+
+def png_with_long(kind: bytes) -> bytes:
+    """A small PNG file whose text or colour profile expands to 2 MB."""
+    content, data = encode(Image.new("RGB", (40, 40))), b"name\0\0" + zlib.compress(bytes(2_000_000))
+    return with_checksums(content[:33] + len(data).to_bytes(4, "big") + kind + data + bytes(4) + content[33:])
+
+
+DARK = Image.fromarray(np.full((40, 60), 4095, np.uint16))  # 12 bits of 16
+
+
 @pytest.mark.parametrize(
-    "values, found",
+    "picture, message",
     [
-        (np.ones((40, 60), np.float32), "Pillow mode F"),
-        (np.linspace(0, 70000, 2400, dtype=np.int32).reshape(40, 60), "Pillow mode I, values 0 to 70000"),
+        (b"no picture", "photo is not a readable picture: damaged, or of a format that Pillow does not know"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "it is HEIC, an iPhone's format; save it as JPEG"),
+        (encode(Image.effect_noise((64, 96), 99))[:4000], "photo is not a readable picture: image file is truncated"),
+        (png_with_long(b"zTXt"), "photo is not a readable picture: Decompressed data too large"),
+        (png_with_long(b"iCCP"), "photo is not a readable picture: Decompressed data too large"),
+        (Image.fromarray(np.ones((40, 60), np.float32)), "expected 8 or 16 bits per colour, found Pillow mode F"),
+        (Image.fromarray(np.arange(2400, dtype=np.int32).reshape(40, 60) * 30), "mode I, values 0 to 71970"),
+        (DARK, "expected 16-bit values up to 65535, found none above 4095: scale 12-bit data first"),
+        (encode(DARK, "TIFF"), "scale 12-bit data first"),
+        (cv2.imencode(".png", np.full((40, 60, 3), 4095, np.uint16))[1].tobytes(), "scale 12-bit data first"),
     ],
 )
-def test_values_of_unknown_white_are_refused(values, found):
-    with pytest.raises(ValueError, match=f"image: expected 8 or 16 bits per colour, found {found}"):
-        read_picture(Image.fromarray(values), "image")
+def test_unreadable_pictures_are_named(picture, message):
+    with pytest.raises(ValueError, match=message):
+        read_picture(picture, "photo")
+
+
+def test_mutated_files_are_read_or_refused(photo):
+    """No other error, and no warning of Pillow's, reaches the user."""
+    random, exif, text = np.random.default_rng(0), Image.Exif(), PngInfo()
+    exif[0x010F], exif[0x0112] = "maker", 8
+    text.add_text("comment", "words " * 100, zip=True)
+    smooth = Image.fromarray(cv2.GaussianBlur(photo, (0, 0), 3))
+    options = {"PNG": {"exif": exif, "pnginfo": text}, "JPEG": {"exif": exif}, "WEBP": {"exif": exif}}
+    options |= {"TIFF": {"exif": exif}, "GIF": {}, "BMP": {}}
+    files = [encode(smooth, kind, **extra) for kind, extra in options.items()]
+    read = 0
+    for number in range(300):
+        content = bytearray(files[number % len(files)])
+        for position in random.integers(min(len(content), 300), size=random.integers(1, 4)):
+            content[position] = random.integers(256)
+        with warnings.catch_warnings(), contextlib.suppress(ValueError):
+            warnings.simplefilter("error")
+            is_png = number % len(files) == 0
+            read += read_picture(with_checksums(content) if is_png else bytes(content), "image").dtype == np.uint8
+    assert 60 < read < 240
 
 
 def large_photo(size=640):

@@ -115,7 +115,7 @@ def assemble(
             is_setting = False
         try:
             note.value = update()
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, MemoryError) as error:
             note.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
 
     def react(name: str, value):
