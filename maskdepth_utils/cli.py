@@ -156,7 +156,9 @@ def predict(options: Namespace) -> dict:
         aligned = align(image, background)
         background = aligned.background
         result["aligned"] = aligned.reason
-    mask, depth = predictor.predict(image, background, options.fov, options.eye_height)
+    mask, depth, warning = predictor.predict(image, background, options.fov, options.eye_height)
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
     pictures = {}
     if mask is not None:
         pictures["mask.png"] = np.uint8(np.rint(mask * 255))

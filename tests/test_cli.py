@@ -321,6 +321,14 @@ def test_a_restart_deletes_only_the_run(data, tmp_path, run):
     assert len(list(tmp_path.glob("tensorboard/*.maskdepth"))) == 1
 
 
+def test_predict_warns_of_a_wrong_pair(network, tmp_path, run):
+    for name in ("a.png", "b.png"):
+        blocks = np.random.default_rng(ord(name[0])).integers(0, 256, (8, 12, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / name), blocks.repeat(8, 0).repeat(8, 1))
+    _, error = run(f"predict {tmp_path / 'a.png'} {tmp_path / 'b.png'} -o {tmp_path / 'out'} --checkpoint {network}")
+    assert error.startswith("warning: most of the picture differs") and error.count("\n") == 1
+
+
 @pytest.mark.parametrize("name, reader", [("zip", ZipDataset), ("webdataset", ShardDataset), ("arrays", ArrayDataset)])
 def test_export_can_be_read_back(data, tmp_path, run, result, name, reader):
     command = f"export -o {tmp_path} --format {name} --split test --count 3 --size 80 --per-shard 2"

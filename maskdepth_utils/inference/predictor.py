@@ -15,6 +15,7 @@ from ..devices import choose_device
 from ..files import data_dir, to_asset_error
 from ..models.networks import MINIMUM_SIZE, to_mask_depth
 from ..models.weights import CheckpointError, load_network
+from .pairs import check_pair
 from .photos import check_sizes, read_picture, refine_mask, resize_array
 
 Picture = np.ndarray | Image.Image | str | Path
@@ -23,10 +24,14 @@ MAX_ASPECT = 2  # times as tall as wide: taller pictures are made smaller, since
 
 
 class Prediction(NamedTuple):
-    """A mask, float32 (H, W) probability, and a depth, float32 (H, W) metres; None for what is not predicted."""
+    """A mask, float32 (H, W) probability, and a depth, float32 (H, W) metres; None for what is not predicted.
+
+    `warning` is a sentence if the pictures can hardly be a pair, such as two rooms (see `pairs.check_pair`), or empty.
+    """
 
     mask: np.ndarray | None
     depth: np.ndarray | None
+    warning: str = ""
 
 
 def load_pretrained(path: str | Path | None = None, device: str | torch.device = "auto") -> "Predictor":
@@ -93,6 +98,8 @@ class Predictor:
         tensors = [self.prepare(picture, network_width, network_height) for picture in (image, background)]
         with torch.no_grad():
             logits, depth = to_mask_depth(self.model(*tensors))
+        marked = None if logits is None else (logits > 0).cpu()
+        warning = check_pair(*(tensor.cpu() for tensor in tensors), marked)
 
         def enlarge(output: Tensor) -> np.ndarray:
             output = output[0, 0, :network_height, :network_width]  # without the padding
@@ -110,7 +117,7 @@ class Predictor:
             canonical = self.size / math.tan(math.radians(FOV / 2))
             factor = network_width / math.tan(math.radians(fov / 2)) / canonical * eye_height / EYE_HEIGHT
             metres = enlarge(depth) * np.float32(MAX_DEPTH * factor)
-        return Prediction(mask, metres)
+        return Prediction(mask, metres, warning)
 
     def prepare(self, picture: np.ndarray, width: int, height: int) -> Tensor:
         """Turn uint8 (H, W, 3) into float32 (1, 3, height, width) in [0, 1], its edges repeated up to 32 px."""

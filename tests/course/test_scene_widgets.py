@@ -20,7 +20,7 @@ class LeftHalf:
     def predict(self, image, background, fov=60.0, eye_height=1.5):
         mask = np.zeros(np.shape(image)[:2], np.float32)
         mask[:, : mask.shape[1] // 2] = 1
-        return Prediction(mask, np.full(mask.shape, 3.0 * eye_height / 1.5, np.float32))
+        return Prediction(mask, np.full(mask.shape, 3.0 * eye_height / 1.5, np.float32), "not a pair")
 
 
 def tiles_of(box):
@@ -107,9 +107,10 @@ def as_png(size):
 def test_own_photos_are_predicted_and_can_be_saved():
     box = widgets.own_photos(LeftHalf())
     upload(box.controls["photo"], as_png((80, 60)))
-    assert "Choose a photo" in box.note.value and box.links.value == ""
+    assert "Still to come: background." in box.note.value and "10 MB" in box.note.value and box.links.value == ""
     upload(box.controls["background"], as_png((80, 60)))
     assert "covers 50.0% of the picture and is about 3.0 m away" in box.note.value
+    assert "<b>Warning</b>: not a pair" in box.note.value
     assert box.links.value.count("download=") == 3
     assert tiles_of(box)["cutout"].shape == (240, 320, 4)
     box.controls["eye_height"].value = 3.0
@@ -117,17 +118,18 @@ def test_own_photos_are_predicted_and_can_be_saved():
 
 
 @pytest.mark.parametrize(
-    "content, words", [(b"no picture", "not a readable picture"), (as_png((70, 60)), "equal sizes")]
+    "content, words",
+    [(b"no picture", "background: b.png is not a readable picture"), (as_png((70, 60)), "expected equal sizes")],
 )
-def test_a_bad_upload_is_reported_in_place(content, words):
+def test_a_bad_upload_is_reported_in_place_of_the_pictures(content, words):
     box = widgets.own_photos(LeftHalf())
-    upload(box.controls["photo"], as_png((80, 60)))
-    upload(box.controls["background"], content)
-    assert words in box.note.value
+    for name, file in (("photo", as_png((80, 60))), ("background", as_png((80, 60))), ("background", content)):
+        upload(box.controls[name], file, "b.png")
+    assert words in box.note.value and tiles_of(box) == {} and box.links.value == ""
 
 
 def test_uploads_of_version_7_of_ipywidgets_are_read():
     class Upload:
         value = {"a.png": {"content": as_png((40, 40)), "metadata": {}}}
 
-    assert photo_widget.read_upload(Upload(), "photo").size == (40, 40)
+    assert photo_widget.read_upload(Upload(), "photo").shape == (40, 40, 3)

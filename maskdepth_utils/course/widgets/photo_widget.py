@@ -1,11 +1,9 @@
 """Upload your own photo and its background, and see what the network finds: the last widget of notebook 07."""
 
 import base64
-import io
 
 import ipywidgets as w
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from ... import plots
 from ...inference.align import align as align_pictures
@@ -18,6 +16,10 @@ CAPTIONS = {
     "depth": ("Depth", "bright is near"),
     "cutout": ("Cutout", "the object alone"),
 }
+CHOOSE = """Choose a photo and a background: the same place from the same spot, without the object. A file that does
+not arrive is larger than the server accepts: 10 MB, or 100 MB if <code>make lab</code> or <code>make app</code> started
+it."""
+SAVED = ("mask", "depth in mm", "cutout")
 
 
 def own_photos(predictor, examples: dict | None = None) -> w.VBox:
@@ -44,16 +46,21 @@ def own_photos(predictor, examples: dict | None = None) -> w.VBox:
             controls["example"].value = ""
 
     def update():
-        if controls["example"].value:
-            pair = examples[controls["example"].value]
-        else:
-            pair = [read_upload(controls[name], name) for name in ("photo", "background")]
-        if None in pair:
-            return "Choose a photo and a background: the same place from the same spot, without the object."
-        options = {name: controls[name].value for name in ("align", "fov", "eye_height")}
-        words, pictures = predict_photo(predictor, *pair, **options)
-        tiles.show(pictures)
-        links.value = "Save: " + " · ".join(link_to(name, pictures[name]) for name in ("mask", "depth in mm", "cutout"))
+        pictures = {}
+        try:
+            if controls["example"].value:
+                pair = examples[controls["example"].value]
+            else:
+                pair = [read_upload(controls[name], name) for name in ("photo", "background")]
+            missing = [name for name, picture in zip(("photo", "background"), pair) if picture is None]
+            if missing:
+                words = f"{CHOOSE} Still to come: {' and '.join(missing)}."
+            else:
+                options = {name: controls[name].value for name in ("align", "fov", "eye_height")}
+                words, pictures = predict_photo(predictor, *pair, **options)
+        finally:  # nothing of another pair stays beside an error
+            tiles.show(pictures)
+            links.value = " · ".join(link_to(name, pictures[name]) for name in SAVED if pictures)
         return words
 
     start = {"example": next(iter(examples))} if examples else {}
@@ -71,7 +78,8 @@ def predict_photo(predictor, photo, background, align: bool, fov: float, eye_hei
     if align:
         aligned = align_pictures(photo, background)
         background, words = aligned.background, f"{aligned.reason} "
-    mask, depth = predictor.predict(photo, background, fov, eye_height)
+    mask, depth, warning = predictor.predict(photo, background, fov, eye_height)
+    words += f"<b>Warning</b>: {warning} " if warning else ""
     found = mask > 0.5
     where = f" and is about {np.median(depth[found]):.1f} m away." if found.any() else ": nothing found."
     pictures = {
@@ -84,17 +92,11 @@ def predict_photo(predictor, photo, background, align: bool, fov: float, eye_hei
     return f"{words}The object covers {found.mean():.1%} of the picture{where}", pictures
 
 
-def read_upload(upload: w.FileUpload, name: str) -> Image.Image | None:
+def read_upload(upload: w.FileUpload, name: str) -> np.ndarray | None:
     """The picture that was uploaded, if any. The value of a FileUpload is a dict in ipywidgets 7, a tuple in 8."""
-    files = list(upload.value.values() if isinstance(upload.value, dict) else upload.value)
-    if not files:
-        return None
-    try:
-        picture = Image.open(io.BytesIO(bytes(files[-1]["content"])))
-        picture.load()
-        return picture
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name}: this file is not a readable picture ({error})") from None
+    value = upload.value
+    files = [{"name": key} | file for key, file in value.items()] if isinstance(value, dict) else value
+    return read_picture(bytes(files[-1]["content"]), f"{name}: {files[-1]['name']}") if files else None
 
 
 def link_to(name: str, picture: np.ndarray) -> str:
