@@ -9,18 +9,8 @@ import sys
 
 import exercises
 import heads
+import notebook_files as files
 from nbformat.validator import iter_validate
-from notebook_files import (
-    code_cells,
-    find_notebooks,
-    headline,
-    label,
-    read,
-    source_hash,
-    stored_hash,
-    tagged,
-    tool_parser,
-)
 
 LONGEST_CELL = 35
 ABSOLUTE_PATH = re.compile(
@@ -31,19 +21,20 @@ PICTURE_WITHOUT_ALT = re.compile(r"""!\[\s*\]\(|<img(?![^>]*\balt=["'][^"'])""")
 
 def problems(nb):
     """List, in sentences, what keeps a notebook from being committed."""
-    parameters, code = tagged(nb, "parameters"), code_cells(nb)
+    parameters, code = files.tagged(nb, "parameters"), files.code_cells(nb)
     full = len(parameters) == 1 and re.search(r'^profile = "full"', parameters[0].source, re.MULTILINE)
     is_wrong = {
         "metadata.widgets is stored: GitHub may not render it": "widgets" in nb.metadata,
         "its kernel is not python3": nb.metadata.get("kernelspec", {}).get("name") != "python3",
         'expected one cell tagged `parameters` that says profile = "full"': not full,
-        "papermill's traces are stored in it": tagged(nb, "injected-parameters") or "papermill" in str(nb.metadata),
-        "no hash of its code cells: it was never executed by execute_notebooks.py": stored_hash(nb) is None,
+        "papermill's traces are stored in it":
+            files.tagged(nb, "injected-parameters") or "papermill" in str(nb.metadata),
+        "no hash of its code cells: it was never executed by execute_notebooks.py": files.stored_hash(nb) is None,
         "its code changed after its outputs were made: execute it again":
-            stored_hash(nb) not in (None, source_hash(nb)),
+            files.stored_hash(nb) not in (None, files.source_hash(nb)),
         "not one clean run from top to bottom (execution counts)":
             [cell.execution_count for cell in code] != list(range(1, len(code) + 1)),
-        "no cell tagged `headline` printed a line for the table of `make course`": not headline(nb),
+        "no cell tagged `headline` printed a line for the table of `make course`": not files.headline(nb),
     }  # fmt: skip
     found = [f"not a valid notebook: {str(error).splitlines()[0]}" for error in iter_validate(nb)]
     found += [sentence for sentence, wrong in is_wrong.items() if wrong]
@@ -72,10 +63,10 @@ def cell_problems(cell):
 
 def main():
     found = []
-    for path in find_notebooks(tool_parser(__doc__, names=True).parse_args().names, solutions=True):
-        nb = read(path)
+    for path in files.find_notebooks(files.tool_parser(__doc__, names=True).parse_args().names, solutions=True):
+        nb = files.read(path)
         listed = [*problems(nb), *heads.problems(nb, path), *exercises.problems(nb, path)]
-        found += [f"{label(path)}: {problem}" for problem in listed]
+        found += [f"{files.label(path)}: {problem}" for problem in listed]
     print("\n".join(found), end="\n" if found else "")
     return int(bool(found))
 
