@@ -46,6 +46,19 @@ def test_the_composer_shows_the_scene_of_its_controls():
     assert "out of the picture" in box.note.value or "in the data" in box.note.value
 
 
+def test_the_shadow_turns_with_the_lamp():
+    box = widgets.composer(distance=2.5, gap="none")
+    empty = tiles_of(box)
+    box.controls["lamp"].value = 0.6
+    shadows = {}
+    for side in (-2.0, 2.0):
+        box.controls["lamp_x"].value = side
+        tiles = tiles_of(box)
+        assert {name for name in tiles if not np.array_equal(tiles[name], empty[name])} == {"image"}
+        shadows[side] = np.nonzero((tiles["image"] < empty["image"]).any(-1))[1].mean()
+    assert shadows[-2.0] > shadows[2.0] + 20  # a lamp at the left casts the shadow to the right
+
+
 def test_the_playground_scores_network_and_threshold():
     box = widgets.playground(LeftHalf())
     mask = box.tiles.images["mask"].value

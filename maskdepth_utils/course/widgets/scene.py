@@ -11,8 +11,11 @@ from ...data.compose import compose
 from ...data.library import Cutout, Room, cutout_distances, load_cutout, load_room, nearest_distance
 from ...data.light import USUAL_BRIGHTNESS
 from ...data.placement import MIN_INSIDE, footprint, is_free
+from ...data.projection import project_cutout
+from ...data.shadows import Lamp, light_factor, object_points
 from ...data.shots import LEVELS, draw_level, shoot
 from ...draws import Draws
+from ...files import data_dir
 from ...metrics import iou, rmse
 
 DEPTH_LIMITS = (0.0, MAX_DEPTH)  # metres: the range of all depth pictures' colours, so that they can be compared
@@ -36,6 +39,11 @@ class Setup:
     motion: float = 1.0
     shadow: float = 1.0  # strength of the contact shadow, 0 to 1
     gloss: float = 0.0  # how much of the object the floor mirrors, 0 to 1
+    lamp: float = 0.0  # share of the light that one lamp gives, 0 (there is none) to 1
+    lamp_x: float = 1.5  # metres to the right of the camera, in room axes
+    lamp_height: float = 2.0  # metres above the floor
+    lamp_z: float = 2.0  # metres ahead of the camera
+    lamp_radius: float = 0.05  # metres
 
 
 # Scenes of test rooms and test objects that are hard for one reason each. They were chosen by hand and show what may
@@ -73,7 +81,13 @@ def build_scene(setup: Setup) -> Scene:
     level = LEVELS[draw_level(setup.gap, draws.fork("level"))]
     shadow = setup.shadow if level.shadow else 0.0
     gain = room.brightness / USUAL_BRIGHTNESS
-    composite = compose(room, cutout, setup.distance, setup.azimuth, setup.flip, shadow, gain, setup.gloss)
+    pose = room, cutout, setup.distance, setup.azimuth
+    light, projection = None, project_cutout(*pose)
+    if setup.lamp:
+        lamp = Lamp((setup.lamp_x, setup.lamp_height, setup.lamp_z), setup.lamp_radius, setup.lamp)
+        light = light_factor(room, projection, object_points(setup.object, str(data_dir())), [lamp])
+        shadow *= 1 - setup.lamp
+    composite = compose(*pose, setup.flip, shadow, gain, setup.gloss, light=light, projection=projection)
     strengths = {name: getattr(setup, name) for name in ("light", "noise", "compression", "motion")}
     image, background = shoot(composite.image, composite.background, setup.gap, draws, **strengths)
     return Scene(image, background, composite.mask, composite.depth, _remark(room, cutout, setup, composite))

@@ -31,6 +31,7 @@ PREDICTION_CAPTIONS = {
 OWN_SCENE = "your own scene"
 GROUPS = {
     "Scene": ("room", "object", "yaw", "azimuth", "distance", "flip", "shadow", "gloss"),
+    "Lamp": ("lamp", "lamp_x", "lamp_height", "lamp_z", "lamp_radius"),
     "Gap between the two shots": ("gap", "seed", "light", "noise", "compression", "motion"),
 }
 
@@ -105,6 +106,11 @@ def scene_controls(split: str) -> dict[str, w.Widget]:
         "flip": checkbox("mirrored"),
         "shadow": slider("contact shadow", 1.0, 0, 1, 0.1),
         "gloss": slider("floor mirrors", 0.0, 0, 0.6, 0.05),
+        "lamp": slider("its share of light", 0.0, 0, 0.9, 0.05),
+        "lamp_x": slider("to the right, m", 1.5, -4, 4, 0.1),
+        "lamp_height": slider("above floor, m", 2.0, 0.3, 2.9, 0.1),
+        "lamp_z": slider("ahead, m", 2.0, -2, 8, 0.1),
+        "lamp_radius": slider("radius, m", 0.05, 0, 0.5, 0.05),
         "gap": dropdown("gap", LEVELS, list(LEVELS).index("tripod")),
         "seed": slider("another gap", 0, 0, 20, 1),
         "light": slider("other light ×", 1.0, 0, 4, 0.25),
