@@ -13,37 +13,23 @@ from notebook_files import read_json
 from maskdepth_utils import load_pretrained
 from maskdepth_utils.__main__ import make_parser
 
-FIGURES = {"iou": 0.9, "rmse": 0.05, "abs_rel": 0.1, "delta1": 0.95}
-STORED = {
-    "commit": "abc", "machine": {"processor": "a chip", "device": "2 CPU cores"}, "network": "0",
-    "runs": [
-        {
-            "row": row, "command": "evaluate", "seconds": 30.0, "images": 100, "gap": "none",
-            "results": {
-                "MaskDepthNet": FIGURES,
-                "difference threshold": {"iou": 0.7},
-                "one constant depth": {"rmse": 0.2},
-                "mean depth per pixel": {"rmse": 0.1},
-            },
-        }
-        for row in ("composites", "scenes")
-    ],
-}  # fmt: skip
 
-
-def readme(text):
-    return write_results.between(text, "results", write_results.results(STORED))
-
-
-def test_the_table_is_written_between_its_marks_and_nothing_else_changes():
-    once = readme("# Title\n\n<!-- results -->\nstale figures\n<!-- /results -->\n\nafter\n")
-    assert once.startswith("# Title\n\n") and once.endswith("\n\nafter\n") and "stale figures" not in once
-    row = next(line for line in once.splitlines() if line.startswith("| composites"))
-    cells = [text.strip() for text in row.strip("|").split("|")]
-    assert cells == ["composites", "**0.900**", "0.700", "**0.050**", "0.200", "0.100", "0.100", "0.950"]
-    assert readme(once) == once
+def test_the_table_shows_the_stored_figures_between_its_marks():
+    stored = read_json(write_results.STORED)
+    page = "before\n<!-- results -->\nstale\n<!-- /results -->\nafter\n"
+    text = write_results.between(page, "results", write_results.results(stored))
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "stale" not in text
+    run = stored["runs"][0]
+    network, threshold, constant, per_pixel = (
+        run["results"][name]
+        for name in ("MaskDepthNet", "difference threshold", "one constant depth", "mean depth per pixel")
+    )
+    figures = [network["iou"], threshold["iou"], network["rmse"], constant["rmse"], per_pixel["rmse"]]
+    figures += [network["abs_rel"], network["delta1"]]
+    row = next(line for line in text.splitlines() if line.startswith(f"| {run['row']}"))
+    assert [cell.strip(" *") for cell in row.strip("|").split("|")][1:] == [f"{figure:.3f}" for figure in figures]
     with pytest.raises(ValueError, match="results"):
-        readme("# Title\n")
+        write_results.between("# Title\n", "results", "")
 
 
 def test_recipes_are_commands_that_the_program_takes():
