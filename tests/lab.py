@@ -68,7 +68,7 @@ def open_notebook(browser, folder, cells: list[str], front_end: str = "jupyterla
     log = folder / "log"
     with open(log, "w") as file, subprocess.Popen(command, stdout=file, stderr=file, env=environment) as process:
         page = browser.new_page(viewport={"width": 1000, "height": 900})
-        page.set_default_timeout(120_000)  # a slow page on a busy machine is not broken
+        page.set_default_timeout(240_000)  # a slow page on a busy machine is not broken
         try:
             wait_for_server(process, port, log)
             yield Sheet(page, log, front_end, f"http://127.0.0.1:{port}", token)
