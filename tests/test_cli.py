@@ -47,7 +47,7 @@ def run(capsys):
 
     def run(command, code=0):
         try:
-            found = main(shlex.split(str(command)))
+            found = main(shlex.split(str(command).replace("\\", "/")))  # Windows has paths with \
         except SystemExit as stopped:  # argparse's own errors and --help
             found = stopped.code
         captured = capsys.readouterr()
