@@ -22,9 +22,9 @@ from ..losses import depth_loss, mask_loss
 from ..models.networks import MaskDepth, to_mask_depth
 from ..models.weights import network_facts
 from . import parallel
-from .machine import Usage, machine_facts
+from .machine import machine_facts
 from .run import Run
-from .schedule import batch_indices, combine_seed, make_optimizer, set_learning_rate
+from .schedule import batch_indices, combine_seed, learning_rate, make_optimizer
 from .settings import Settings
 from .validation import add_up, compute_loss, held_out_loader, to_device, validate
 
@@ -114,17 +114,21 @@ def fit(
     # fork_rng: the caller's random numbers continue afterwards as if `fit` had not been called.
     with torch.random.fork_rng([torch.cuda.current_device()] if device.type == "cuda" else []), run.session(resume):
         network = parallel.wrap(model)
-        usage = Usage()
+        held_out = val and held_out_loader(val[0], settings)
+        measure = functools.partial(
+            validate, model, held_out, loss, weighting, autocast, device, lambda: run.stop_reason is not None
+        )
         remaining = range(run.step, settings.total_steps)
         order = (batch_indices(step, settings.batch, len(dataset), settings.seed) for step in remaining)
         batches = iter(make_loader(dataset, batches=map(parallel.share, order), workers=settings.workers))
-        for step in remaining:
+        for step in run.steps(val and val[1], measure):
             started = time.perf_counter()
             batch = to_device(next(batches), device)
             loaded = time.perf_counter()
 
             torch.manual_seed(combine_seed(settings.seed, step))  # for networks with dropout
-            lr = set_learning_rate(optimizer, settings, step)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(settings, step) * group["factor"]
             with autocast:
                 output = network(batch["image"], batch["background"])
             figures = compute_loss(output, batch, loss, weighting)  # in float32: losses subtract nearly equal numbers
@@ -134,15 +138,7 @@ def fit(
             scaler.step(optimizer)  # move the weights
             scaler.update()
 
-            run.count_step(figures, data_seconds=loaded - started, step_seconds=time.perf_counter() - loaded)
-            if run.is_due(settings.log_every):
-                run.log(run.means() | {"lr": lr} | usage.measure())
-            if val is not None and run.is_due(val[1]):
-                run.log(*validate(model, held_out_loader(val[0], settings), loss, weighting, autocast, device))
-            stopping = run.must_stop()
-            run.save(size=batch["image"].shape[-1], now=stopping)
-            if stopping:
-                break
+            run.count_step(figures, batch["image"].shape[-1], loaded - started, time.perf_counter() - loaded)
         parallel.share_buffers(model)
     model.eval()
     return run.history

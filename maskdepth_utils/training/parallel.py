@@ -69,9 +69,3 @@ def mean(values: dict[str, float]) -> dict[str, float]:
         numbers = numbers.to("cuda" if dist.get_backend() == "nccl" else "cpu")
         dist.all_reduce(numbers)
     return dict(zip(values, (numbers / world).tolist()))
-
-
-def wait_for_all() -> None:
-    """Wait until every process has reached this point."""
-    if rank_and_world()[1] > 1:
-        dist.barrier()

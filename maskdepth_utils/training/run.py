@@ -1,12 +1,10 @@
 """What surrounds the training loop: a run's history, its TensorBoard log, when to save, and what stops it."""
 
 import contextlib
-import signal
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..files import WriteError, is_disk_full
-from ..models.weights import CheckpointError, list_checkpoints, read_run
+from ..models.weights import read_run
 from . import parallel
 from .checkpoint import BOARD_SUFFIX, TrainingError, delete_run, list_differences, lock, write_checkpoint
+from .interruptions import LossyStream, explain_errors, stop_signals
+from .machine import Usage
+from .schedule import learning_rate
 from .settings import Settings
 
 
@@ -39,13 +39,18 @@ class Run:
     started: float = field(default_factory=time.monotonic)
     saved: float = field(default_factory=time.monotonic)  # when the newest checkpoint was written
     saved_step: int = 0  # of the newest whole checkpoint
+    changed: bool = False  # since that was written or read
+    size: int = 0  # width of the pictures in pixels
     board: Any = None  # TensorBoard's writer
 
     @contextlib.contextmanager
     def session(self, resume: bool) -> Iterator[None]:
         """Lock the folder for this run, continue from its checkpoint, and handle signals until the block ends."""
         folder_lock = lock(self.folder) if self.folder and parallel.is_first() else contextlib.nullcontext()
-        with explain_errors(self.folder), stop_signals(self), folder_lock:
+        with (
+            explain_errors(self.folder), stop_signals(self.stop), folder_lock,
+            contextlib.redirect_stdout(LossyStream(sys.stdout)), contextlib.redirect_stderr(LossyStream(sys.stderr)),
+        ):  # fmt: skip
             if self.folder:
                 self.restore(resume)
             if parallel.mean({"step": self.step})["step"] != self.step:
@@ -68,7 +73,7 @@ class Run:
         """Continue from the folder's newest checkpoint, if there is one; with `resume` False, delete the run."""
         if parallel.is_first() and not resume:
             delete_run(self.folder)
-        parallel.wait_for_all()  # no process reads the folder before the first process has locked it
+        parallel.mean({"ready": 1})  # no process reads the folder before the first process has locked it
         checkpoint = read_run(self.folder)
         if checkpoint:
             if differences := list_differences(checkpoint["config"], self.config):
@@ -82,6 +87,7 @@ class Run:
             self.step = self.saved_step = checkpoint["step"]
             self.history = checkpoint["history"]
             self.sums = Counter(checkpoint["sums"])
+            self.size = checkpoint["size"]
             self.say(f"{self.folder}: resuming from step {self.step:,} of {self.settings.total_steps:,}")
         if parallel.is_first():
             from torch.utils.tensorboard import SummaryWriter  # here, because importing it takes a second or two
@@ -91,10 +97,32 @@ class Run:
                 self.folder / "tensorboard", purge_step=self.step + 1, flush_secs=20, filename_suffix=BOARD_SUFFIX
             )
 
+    def steps(self, val_every: int | None, measure: Callable[[], tuple[dict, Tensor | None]]) -> Iterator[int]:
+        """Yield the numbers of the steps to do. Between two steps come records, validation (`measure`), checkpoints."""
+        usage = Usage()
+        while True:
+            if self.is_due("loss", self.settings.log_every):
+                lr = learning_rate(self.settings, self.step - 1)
+                self.log(self.means() | {"lr": lr} | usage.measure())
+            if val_every and self.is_due("val_loss", val_every):  # also after a session that was stopped in it
+                self.log(*measure())
+            stopping = self.must_stop()
+            self.save(now=stopping)
+            if stopping:
+                return
+            yield self.step
+
+    def stop(self, source: str) -> None:
+        """Stop after this step; at once if Ctrl-C is pressed once more."""
+        if self.stop_reason and source == "Ctrl-C":
+            raise KeyboardInterrupt
+        self.stop_reason = f"Stopped by {source}"
+        print("\nFinishing this step and saving (Ctrl-C again: at once, without saving)", file=sys.stderr)
+
     def must_stop(self) -> bool:
         """Whether this was the last step, the time is up, or a signal has arrived, here or in another process."""
         limit = self.settings.max_minutes
-        if limit is not None and time.monotonic() - self.started > limit * 60:
+        if limit is not None and self.changed and time.monotonic() - self.started > limit * 60:
             self.stop_reason = self.stop_reason or f"Stopped after {limit:g} minutes"
         stopping = parallel.mean({"stopping": self.stop_reason is not None})["stopping"] > 0
         if stopping:
@@ -113,16 +141,23 @@ class Run:
         if self.progress:
             tqdm.write(text)
 
-    def count_step(self, figures: dict[str, Tensor], data_seconds: float, step_seconds: float) -> None:
+    def count_step(self, figures: dict[str, Tensor], size: int, data_seconds: float, step_seconds: float) -> None:
         """Add one step's figures to the sums, on the device: reading them would make the CPU wait for the GPU."""
         self.sums.update({name: figure.detach() for name, figure in figures.items()})
         self.sums.update({"steps": 1, "data_seconds": data_seconds, "step_seconds": step_seconds})
+        self.size = size
         self.step += 1
+        self.changed = True
         self.bar.update()
 
-    def is_due(self, every: int) -> bool:
-        """Whether something done at this interval of steps, and after the last one, is due now."""
-        return self.step % every == 0 or self.step == self.settings.total_steps
+    def record(self) -> dict[str, float]:
+        """This step's record in the history; an empty one if there is none yet."""
+        return self.history[-1] if self.history and self.history[-1]["step"] == self.step else {}
+
+    def is_due(self, figure: str, every: int) -> bool:
+        """Whether this step's record lacks a figure that is recorded at an interval of steps, and after the last."""
+        due = self.step > 0 and (self.step % every == 0 or self.step == self.settings.total_steps)
+        return due and figure not in self.record()
 
     def means(self) -> dict[str, float]:
         """The mean figures of the steps since the last record, over all processes."""
@@ -135,9 +170,10 @@ class Run:
 
     def log(self, figures: dict[str, float], picture: Tensor | None = None) -> None:
         """Add figures to this step's record in the history, and to TensorBoard, with a picture (3, H, W)."""
-        if not self.history or self.history[-1]["step"] != self.step:
+        if not self.record():
             self.history.append({"step": self.step, "samples": self.step * self.settings.batch})
         self.history[-1] |= figures
+        self.changed = True
         if "loss" in figures:
             self.bar.set_postfix(loss=f"{figures['loss']:.4f}")
         if self.board:
@@ -147,20 +183,21 @@ class Run:
             if picture is not None:
                 self.board.add_image("val/image_background_mask_predicted_depth_predicted", picture, self.step)
 
-    def save(self, size: int, now: bool) -> None:
-        """Write a checkpoint, with the picture width in pixels, `now` or if `save_minutes` have passed."""
+    def save(self, now: bool) -> None:
+        """Write a checkpoint, `now` or if `save_minutes` have passed."""
         due = now or time.monotonic() - self.saved > self.settings.save_minutes * 60
-        if self.folder is None or not due or not parallel.is_first():
+        if not (self.folder and due and self.changed and parallel.is_first()):
             return
         checkpoint = {name: part.state_dict() for name, part in self.parts.items()}
         # Check the weights, too: the loss was computed before the step that may have corrupted them.
         self.check_finite({"the loss": self.sums["loss"]} | checkpoint["model"] | checkpoint["loss"])
         checkpoint |= {"step": self.step, "history": self.history, "config": self.config, "machine": self.machine}
-        checkpoint |= {"sums": {name: float(value) for name, value in self.sums.items()}, "size": size}
+        checkpoint |= {"sums": {name: float(value) for name, value in self.sums.items()}, "size": self.size}
         self.board.flush()  # so that it holds all that comes before the checkpoint
         write_checkpoint(self.folder, checkpoint, self.saved_step)
         self.saved_step = self.step
         self.saved = time.monotonic()
+        self.changed = False
 
     def check_finite(self, values: dict[str, Tensor | float]) -> None:
         """Raise TrainingError for inf or nan, so that no corrupted weights are saved."""
@@ -168,43 +205,3 @@ class Run:
             if not torch.as_tensor(value).isfinite().all():
                 advice = "a smaller lr may help, or float32 precision. What was saved before is as it was"
                 raise TrainingError(f"{name} became inf or nan by step {self.step}: {advice}")
-
-
-@contextlib.contextmanager
-def stop_signals(run: Run) -> Iterator[None]:
-    """Let Ctrl-C (SIGINT) and SIGTERM set `run.stop_reason`, to be read between two steps; a second one interrupts."""
-
-    def remember(number, frame):
-        if run.stop_reason:
-            raise KeyboardInterrupt
-        run.stop_reason = "Stopped by Ctrl-C" if number == signal.SIGINT else "Stopped by the system (SIGTERM)"
-        print("\nFinishing this step and saving (Ctrl-C again: at once, without saving)", file=sys.stderr)
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():  # no other thread may set handlers
-        before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def explain_errors(folder: Path | None) -> Iterator[None]:
-    """Name the newest checkpoint when the disk is full, or when one of several processes fails."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        found = list_checkpoints(folder) if folder else []
-        newest = f"The newest checkpoint is {found[0]}" if found else "There is no checkpoint to resume from"
-        if isinstance(error, WriteError) or is_disk_full(error):
-            raise CheckpointError(f"{error}. {newest}") from error
-        rank, world = parallel.rank_and_world()
-        if world == 1 or isinstance(error, (OSError, TrainingError, CheckpointError)):
-            raise
-        # A lost process raises an ordinary RuntimeError, whose wording changes from version to version.
-        raise TrainingError(
-            f"process {rank} of {world} (counted from 0) cannot continue: {error}. If another process was killed or "
-            f"failed, its own message says why. {newest}. To resume, start the same command again"
-        ) from error

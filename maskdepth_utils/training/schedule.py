@@ -59,9 +59,6 @@ def make_optimizer(settings: Settings, parameters: dict[str, nn.Parameter]) -> t
     return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, settings: Settings, step: int) -> float:
-    """Set the learning rate of this step in all groups; return it for a factor of 1."""
-    rate = settings.lr * schedule_factor(settings.schedule, step / settings.total_steps)
-    for group in optimizer.param_groups:
-        group["lr"] = rate * group["factor"]
-    return rate
+def learning_rate(settings: Settings, step: int) -> float:
+    """The learning rate of a step, for a factor of 1."""
+    return settings.lr * schedule_factor(settings.schedule, step / settings.total_steps)

@@ -46,14 +46,20 @@ def held_out_loader(dataset: Dataset, settings: Settings) -> DataLoader:
 @torch.no_grad()
 def validate(
     model: nn.Module, loader: DataLoader, loss: Callable, weighting: Callable, autocast: torch.autocast,
-    device: torch.device,
-) -> tuple[dict[str, float], Tensor]:  # fmt: skip
-    """Measure {"val_loss": ..., "val_iou": ...}, means over the samples of all processes; and draw the first four."""
+    device: torch.device, is_stopping: Callable[[], bool],
+) -> tuple[dict[str, float], Tensor | None]:  # fmt: skip
+    """Measure {"val_loss": ..., "val_iou": ...}, means over the samples of all processes; and draw the first four.
+
+    If a process is stopping before its last batch, there are no figures.
+    """
     sums = Counter()
     picture = None
     parallel.share_buffers(model)
     model.eval()
     for batch in loader:
+        if sums and is_stopping():
+            sums["stopped"] = 1
+            break
         batch = to_device(batch, device)
         with autocast:
             output = model(batch["image"], batch["background"])
@@ -70,8 +76,10 @@ def validate(
             rows = torch.cat([column[:4].float().cpu().expand(-1, 3, -1, -1) for column in columns], dim=3)
             picture = torch.cat(list(rows), dim=1).clamp(0, 1)  # (3, 4 x H, columns x W)
         count = len(batch["image"])
-        sums.update({"samples": count} | {name: value.item() * count for name, value in figures.items()})
+        sums.update({"stopped": 0, "samples": count} | {name: value.item() * count for name, value in figures.items()})
     model.train()
     sums = parallel.mean(sums)
+    if sums.pop("stopped"):
+        return {}, None
     samples = sums.pop("samples")
     return {f"val_{name}": value / samples for name, value in sums.items()}, picture
