@@ -14,13 +14,14 @@ TIMES = {"data_seconds", "step_seconds", "images_per_second", "memory_mb", "cpu_
 class Squares:
     """A tiny data set: a bright square on noise, its mask, and a slope for depth. Sample i is the same every time.
 
-    With `interrupt_at`, making that sample sends Ctrl-C to the process that makes it.
+    The process that makes sample `interrupt_at` receives a signal, by default that of Ctrl-C.
     """
 
-    def __init__(self, length=40, size=32, interrupt_at=None):
+    def __init__(self, length=40, size=32, interrupt_at=None, number=signal.SIGINT):
         self.length = length
         self.size = size
         self.interrupt_at = interrupt_at
+        self.number = number
         self.settings = {"size": size}
 
     def __len__(self):
@@ -30,7 +31,7 @@ class Squares:
         if index >= self.length:
             raise IndexError(index)
         if index == self.interrupt_at:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self.number)
         generator = torch.Generator().manual_seed(index)
         background = torch.rand(3, self.size, self.size, generator=generator)
         row, column = torch.randint(0, self.size - 12, (2,), generator=generator).tolist()

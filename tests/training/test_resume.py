@@ -2,8 +2,10 @@
 
 import errno
 import functools
+import multiprocessing
 import os
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -12,12 +14,15 @@ from small_training import Dropping, Squares, damage, figures, new_net, same_ten
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import Subset
 
+from maskdepth_utils.data import MaskDepthDataset, ZipDataset
+from maskdepth_utils.data.storage.zips import write_zips
 from maskdepth_utils.files import PART
 from maskdepth_utils.losses import UncertaintyWeighting
 from maskdepth_utils.models import MaskDepthNet
 from maskdepth_utils.models.weights import CheckpointError, list_checkpoints, load_network, newest_step, read_run
 from maskdepth_utils.training import mask_and_depth_loss
 from maskdepth_utils.training.checkpoint import TrainingError
+from maskdepth_utils.training.interruptions import SIGNALS
 from maskdepth_utils.training.schedule import permutation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -37,7 +42,6 @@ CASES = {
     "fp16": {"precision": "fp16", "lr_factors": {"down.0": 3.0}, "momentum": 0.9, "width": 2},
     "dropout": {"kind": Dropping, "precision": "float32"},
     "a loss that learns": {"kind": MaskDepthNet, "width": 0.125, "weighting": UncertaintyWeighting, "momentum": 0.9},
-    "workers": {"workers": 1},
     "validation": {"val": (Squares(8), 2), "val_samples": 4, "log_every": 3},
 }
 
@@ -72,30 +76,48 @@ def test_a_run_can_be_extended_and_a_finished_one_is_not_repeated(tmp_path, caps
     assert "not bit for bit as on the same machine: precision is" in said
 
 
-def test_start_over(tmp_path):
-    small_fit(new_net(), tmp_path, steps=3, lr=0.01)
+def test_starting_over_deletes_that_run_alone(tmp_path):
+    other = ["checkpoint-best.safetensors", "step-by-step"]
+    for name in other:
+        tmp_path.joinpath(name).mkdir()
+    small_fit(new_net(), tmp_path, steps=3, save_minutes=0)
     with pytest.raises(TrainingError, match="not a writable folder"):
         small_fit(new_net(), tmp_path / "checkpoint-00000003.pt")
-    assert len(small_fit(new_net(), tmp_path, steps=2, resume=False)) == 2
-    assert names(tmp_path) == [".maskdepth-lock", "checkpoint-00000002.pt", "tensorboard"]
+    assert len(small_fit(new_net(), tmp_path, steps=2, lr=0.01, resume=False)) == 2
+    assert names(tmp_path) == [".maskdepth-lock", "checkpoint-00000002.pt", *other, "tensorboard"]
 
 
-# --- Ctrl-C
+def test_workers_started_by_spawn_resume_and_read_zips(data, tmp_path):
+    """As on macOS and Windows."""
+    write_zips(MaskDepthDataset(rooms=3), tmp_path, range(8), progress=False)
+    options = {"dataset": ZipDataset(tmp_path, size=80), "steps": 2}
+    models = [new_net(width=4), new_net(width=4)]
+    expected = small_fit(models[0], **options)
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        for _ in range(2):
+            history = small_fit(models[1], tmp_path / "run", workers=1, max_minutes=0, **options)
+    finally:
+        multiprocessing.set_start_method(before, force=True)
+    assert figures(history) == figures(expected) and same_tensors(*models)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_ctrl_c_finishes_the_step_saves_and_says_how_to_resume(tmp_path, capsys, workers):
-    """A terminal sends it to the workers as well: they must not end."""
-    handler = signal.getsignal(signal.SIGINT)
-    data = Squares(interrupt_at=permutation(40, 0, 0)[9].item())  # a sample of the third step
-    history = small_fit(new_net(), tmp_path, dataset=data, steps=4, workers=workers, progress=True)
-    if workers:  # here only the worker gets it
-        assert len(history) == 4
-        return
-    assert f"Stopped by Ctrl-C at step 3 of 4, saved in {tmp_path}. To resume" in capsys.readouterr().out
-    assert len(history) == 3 and signal.getsignal(signal.SIGINT) == handler
-    assert len(small_fit(new_net(), dataset=data, progress=True)) == 3
-    assert "Stopped by Ctrl-C at step 3 of 12. To resume, a run needs a folder" in capsys.readouterr().out
+# --- signals, a lost terminal
+
+
+@pytest.mark.parametrize("name, source", SIGNALS.items())
+def test_a_signal_finishes_the_step_saves_and_says_how_to_resume(tmp_path, capsys, name, source):
+    number = getattr(signal, name, None) or pytest.skip("Windows has no SIGHUP")
+    data = Squares(interrupt_at=permutation(40, 0, 0)[9].item(), number=number)  # a sample of the third step
+    handler = signal.getsignal(number)
+    assert len(small_fit(new_net(), tmp_path, dataset=data, steps=4, progress=True)) == 3
+    assert f"Stopped by {source} at step 3 of 4, saved in {tmp_path}. To resume" in capsys.readouterr().out
+    assert signal.getsignal(number) == handler
+    if name == "SIGHUP":
+        signal.signal(number, signal.SIG_IGN)  # as nohup does
+        assert len(small_fit(new_net(), dataset=data, steps=4)) == 4
+        signal.signal(number, handler)
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path):
@@ -107,6 +129,30 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         small_fit(new_net(), tmp_path, dataset=Impatient())
     assert not list_checkpoints(tmp_path)
+
+
+@pytest.mark.parametrize("every", [2, 3], ids=["validation in between", "validation at the end"])
+def test_ctrl_c_stops_a_validation_and_resuming_repeats_it(tmp_path, every):
+    expected = small_fit(new_net(), steps=3, val=(Squares(12), every))
+    interrupting = Squares(12, interrupt_at=permutation(12, 0, 0)[0].item())
+    history = small_fit(new_net(), tmp_path, steps=3, val=(interrupting, every))
+    assert len(history) == every and "val_loss" not in history[-1]
+    small_fit(new_net(), tmp_path, steps=3, val=(Squares(12), every))
+    assert figures(read_run(tmp_path)["history"]) == figures(expected)
+
+
+@pytest.mark.parametrize("lost", ["its reader", "its disk", "from the start"])
+def test_training_continues_without_its_output(tmp_path, monkeypatch, capsys, lost):
+    reading, writing = os.pipe()
+    os.close(reading)
+    stream = {"its reader": writing, "its disk": "/dev/full", "from the start": None}[lost]
+    if lost == "its disk" and not os.path.exists(stream):
+        pytest.skip("no /dev/full on this system")
+    monkeypatch.setattr(sys, "stdout", stream and open(stream, "w"))
+    assert len(small_fit(new_net(), tmp_path, steps=3, progress=True)) == 3
+    print("the result", file=sys.stdout, flush=True)  # of a command, afterwards
+    notes = capsys.readouterr().err.count("training continues without its output, which cannot be written")
+    assert notes == (lost != "from the start")
 
 
 # --- errors are reported, and damage nothing
@@ -146,15 +192,6 @@ def test_a_wrapped_dataset_is_compared_with_what_it_wraps(tmp_path):
     small_fit(new_net(), tmp_path, steps=1, dataset=Subset(Squares(), range(4)))
     with pytest.raises(TrainingError, match="dataset.dataset.size is 32 there and 64 here"):
         small_fit(new_net(), tmp_path, steps=2, dataset=Subset(Squares(size=64), range(4)))
-
-
-def test_only_checkpoints_are_deleted(tmp_path):
-    own = ["checkpoint-best.safetensors", "step-by-step"]
-    tmp_path.joinpath(own[0]).write_text("a network")
-    tmp_path.joinpath(own[1]).mkdir()
-    small_fit(new_net(), tmp_path, steps=3, save_minutes=0)
-    small_fit(new_net(), tmp_path, steps=1, resume=False)
-    assert names(tmp_path) == [".maskdepth-lock", "checkpoint-00000001.pt", *own, "tensorboard"]
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"step": 1}])
