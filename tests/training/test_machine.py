@@ -7,8 +7,7 @@ import time
 from maskdepth_utils.training.machine import Usage
 
 BUSY = """
-import time
-import numpy
+import time, numpy
 array = numpy.ones(80_000_000, dtype=numpy.uint8)
 while time.process_time() < 0.5: pass
 print(flush=True)
@@ -23,8 +22,6 @@ def test_memory_and_processor_time_are_those_of_all_processes():
         child.stdout.readline()
         during = usage.measure()
         child.communicate(b"\n")
-    assert during["memory_mb"] - before["memory_mb"] > 75
     assert during["cpu_cores"] * (time.monotonic() - start) > 0.45
-    after = usage.measure()
-    assert during["memory_mb"] - after["memory_mb"] > 75  # the child is gone
-    assert after["cpu_cores"] >= 0  # the child's time no longer counts
+    for other in (before, usage.measure()):  # without the child
+        assert during["memory_mb"] - other["memory_mb"] > 75 and other["cpu_cores"] >= 0

@@ -5,11 +5,13 @@ Most tests look at one training: two steps by one process, then four by two.
 
 import itertools
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -137,7 +139,7 @@ def test_validation_figures_are_of_the_saved_network_on_all_samples(together):
     model, weighting = restored(together / "run" / f"checkpoint-{STEPS:08d}.pt")
     loader = [default_collate([Squares()[i] for i in range(3)])]
     autocast = torch.autocast("cpu", enabled=False)
-    expected, _ = validate(model, loader, mask_and_depth_loss, weighting, autocast, torch.device("cpu"))
+    expected, _ = validate(model, loader, mask_and_depth_loss, weighting, autocast, torch.device("cpu"), bool)
     last = read_run(together / "run")["history"][-1]
     assert {name: last[name] for name in expected} == pytest.approx(expected, abs=1e-5)
 
@@ -214,15 +216,18 @@ def test_a_loss_may_leave_a_part_of_the_network_out(tmp_path):
 
 
 TRAIN = (
-    "torch.distributed.run --nproc-per-node=2 --standalone -m maskdepth_utils train --size 80 --rooms 3 "
-    "--network MaskNet --width 4 --batch 4 --workers 0 --val-samples 4 --steps 1 --out"
+    "torch.distributed.run --nproc-per-node=2 --standalone -m maskdepth_utils train --size 80 --rooms 3 --workers 1 "
+    "--network MaskNet --width 4 --batch 4 --val-samples 4 --steps 100000 --save-minutes 0 --out"
 )
 
 
-def test_torchrun_trains_in_two_processes(data, tmp_path):
-    command = [sys.executable, "-m", *TRAIN.split(), str(tmp_path)]
+def test_torchrun_saves_when_its_terminal_is_closed(data, tmp_path):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("finished: True") == 1  # only one process prints
-    assert steps_of(tmp_path) == [1]
+    command = [sys.executable, "-m", *TRAIN.split(), str(tmp_path)]
+    with subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE) as process:
+        while not steps_of(tmp_path) and process.poll() is None:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGHUP)
+        text = process.stdout.read()
+    [step] = re.findall(r"SIGHUP\) at step (\d+) of 100,000, saved in", text)  # only one process prints
+    assert steps_of(tmp_path)[0] == int(step) and "finished: False" in text

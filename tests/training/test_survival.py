@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lives import born, die_before, ended, in_fresh_process, steps_of
+from lives import born, die_before, ended, in_fresh_process
 from small_training import Dropping, Squares, damage, figures, same_tensors, small_fit
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -90,46 +90,27 @@ def test_killed_before_every_file_operation(tmp_path, damaged):
     assert damaged or "is damaged" not in text
 
 
-def two_lives(folder):
-    """Kill a run in its fifth step or later, and end it in another life."""
+def start_twice(folder):
+    """A second run while the first one is held; then kill the first one, whose worker is left, and start at once."""
     run = f"{folder}/run"
     assert ended(born(train, f"{folder}/whole")) == 0
     reading, writing = os.pipe()
-    life = born(train, run, STEPS, writing)
-    for _ in range(18):  # samples, four of which are a step
+    first = born(train, run, STEPS, writing, 1)
+    for _ in range(40):  # samples, four of which are a step; the worker is at most five steps ahead
         os.read(reading, 1)
-    os.kill(life, signal.SIGKILL)
-    assert ended(life) == -signal.SIGKILL
-    second = int(time.time())
-    while int(time.time()) == second:  # it distinguishes TensorBoard's files
-        time.sleep(0.05)
-    return ended(born(train, run))
-
-
-def test_killed_in_a_step_and_tensorboard_shows_every_step_once(tmp_path):
-    code, _ = in_fresh_process(two_lives, tmp_path)
-    assert code == 0
-    assert_same_end(tmp_path / "run", tmp_path / "whole")
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload().Scalars("train/loss")
-    assert [event.step for event in events] == list(range(1, STEPS + 1))
-
-
-def start_twice(folder):
-    """A second run while the first one is held; then kill the first one, whose worker is left, and start at once."""
-    run, steps = f"{folder}/run", 8
-    assert ended(born(train, f"{folder}/whole", steps)) == 0
-    reading, writing = os.pipe()
-    first = born(train, run, steps, writing, 1)
-    os.read(reading, 1)  # it makes samples
     os.kill(first, signal.SIGSTOP)
-    second = ended(born(train, run, steps))
+    second = ended(born(train, run))
     os.kill(first, signal.SIGKILL)
-    return [second, ended(first), ended(born(train, run, steps))]
+    now = int(time.time())
+    while int(time.time()) == now:  # the second distinguishes TensorBoard's files
+        time.sleep(0.05)
+    return [second, ended(first), ended(born(train, run))]
 
 
-def test_a_folder_is_free_as_soon_as_its_run_is_killed(tmp_path):
+def test_a_killed_run_frees_its_folder_at_once_and_tensorboard_shows_every_step_once(tmp_path):
     (second, killed, third), text = in_fresh_process(start_twice, tmp_path)
     assert second == 1 and "another run is training in this folder" in text
     assert killed == -signal.SIGKILL and third == 0
     assert_same_end(tmp_path / "run", tmp_path / "whole")
-    assert steps_of(tmp_path / "run") == [8, 7]
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload().Scalars("train/loss")
+    assert [event.step for event in events] == list(range(1, STEPS + 1))
