@@ -63,7 +63,7 @@ PYTHON
   if ! pip install --quiet --retries 1 --requirement "$lists/needed.txt" --constraint "$lists/keep.txt" 2>"$lists/log"
   then
     echo "colab_setup.sh: could not install what is missing (is there a network?)" >&2
-    grep -i "^error" "$lists/log" >&2
+    grep -i "^error" "$lists/log" >&2 || cat "$lists/log" >&2
     echo "These were left as they are:" $(cat "$lists/keep.txt") >&2
     exit 1
   fi
