@@ -130,7 +130,7 @@ def read_run(folder: str | Path) -> dict[str, Any] | None:
     """Read a run's newest checkpoint that is not damaged (see `training.checkpoint`); None if there is none.
 
     Raises:
-        CheckpointError: All checkpoints are damaged.
+        CheckpointError: All checkpoints are damaged, or they are of an earlier version of this package.
     """
     problems = []
     for path in list_checkpoints(folder):
@@ -144,6 +144,11 @@ def read_run(folder: str | Path) -> dict[str, Any] | None:
         return checkpoint
     if problems:
         raise CheckpointError("; ".join(problems) + ". Start over with resume=False, or in another folder")
+    if old := sorted(Path(folder).glob("step-" + "[0-9]" * 8)):
+        raise CheckpointError(
+            f"{folder}: holds checkpoints of an earlier version of this package. Finish the run with that version, "
+            f"or start a new run in another folder from the weights in {old[-1] / 'model.safetensors'} (option --init)"
+        )
     return None
 
 

@@ -87,6 +87,13 @@ def test_starting_over_deletes_that_run_alone(tmp_path):
     assert names(tmp_path) == [".maskdepth-lock", "checkpoint-00000002.pt", *other, "tensorboard"]
 
 
+def test_checkpoints_of_an_earlier_version_are_named(tmp_path):
+    (tmp_path / "step-00000007").mkdir()
+    for read in (load_network, functools.partial(small_fit, new_net())):
+        with pytest.raises(CheckpointError, match="earlier version.*step-00000007/model.safetensors.*--init"):
+            read(tmp_path)
+
+
 def test_workers_started_by_spawn_resume_and_read_zips(data, tmp_path):
     """As on macOS and Windows."""
     write_zips(MaskDepthDataset(rooms=3), tmp_path, range(8), progress=False)
