@@ -23,7 +23,7 @@ from .evaluation import breakdown, compare_with_baselines, intervals, means_by_r
 from .files import check_replaceable, replacing, write_file
 from .inference.align import align
 from .inference.onnx import write_onnx
-from .inference.photos import cut_out, read_picture, resize_array
+from .inference.photos import cut_out, read_picture, shrink_array
 from .inference.predictor import Prediction, load_pretrained
 from .losses import UncertaintyWeighting
 from .models.networks import FULL_SIZE, TASKS, MaskDepthNet, MaskNet
@@ -173,9 +173,7 @@ def predict(options: Namespace) -> dict:
         result["farthest_m"] = round(float(depth.max()), 2)
         if mask is not None and (mask > 0.5).any():
             result["object_m"] = round(float(np.median(depth[mask > 0.5])), 2)
-    scale = min(1.0, PREVIEW_SIDE / max(image.shape[:2]))
-    size = [max(1, round(side * scale)) for side in (image.shape[1], image.shape[0])]
-    shown = [None if one is None else resize_array(one, *size) for one in (image, background, mask, depth)]
+    shown = [None if one is None else shrink_array(one, PREVIEW_SIDE) for one in (image, background, mask, depth)]
     preview = plots.to_png(plots.show_prediction(*shown[:2], Prediction(*shown[2:])))
     write_file(paths[-1], preview, overwrite=True)
     for path in paths[:-1]:

@@ -110,6 +110,12 @@ def resize_array(array: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 
 
+def shrink_array(array: np.ndarray, side: int) -> np.ndarray:
+    """Resize an array (H, W) or (H, W, C) such that its longer side has at most `side` pixels."""
+    scale = min(1.0, side / max(array.shape[:2]))
+    return resize_array(array, *(max(1, round(length * scale)) for length in array.shape[1::-1]))
+
+
 def refine_mask(mask: np.ndarray, image: np.ndarray, background: np.ndarray, factor: float) -> np.ndarray:
     """Let a mask, float32 (H, W), follow the photo's own edges, with a guided filter (He, Sun and Tang 2010; kornia's).
 

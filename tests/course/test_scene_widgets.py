@@ -11,6 +11,7 @@ from PIL import Image
 from maskdepth_utils.course import widgets
 from maskdepth_utils.course.widgets import HARD_SCENES, Setup, photo_widget, scene_widgets
 from maskdepth_utils.data import library
+from maskdepth_utils.inference.photos import check_sizes
 from maskdepth_utils.inference.predictor import Prediction
 
 
@@ -18,6 +19,7 @@ class LeftHalf:
     """A predictor that finds an object in the left half, 3 m away."""
 
     def predict(self, image, background, fov=60.0, eye_height=1.5):
+        check_sizes(image, background)
         mask = np.zeros(np.shape(image)[:2], np.float32)
         mask[:, : mask.shape[1] // 2] = 1
         return Prediction(mask, np.full(mask.shape, 3.0 * eye_height / 1.5, np.float32), "not a pair")

@@ -7,8 +7,8 @@ import numpy as np
 
 from ... import plots
 from ...inference.align import align as align_pictures
-from ...inference.photos import check_sizes, cut_out, read_picture
-from .parts import CONTROL, Tiles, assemble, checkbox, dropdown, to_png
+from ...inference.photos import cut_out, read_picture, shrink_array
+from .parts import CONTROL, TILE, Tiles, assemble, checkbox, dropdown, to_png
 
 CAPTIONS = {
     "photo": ("Photo", "as uploaded"),
@@ -19,7 +19,6 @@ CAPTIONS = {
 CHOOSE = """Choose a photo and a background: the same place from the same spot, without the object. A file that does
 not arrive is larger than the server accepts: 10 MB, or 100 MB if <code>make lab</code> or <code>make app</code> started
 it."""
-SAVED = ("mask", "depth in mm", "cutout")
 
 
 def own_photos(predictor, examples: dict | None = None) -> w.VBox:
@@ -59,8 +58,9 @@ def own_photos(predictor, examples: dict | None = None) -> w.VBox:
                 options = {name: controls[name].value for name in ("align", "fov", "eye_height")}
                 words, pictures = predict_photo(predictor, *pair, **options)
         finally:  # nothing of another pair stays beside an error
-            tiles.show(pictures)
-            links.value = " · ".join(link_to(name, pictures[name]) for name in SAVED if pictures)
+            tiles.show({name: shrink_array(picture, 2 * TILE) for name, picture in pictures.items()})
+            saved = [link_to(name, pictures[name]) for name in ("mask", "depth in mm", "cutout") if pictures]
+            links.value = f"Save: {' · '.join(saved)}" if saved else ""
         return words
 
     start = {"example": next(iter(examples))} if examples else {}
@@ -73,7 +73,6 @@ def predict_photo(predictor, photo, background, align: bool, fov: float, eye_hei
     """Predict a photo; returns a comment and the pictures. Raises the errors of `Predictor.predict`."""
     photo = read_picture(photo, "photo")
     background = read_picture(background, "background")
-    check_sizes(photo, background)
     words = ""
     if align:
         aligned = align_pictures(photo, background)
