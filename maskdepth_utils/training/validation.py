@@ -31,8 +31,8 @@ def compute_loss(output: Any, batch: dict[str, Tensor], loss: Callable, weightin
 
 
 def to_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """Move a batch; a copy to a GPU runs while Python continues."""
-    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+    """Move a batch; a copy to a CUDA GPU runs while Python continues, one to a Mac's would not be safe."""
+    return {name: tensor.to(device, non_blocking=device.type == "cuda") for name, tensor in batch.items()}
 
 
 def held_out_loader(dataset: Dataset, settings: Settings) -> DataLoader:

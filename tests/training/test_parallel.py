@@ -3,7 +3,6 @@
 Most tests look at one training: two steps by one process, then four by two.
 """
 
-import itertools
 import os
 import re
 import shutil
@@ -36,27 +35,14 @@ pytestmark = [
 FIRST, STEPS, BATCH = 2, 6, 4  # steps by one process, then by two
 
 
-class Killing(Squares):
-    """Samples that kill the process that makes number `kill_at`."""
-
-    def __init__(self, kill_at):
-        super().__init__()
-        self.numbers = itertools.count()
-        self.kill_at = kill_at
-
-    def __getitem__(self, index):
-        if next(self.numbers) == self.kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().__getitem__(index)
-
-
 def train(folder, steps, kill_at=None):
     """Train up to `steps` in one of several processes, and keep its last gradients. Three validation samples."""
     torch.set_num_threads(1)
     model, weighting = new_net(MaskDepthNet, width=0.125), UncertaintyWeighting()
+    data = Squares(interrupt_at=kill_at, number=signal.SIGKILL)
     small_fit(
-        model, f"{folder}/run", Killing(kill_at), steps=steps, batch=BATCH, weighting=weighting, lr=0.01,
-        momentum=0.9, precision="float32", save_minutes=0, val=(Squares(3), STEPS),
+        model, f"{folder}/run", data, steps=steps, batch=BATCH, weighting=weighting, lr=0.01, momentum=0.9,
+        precision="float32", save_minutes=0, val=(Squares(3), STEPS),
     )  # fmt: skip
     gradients = {name: part.grad for name, part in nn.ModuleList([model, weighting]).named_parameters()}
     torch.save(gradients, f"{folder}/gradients-{parallel.rank_and_world()[0]}.pt")
@@ -155,17 +141,17 @@ def test_a_checkpoint_goes_from_one_process_to_two_and_back(together):
 # --- a process is lost
 
 
-def kill_one(folder, killed):
-    return in_two_processes(lambda rank: train(folder, STEPS, kill_at=5 if rank == killed else None))
+def train_both(folder, kill_at):
+    return in_two_processes(lambda rank: train(folder, STEPS, kill_at))
 
 
 def test_a_killed_process_ends_the_job_and_the_next_one_resumes(together, tmp_path):
     shutil.copytree(together / "start", tmp_path / "run")
-    codes, text = in_fresh_process(kill_one, tmp_path, 0)
+    codes, text = in_fresh_process(train_both, tmp_path, batch_indices(FIRST + 2, BATCH, 40, 0)[0])
     assert codes == [-signal.SIGKILL, 1]
     assert "cannot continue" in text and "If another process was killed or failed" in text
     assert FIRST < read_run(tmp_path / "run")["step"] < STEPS
-    codes, text = in_fresh_process(kill_one, tmp_path, None)
+    codes, text = in_fresh_process(train_both, tmp_path, None)
     assert codes == [0, 0] and "damaged" not in text
     own, expected = read_run(tmp_path / "run"), read_run(together / "run")
     assert figures(own["history"]) == figures(expected["history"]) and same_tensors(own["model"], expected["model"])

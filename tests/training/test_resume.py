@@ -40,6 +40,7 @@ CASES = {
     "momentum, one-cycle": {"momentum": 0.9, "schedule": "one-cycle", "log_every": 2, "lr": np.float64(0.05)},
     "adamw, bf16": {"optimizer": "adamw", "lr": 1e-3, "precision": "bf16", "weight_decay": 0.01},
     "fp16": {"precision": "fp16", "lr_factors": {"down.0": 3.0}, "momentum": 0.9, "width": 2},
+    "fp16, too large": {"precision": "fp16", "width": 2, "weighting": lambda: lambda terms: 4000 * terms["mask"]},
     "dropout": {"kind": Dropping, "precision": "float32"},
     "a loss that learns": {"kind": MaskDepthNet, "width": 0.125, "weighting": UncertaintyWeighting, "momentum": 0.9},
     "validation": {"val": (Squares(8), 2), "val_samples": 4, "log_every": 3},
@@ -128,13 +129,8 @@ def test_a_signal_finishes_the_step_saves_and_says_how_to_resume(tmp_path, capsy
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path):
-    class Impatient(Squares):
-        def __getitem__(self, index):
-            signal.raise_signal(signal.SIGINT)
-            return super().__getitem__(index)
-
     with pytest.raises(KeyboardInterrupt):
-        small_fit(new_net(), tmp_path, dataset=Impatient())
+        small_fit(new_net(), tmp_path, dataset=Squares(1, interrupt_at=0))  # the only sample, four times a batch
     assert not list_checkpoints(tmp_path)
 
 
