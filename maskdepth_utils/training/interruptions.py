@@ -1,4 +1,4 @@
-"""What may happen to a run from outside: signals, a lost terminal, a full disk, another process that fails."""
+"""What interrupts a run from outside: signals, a lost terminal, a full disk, the failure of another process."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ SIGNALS = {"SIGINT": "Ctrl-C", "SIGTERM": "the system (SIGTERM)", "SIGHUP": "the
 
 @contextlib.contextmanager
 def stop_signals(stop: Callable[[str], None]) -> Iterator[None]:
-    """Call `stop` with what sent a signal to stop, instead of ending the process, until the block ends."""
+    """Until the block ends, let signals call `stop` with their source instead of ending the process."""
     before = {}
     if threading.current_thread() is threading.main_thread():  # no other thread may set handlers
         for name, source in SIGNALS.items():
@@ -34,10 +34,7 @@ def stop_signals(stop: Callable[[str], None]) -> Iterator[None]:
 
 
 class LossyStream:
-    """An output stream without errors. Once it cannot be written, what is written is lost.
-
-    So a run survives a closed terminal, a reader of its progress bar that has gone, and a full disk for its log.
-    """
+    """An output stream that drops its text instead of failing: a run survives a closed terminal or a full disk."""
 
     def __init__(self, stream: TextIO | None):
         self.stream = stream or open(os.devnull, "w")  # None: closed before Python started
@@ -52,7 +49,7 @@ class LossyStream:
             self.stream.flush()
         except (OSError, ValueError) as error:
             with contextlib.suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # for what Python has still to write
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # where Python can write what is left
             self.stream = open(os.devnull, "w")
             print(f"note: training continues without its output, which cannot be written ({error})", file=sys.stderr)
 

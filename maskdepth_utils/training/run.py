@@ -39,7 +39,7 @@ class Run:
     started: float = field(default_factory=time.monotonic)
     saved: float = field(default_factory=time.monotonic)  # when the newest checkpoint was written
     saved_step: int = 0  # of the newest whole checkpoint
-    changed: bool = False  # since that was written or read
+    changed: bool = False  # whether there is something new since then
     size: int = 0  # width of the pictures in pixels
     board: Any = None  # TensorBoard's writer
 
@@ -98,13 +98,13 @@ class Run:
             )
 
     def steps(self, val_every: int | None, measure: Callable[[], tuple[dict, Tensor | None]]) -> Iterator[int]:
-        """Yield the numbers of the steps to do. Between two steps come records, validation (`measure`), checkpoints."""
+        """Yield the number of each step to do; between two of them record, validate (with `measure`) and save."""
         usage = Usage()
         while True:
             if self.is_due("loss", self.settings.log_every):
                 lr = learning_rate(self.settings, self.step - 1)
                 self.log(self.means() | {"lr": lr} | usage.measure())
-            if val_every and self.is_due("val_loss", val_every):  # also after a session that was stopped in it
+            if val_every and self.is_due("val_loss", val_every):  # also if the last session was stopped during it
                 self.log(*measure())
             stopping = self.must_stop()
             self.save(now=stopping)
@@ -113,7 +113,7 @@ class Run:
             yield self.step
 
     def stop(self, source: str) -> None:
-        """Stop after this step; at once if Ctrl-C is pressed once more."""
+        """Stop after this step, or at once if Ctrl-C is pressed again."""
         if self.stop_reason and source == "Ctrl-C":
             raise KeyboardInterrupt
         self.stop_reason = f"Stopped by {source}"

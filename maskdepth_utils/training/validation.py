@@ -50,7 +50,7 @@ def validate(
 ) -> tuple[dict[str, float], Tensor | None]:  # fmt: skip
     """Measure {"val_loss": ..., "val_iou": ...}, means over the samples of all processes; and draw the first four.
 
-    If a process is stopping before its last batch, there are no figures.
+    There are no figures if a process stops before its last batch.
     """
     sums = Counter()
     picture = None
