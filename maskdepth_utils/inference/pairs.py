@@ -16,7 +16,7 @@ SWAPPED = "the background seems to show the object: are the two pictures swapped
 CELL = 8  # pixels of the network: differences of single pixels can be noise, or a shift
 MIN_DIFFERENCE = 0.04  # of two cells' mean colours, which are 0 to 1
 MAX_DIFFERENT, MAX_MARKED = 0.5, 0.6  # shares of the part outside the mask, and of the picture
-MIN_CONTRAST_RATIO = 0.9
+MIN_CONTRAST_RATIO = 0.9  # of the edges along the mask's outline: the photo's to the background's
 
 
 @torch.no_grad()

@@ -60,10 +60,10 @@ def _decode(picture: Image.Image | str | Path | bytes, name: str) -> np.ndarray:
         return array
     except Exception as error:
         reason = str(error) or type(error).__name__
-        if isinstance(error, UnidentifiedImageError):
-            is_heic = content[4:10] in (b"ftyphe", b"ftypmi", b"ftypms")
-            unknown = "damaged, or of a format that Pillow does not know"
-            reason = "it is HEIC, an iPhone's format; save it as JPEG" if is_heic else unknown
+        if content[4:10] in (b"ftyphe", b"ftypmi", b"ftypms"):
+            reason = "it is HEIC, an iPhone's format; save it as JPEG"
+        elif isinstance(error, UnidentifiedImageError):
+            reason = "damaged, or of a format that Pillow does not know"
         raise ValueError(f"{name} is not a readable picture: {reason}") from error
 
 
