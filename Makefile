@@ -43,8 +43,9 @@ app: $(STAMP)
 site: $(STAMP)
 	$(PY) docs/build_site.py $(if $(OUT),--out "$(OUT)")
 
+# Two processes, each with whole files, in the order of conftest.py: quick tests first.
 test: $(STAMP)
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(STAMP)
 	$(PY) -m maskdepth_utils bench $(ARGS)

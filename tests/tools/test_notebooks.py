@@ -1,25 +1,10 @@
-"""The notebooks as they are committed, and (last of all tests) each of them run in the fast profile."""
-
-import json
-import os
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
+"""The notebooks as they are committed."""
 
 import notebook_checks
 import pytest
-import run_notebooks
 from notebook_files import find_notebooks, label, read
 
-COURSE = [
-    "01_dataset_inspection", "02_mask_net", "03_mask_depth_net", "04_loss_ablation", "05_evaluation",
-    "06_speed_and_scale", "07_playground",
-]  # fmt: skip
 PATHS = find_notebooks(solutions=True)
-
-
-def test_the_course_is_whole():
-    assert [path.stem for path in find_notebooks()][: len(COURSE)] == COURSE
 
 
 @pytest.mark.parametrize("path", PATHS, ids=label)
@@ -29,25 +14,3 @@ def test_ready_to_be_read(path):
 
 def test_small_enough_to_clone():
     assert sum(path.stat().st_size for path in PATHS) < 12e6
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """The results of all notebooks. Two run at a time, on one thread each: faster than one by one on two threads."""
-    folder = tmp_path_factory.mktemp("notebooks")
-
-    def run(name):
-        command = [sys.executable, run_notebooks.__file__, "--out", folder / name, name]
-        subprocess.run(command, cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True)
-        return json.loads((folder / name / "results.json").read_text())[0]
-
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(COURSE, pool.map(run, COURSE)))
-
-
-@pytest.mark.notebooks
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("name", COURSE)
-def test_a_notebook_runs_from_any_folder(name, results):
-    assert results[name]["error"] is None, results[name]["error"]
-    assert results[name]["headline"], "no headline figures for the table of `make course`"
