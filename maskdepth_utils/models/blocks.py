@@ -114,7 +114,7 @@ class Branch(nn.Module):
         self.entry = nn.Sequential(
             conv(stage_channels[-1], channels[0], 1), nn.BatchNorm2d(channels[0]), nn.ReLU(inplace=True)
         )
-        steps = zip(channels, channels[1:], stage_channels[-2::-1])
+        steps = zip(channels[:-1], channels[1:], reversed(stage_channels[:-1]), strict=True)
         self.ups = nn.ModuleList(UpProjection(a, b, skip if skips else 0) for a, b, skip in steps)
         if fine:
             self.widen = conv(channels[-1], fine[0], 1)
@@ -124,9 +124,9 @@ class Branch(nn.Module):
         else:
             self.head = nn.Conv2d(channels[-1], 1, 5, padding=2)
 
-    def forward(self, stages: list[Tensor], detail: Tensor | None, size: tuple[int, int]) -> Tensor:
-        x = self.entry(stages[-1])
-        for up, stage in zip(self.ups, stages[-2::-1]):  # from the deepest but one upwards
+    def forward(self, deepest: Tensor, stages: list[Tensor], detail: Tensor | None, size: tuple[int, int]) -> Tensor:
+        x = self.entry(deepest)
+        for up, stage in zip(self.ups, reversed(stages), strict=True):
             x = up(x, stage)
         # Upsample here and not after the head: 16 channels hold more of an edge than one.
         if detail is None:

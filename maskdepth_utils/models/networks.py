@@ -115,9 +115,10 @@ class MaskDepthNet(nn.Module):
         check_pair(image, background)
         if self.detail is not None and not self.detail.raw:
             background = match_exposure(image, background)
-        stages = self.encoder((torch.cat([image, background], dim=1) - self.mean) / self.std)
+        pair = (torch.cat([image, background], dim=1) - self.mean) / self.std
+        *stages, deepest = self.encoder(pair)
         detail = None if self.detail is None else self.detail(image, background)
-        maps = {task: branch(stages, detail, image.shape[-2:]) for task, branch in self.branches.items()}
+        maps = {task: branch(deepest, stages, detail, image.shape[-2:]) for task, branch in self.branches.items()}
         depth = maps["depth"].sigmoid() if "depth" in maps else None
         return MaskDepth(mask_logits=maps.get("mask"), depth=depth)
 

@@ -78,10 +78,10 @@ def test_outputs_are_float32_under_autocast(dtype):
 @pytest.mark.parametrize("skips", [True, False])
 def test_skips_carry_the_encoders_stages(skips):
     network = small(skips=skips, detail=False).eval()
+    *stages, deepest = network.encoder(torch.rand(1, 6, 64, 64))
     with torch.no_grad():
-        *stages, deepest = network.encoder(torch.rand(1, 6, 64, 64))
-        zeros = [torch.zeros_like(stage) for stage in stages]
-        one, other = (network.branches["mask"]([*some, deepest], None, (64, 64)) for some in (stages, zeros))
+        one = network.branches["mask"](deepest, stages, None, (64, 64))
+        other = network.branches["mask"](deepest, [torch.zeros_like(stage) for stage in stages], None, (64, 64))
     assert torch.equal(one, other) is not skips
 
 
