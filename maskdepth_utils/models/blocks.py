@@ -125,6 +125,7 @@ class Branch(nn.Module):
             self.head = nn.Conv2d(channels[-1], 1, 5, padding=2)
 
     def forward(self, deepest: Tensor, stages: list[Tensor], detail: Tensor | None, size: tuple[int, int]) -> Tensor:
+        # The deepest stage comes by itself because torchsummary expects a tensor first.
         x = self.entry(deepest)
         for up, stage in zip(self.ups, reversed(stages), strict=True):
             x = up(x, stage)
