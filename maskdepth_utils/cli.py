@@ -156,9 +156,10 @@ def predict(options: Namespace) -> dict:
         aligned = align(image, background)
         background = aligned.background
         result["aligned"] = aligned.reason
-    mask, depth, warning = predictor.predict(image, background, options.fov, options.eye_height)
-    if warning:
-        print(f"warning: {warning}", file=sys.stderr)
+    prediction = predictor.predict(image, background, options.fov, options.eye_height)
+    if prediction.warning:
+        print(f"warning: {prediction.warning}", file=sys.stderr)
+    mask, depth = prediction
     pictures = {}
     if mask is not None:
         pictures["mask.png"] = np.uint8(np.rint(mask * 255))

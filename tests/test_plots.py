@@ -56,7 +56,7 @@ def test_predictions_of_every_kind(sample, predictions):
     assert all(word in words for word in ("found", "missed", "false alarm", "error [m]"))
     assert "error [m]" not in check(plots.show_predictions([sample], masks[:1]))
     photo = np.zeros((48, 48, 3), np.uint8)
-    for prediction in (both[0], masks[0], both[0]._replace(mask=None)):
+    for prediction in (both[0], masks[0], Prediction(None, both[0].depth)):
         check(plots.show_prediction(photo, photo, prediction))
     with pytest.raises(ValueError):
         plots.show_predictions([sample, sample], both[:1])

@@ -20,7 +20,7 @@ MIN_CONTRAST_RATIO = 0.9  # of the edges along the mask's outline: the photo's t
 
 
 @torch.no_grad()
-def check_pair(image: Tensor, background: Tensor, mask: Tensor | None) -> str:
+def describe_mismatch(image: Tensor, background: Tensor, mask: Tensor | None) -> str:
     """Return a warning if the pictures can hardly be a pair, otherwise an empty text.
 
     A network takes all that differs for the object. So in a wrong pair, it marks most of the picture, or much of what

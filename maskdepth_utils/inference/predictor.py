@@ -2,8 +2,9 @@
 
 import hashlib
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from ..devices import choose_device
 from ..files import data_dir, to_asset_error
 from ..models.networks import MINIMUM_SIZE, to_mask_depth
 from ..models.weights import CheckpointError, load_network
-from .pairs import check_pair
+from .pairs import describe_mismatch
 from .photos import check_sizes, read_picture, refine_mask, resize_array
 
 Picture = np.ndarray | Image.Image | str | Path
@@ -23,15 +24,20 @@ SHIPPED = ("maskdepthnet", "masknet")
 MAX_ASPECT = 2  # times as tall as wide: taller pictures are made smaller, since the cost grows with the height
 
 
-class Prediction(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Prediction:
     """A mask, float32 (H, W) probability, and a depth, float32 (H, W) metres; None for what is not predicted.
 
-    `warning` is a sentence if the pictures can hardly be a pair, such as two rooms (see `pairs.check_pair`), or empty.
+    `warning` is a sentence if the pictures can hardly be a pair, such as two rooms, or empty: see `describe_mismatch`.
     """
 
     mask: np.ndarray | None
     depth: np.ndarray | None
     warning: str = ""
+
+    def __iter__(self) -> Iterator[np.ndarray | None]:
+        """As in ``mask, depth = predictor.predict(image, background)``."""
+        return iter((self.mask, self.depth))
 
 
 def load_pretrained(path: str | Path | None = None, device: str | torch.device = "auto") -> "Predictor":
@@ -99,7 +105,7 @@ class Predictor:
         with torch.no_grad():
             logits, depth = to_mask_depth(self.model(*tensors))
         marked = None if logits is None else (logits > 0).cpu()
-        warning = check_pair(*(tensor.cpu() for tensor in tensors), marked)
+        warning = describe_mismatch(*(tensor.cpu() for tensor in tensors), marked)
 
         def enlarge(output: Tensor) -> np.ndarray:
             output = output[0, 0, :network_height, :network_width]  # without the padding

@@ -27,7 +27,7 @@ def stages(name: str, recipe: dict) -> list[dict]:
         out = f"build/runs/{name}-{number}"
         options = [*shlex.split(recipe.get("common", "")), *shlex.split(options), "--out", out]
         options += ["--init", before] if before else []
-        options += ["--save-to", f"data/checkpoints/{name}.safetensors"] if number == len(recipe["stages"]) else []
+        options += ["--save-to", f"build/runs/{name}.safetensors"] if number == len(recipe["stages"]) else []
         made.append({"out": out, "options": options})
         before = out
     return made
@@ -73,6 +73,8 @@ def main() -> None:
         require_finished(stage["out"], int(stage["options"][stage["options"].index("--samples") + 1]))
         made_by = {"command": f"python -m maskdepth_utils {command}", "commit": begun.read_text()}
         report["stages"].append(made_by | summarise(stage["out"]))
+    # The command replaces only files that it has written itself, and none that it reads.
+    write_file(CHECKPOINTS / f"{name}.safetensors", (ROOT / f"build/runs/{name}.safetensors").read_bytes())
     files = sorted(CHECKPOINTS.glob("*.safetensors"))
     sums = "".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
     write_file(CHECKPOINTS / "SHA256SUMS", sums.encode())

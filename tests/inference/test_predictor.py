@@ -42,7 +42,7 @@ def pictures(height, width):
 @pytest.mark.parametrize("width, height", [(160, 160), (80, 80), (640, 480), (33, 47), (32, 32), (1000, 60), (60, 400)])
 def test_results_have_the_pictures_own_size(ruler, width, height):
     image, background = pictures(height, width)
-    mask, depth, _ = ruler.predict(image, background)
+    mask, depth = ruler.predict(image, background)
     assert mask.shape == depth.shape == (height, width)
     assert mask.dtype == depth.dtype == np.float32
     truth = (image != background).any(-1)

@@ -27,7 +27,7 @@ def test_a_loaded_network_predicts_what_the_saved_one_does(saved):
     model, path = saved
     predictor = load_pretrained(path, device="cpu")
     image, background = np.random.default_rng(0).integers(0, 256, (2, 160, 160, 3), np.uint8)
-    mask, depth, _ = predictor.predict(image, background)
+    mask, depth = predictor.predict(image, background)
     tensors = [torch.from_numpy(picture).permute(2, 0, 1)[None] / 255 for picture in (image, background)]
     rounded = copy.deepcopy(model)
     rounded.load_state_dict({name: tensor.half() for name, tensor in model.state_dict().items()})

@@ -77,8 +77,9 @@ def predict_photo(predictor, photo, background, align: bool, fov: float, eye_hei
     if align:
         aligned = align_pictures(photo, background)
         background, words = aligned.background, f"{aligned.reason} "
-    mask, depth, warning = predictor.predict(photo, background, fov, eye_height)
-    words += f"<b>Warning</b>: {warning} " if warning else ""
+    prediction = predictor.predict(photo, background, fov, eye_height)
+    words += f"<b>Warning</b>: {prediction.warning} " if prediction.warning else ""
+    mask, depth = prediction
     found = mask > 0.5
     where = f" and is about {np.median(depth[found]):.1f} m away." if found.any() else ": nothing found."
     pictures = {

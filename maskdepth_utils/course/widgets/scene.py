@@ -121,7 +121,7 @@ def predict_scene(
 
     The network's mask is where its probability is above the threshold. The fitted baseline's mask is beside it.
     """
-    probability, depth, _ = predictor.predict(scene.image, scene.background)
+    probability, depth = predictor.predict(scene.image, scene.background)
     pair = [torch.from_numpy(picture).permute(2, 0, 1)[None] / 255 for picture in (scene.image, scene.background)]
     mask = np.float32(probability > threshold)
     threshold_mask = (baseline or DifferenceThreshold(0.1))(*pair)[0][0, 0].numpy()
