@@ -33,12 +33,13 @@ def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
     return x if x.shape[-2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Sequential):
     """ResNet18 (He et al. 2016) with six input channels and without a classifier; returns the features of five stages.
 
     The stem "7x7" is ResNet's own, of stride 2: the stages have 1/2, 1/4, 1/8, 1/16 and 1/32 of the picture's size.
     "3x3" has stride 1, twice the sizes and three times the cost. `channels` are those of the four layers. The modules
-    have torchvision's names, so that ImageNet weights load as they are.
+    have torchvision's names, so that ImageNet weights load as they are. (A Sequential, because torchsummary looks
+    through those: it cannot add up several outputs.)
     """
 
     def __init__(self, stem: str, channels: list[int]):

@@ -1,5 +1,6 @@
 """The printed summary of a network counts right and leaves the network alone."""
 
+import re
 from functools import partial
 
 import pytest
@@ -21,4 +22,6 @@ def test_summary_counts_and_leaves_the_network_alone(make, capsys):
     printed = capsys.readouterr().out
     assert f"Total params: {count_parameters(network):,}" in printed
     assert "Input size (MB): 0.09" in printed  # 6 x 64 x 64 x 4 bytes, added and not multiplied
+    megabytes = float(re.search(r"pass size \(MB\): ([\d.]+)", printed)[1])
+    assert megabytes < 100  # of a module with several outputs, torchsummary would multiply the sizes
     assert network.training and all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
