@@ -1,5 +1,10 @@
 """Order of the tests: quick ones first, whole notebooks last, so that a mistake shows early."""
 
+import signal
+
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and would hide what the tests of it look for
+
 ORDER = ["slow", "browser", "notebooks"]
 
 
