@@ -8,6 +8,7 @@ set -euo pipefail
 ADDRESS="https://github.com/OWNER/maskdepth"  # from pyproject.toml by notebooks/tools/write_address.py
 address=${MASKDEPTH_ADDRESS:-$ADDRESS}         # a fork or a local clone, say
 python=${PYTHON:-python3}
+case "$python" in */*) python=$(cd "$(dirname "$python")" && pwd)/${python##*/} ;; esac  # the script changes folders
 
 lists=$(mktemp -d)
 trap 'rm -rf "$lists"' EXIT

@@ -5,6 +5,7 @@ import contextlib
 import math
 import os
 import platform
+import re
 import signal
 import sys
 from dataclasses import fields
@@ -236,7 +237,7 @@ def show(text: str) -> None:
 def name_options(message: str, options: argparse.Namespace) -> str:
     """Name options where a message names Python's arguments: ``fov: expected ...`` becomes ``--fov: expected ...``."""
     for python, option in {"out=": "--out", "resume=False": "--restart", "overwrite=True": "--overwrite"}.items():
-        message = message.replace(python, option)
+        message = re.sub(rf"(?<![\w/]){python}", option, message)
     name = message.partition(":")[0]
     is_option = name in vars(options) and name not in ("image", "background")
     return f"--{name.replace('_', '-')}{message[len(name) :]}" if is_option else message
