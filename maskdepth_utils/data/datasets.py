@@ -156,7 +156,7 @@ class SceneDataset(ShotDataset):
     """The path-traced scenes, with true shadows and bounced light: a test for networks trained on composites.
 
     Args:
-        light: "soft", as in the rooms; "hard", of lamps that cast visible shadows; or "mirror", on glossy floors.
+        light: One of `library.SCENES`: "soft", as in the rooms.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from ..files import AssetError, data_dir, entries, find_entry, open_picture
 
 Rectangle = tuple[float, float, float, float]  # on the floor, metres in room axes: X0, X1, Z0, Z1
 SPLITS = ("train", "val", "test")
-SCENES = {"soft": "scenes", "hard": "scenes_hard", "mirror": "scenes_mirror"}  # light -> folder
+SCENES = {"soft": "scenes"}  # light -> folder; data/render/render_hard_light.py makes scenes in other light
 VIEWS = 5  # views of a training room: the rendered one and four turned ones
 
 
