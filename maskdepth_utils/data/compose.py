@@ -58,7 +58,7 @@ def compose(
     if shadow:
         _cast_shadow(image, room.floor, projection, shadow)
     if light is not None:
-        # Lamps and windows in the picture shine themselves: no shadow falls on them.
+        # Lamps and windows in the picture emit light themselves: no shadow falls on them.
         light = np.where(cv2.inRange(image, (OVEREXPOSED,) * 3, (255,) * 3), np.float32(1), light)
         image = cv2.multiply(image, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB), dtype=cv2.CV_8U)
     if gloss:

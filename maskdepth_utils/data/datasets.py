@@ -95,7 +95,7 @@ class MaskDepthDataset(ShotDataset):
     @property
     def settings(self) -> dict:
         look = {"recolor": self.recolor, "real_light": self.real_light}
-        # Runs and exports of earlier releases, which know no `light`, had the sky's.
+        # Earlier releases had no `light`: their runs and exports, lit by the sky, stay comparable.
         look |= {} if self.light == "sky" else {"light": self.light}
         return super().settings | {"rooms": len(self.rooms)} | look
 
@@ -109,13 +109,12 @@ class MaskDepthDataset(ShotDataset):
         cutout, distance, azimuth = projection.cutout, projection.distance, projection.azimuth
         gap = draw_level(self.gap, draws.fork("gap").fork("level"))
         level = LEVELS[gap]
-        light = draw_light(room.brightness, draws, level.shadow, level.always_linear, self.real_light, self.recolor)
-        lamps = ()
+        options = draw_light(room.brightness, draws, level.shadow, level.always_linear, self.real_light, self.recolor)
         if has_lamps(self.light, draws.fork("has lamps")):
             lamps = draw_lamps(room, projection, draws.fork("lamps"))
-            light["light"] = light_factor(room, projection, object_points(name, self.data), lamps)
-            light["shadow"] *= 1 - sum(lamp.share for lamp in lamps)  # the sky's share of the light is smaller
-        composite = compose(room, cutout, distance, azimuth, flip, projection=projection, **light)
+            options["light"] = light_factor(room, projection, object_points(name, self.data), lamps)
+            options["shadow"] *= 1 - sum(lamp.share for lamp in lamps)  # the sky's share of the light is smaller
+        composite = compose(room, cutout, distance, azimuth, flip, projection=projection, **options)
         pictures = [composite.image, composite.background]
         if self.recolor:
             pictures = recolor(pictures, draws.fork("colors"))
@@ -123,7 +122,7 @@ class MaskDepthDataset(ShotDataset):
         about = {
             "index": index, "room": room.name, "view": view, "object": name, "kind": cutout.kind, "flip": flip,
             "place": place_number, "distance": distance, "azimuth": azimuth, "yaw": cutout.yaw, "gap": gap,
-            "gain": light["gain"], "inside": composite.inside, "visible": composite.visible,
+            "gain": options["gain"], "inside": composite.inside, "visible": composite.visible,
         }  # fmt: skip
         return Shot(image, background, composite.mask, composite.depth, about)
 
