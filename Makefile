@@ -9,7 +9,7 @@ STAMP   := .venv/.installed
 
 help:
 	@echo "make install   set up .venv/ (the other targets do it too)"
-	@echo "make course    run the notebooks headless; PROFILE=fast (default) or full; NOTEBOOKS=\"01 03\" for some of them;"
+	@echo "make course    run the numbered notebooks headless; PROFILE=fast (default) or full; NOTEBOOKS=\"01 extras\" for some;"
 	@echo "               OUT=folder for the executed copies, otherwise build/notebooks/"
 	@echo "make lab       open the notebooks in JupyterLab; as root, in a container: ARGS=--allow-root"
 	@echo "make app       open the playground as a page without code, on this computer only"

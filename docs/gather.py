@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 from heads import alt_texts
-from notebook_files import NOTEBOOKS, find_notebooks, read
+from notebook_files import NOTEBOOKS, find_notebooks, is_lesson, read
 from write_address import address
 
 ROOT = NOTEBOOKS.parent
@@ -88,15 +88,20 @@ def opening(path: Path) -> dict:
     return {"title": found["title"][1], "learn": learn, "time": time[0].upper() + time[1:]}
 
 
-def notebook_table() -> str:
-    """The landing page's table: a row for each notebook, from what its first cell says."""
+def notebook_table(paths: list[Path]) -> str:
+    """A table for the landing page: a row for each notebook, from what its first cell says."""
     rows = []
-    for path in find_notebooks():
+    for path in paths:
         facts = opening(path)
         bullets = [f"{'  - ' if number == 0 else '    '}- {line}" for number, line in enumerate(facts["learn"])]
-        rows += [f"* - [{facts['title']}](notebooks/{path.name})", *bullets, f"  - {facts['time']}"]
+        rows += [f"* - [{facts['title']}]({path.relative_to(ROOT).as_posix()})", *bullets, f"  - {facts['time']}"]
     head = ["```{list-table}", ":header-rows: 1", ":class: notebooks", ":widths: 24 52 24", ""]
     return "\n".join([*head, "* - Notebook", "  - You will learn", "  - Time", *rows, "```"])
+
+
+def extras() -> list[Path]:
+    """The optional notebooks that go deeper."""
+    return [path for path in find_notebooks() if path.parent != NOTEBOOKS]
 
 
 def toctrees() -> str:
@@ -105,10 +110,10 @@ def toctrees() -> str:
     def names(paths):
         return [path.relative_to(ROOT).with_suffix("").as_posix() for path in paths]
 
-    solutions = [path for path in find_notebooks(solutions=True) if path.parent != NOTEBOOKS]
     parts = {
-        "Course": names(find_notebooks()),
-        "Solutions": names(solutions),
+        "Course": names(find_notebooks(extras=False)),
+        "Extras": names(extras()),
+        "Solutions": names(path for path in find_notebooks(solutions=True) if not is_lesson(path)),
         "For teachers": [f"Teacher's guide <{name}>" for name in names([TEACHING]) if TEACHING.exists()],
         "Reference": [*(f"{title} <{Path(name).with_suffix('')}>" for name, title in CARDS.items()), "api"],
     }
@@ -126,7 +131,8 @@ def fill(text: str) -> str:
     places = {
         "address": address(),
         "folder": address().rsplit("/", 1)[1],
-        "notebook_table": notebook_table(),
+        "notebook_table": notebook_table(find_notebooks(extras=False)),
+        "extras": f"### Extras: going deeper\n\n{notebook_table(extras())}" if extras() else "",
         "teaching": guide if TEACHING.exists() else "",
         "toctrees": toctrees(),
     }

@@ -10,17 +10,19 @@ In the code of such a cell, the reader finds `...` for
 A notebook whose exercises were rewritten has to be executed again, unless only their prose changed.
 """
 
+import os
 import re
+from pathlib import Path
 
 from nbformat.v4 import new_code_cell, new_markdown_cell
-from notebook_files import find_notebooks, read, tagged, tool_parser, write
+from notebook_files import find_notebooks, is_lesson, label, read, solutions_of, tagged, tool_parser, write
 
 TAG = "exercise"
 MARK = "# SOLUTION"
 INTRO = """**These exercises check themselves.** Write your code where the `...` is, run the cell, and then the check
 below it: it says what is wrong, in words, and gives a hint. An exercise left open says so, and the notebook runs on.
 They need nothing from above: you can start at the next cell. The solutions, with the reasons, are in
-[solutions/{name}](solutions/{name})."""
+[solutions/{name}]({link})."""
 
 
 def blank(source):
@@ -32,8 +34,10 @@ def blank(source):
 def exercise_cells(path):
     """Return the cells that belong in a notebook: an introduction, and its solutions' exercises with blanks."""
     tags = {"tags": [TAG]}
-    cells = [new_markdown_cell(INTRO.format(name=path.name), metadata=tags)]
-    for cell in tagged(read(path.parent / "solutions" / path.name), TAG):
+    solutions = solutions_of(path)
+    link = Path(os.path.relpath(solutions, path.parent)).as_posix()
+    cells = [new_markdown_cell(INTRO.format(name=path.name, link=link), metadata=tags)]
+    for cell in tagged(read(solutions), TAG):
         if cell.cell_type == "code":
             cells.append(new_code_cell(blank(cell.source), metadata=tags))
         else:
@@ -54,7 +58,7 @@ def put(nb, cells):
 
 def problems(nb, path):
     """Say, in a sentence, where the exercises of the notebook at `path` differ from its solutions, if they do."""
-    if not (path.parent / "solutions" / path.name).is_file():
+    if not is_lesson(path) or not solutions_of(path).is_file():
         return []
     expected, found = exercise_cells(path), tagged(nb, TAG)
     for number, (a, b) in enumerate(zip(expected, found)):
@@ -69,7 +73,7 @@ def main():
         nb = read(path)
         if problems(nb, path):
             write(put(nb, exercise_cells(path)), path)
-            print(f"{path.stem}: written; execute it again if the code of an exercise changed")
+            print(f"{label(path)}: written; execute it again if the code of an exercise changed")
 
 
 if __name__ == "__main__":

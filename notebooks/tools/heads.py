@@ -4,8 +4,11 @@
     python notebooks/tools/heads.py 02 05    # some, and their solutions
 
 The head, the first cell, has the title, a Colab badge, the picture that the cell tagged `goal` drew, the author's
-words, and a line about the last run. Title and words are the author's; execute_notebooks.py updates the rest. The
-picture is at the end of the cell as a data URI, because Colab and myst-nb show no attachments of cells.
+words, how long it takes to read and to run, and a line about the last run. Title and words are the author's;
+execute_notebooks.py updates the rest. The picture is at the end of the cell as a data URI, because Colab and myst-nb
+show no attachments of cells.
+
+The outputs of cells tagged `hide-output` are folded in JupyterLab; the web site folds them by the tag.
 
 The alt text of a picture is the caption in the cell below: a hidden line, <!-- alt: what it shows -->, or "*Figure:
 what it shows.*", or else the first paragraph, as many whole sentences as fit.
@@ -18,7 +21,7 @@ import hashlib
 import io
 import re
 
-from notebook_files import NOTEBOOKS, ROOT, find_notebooks, read, tool_parser, write
+from notebook_files import NOTEBOOKS, ROOT, find_notebooks, is_lesson, read, reading_minutes, tagged, tool_parser, write
 from PIL import Image
 from write_address import slug
 
@@ -30,24 +33,28 @@ BYTES = 60_000  # of the head's picture, at most
 LONGEST_ALT = 300  # characters
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
 DATA = "[goal]: data:image/jpeg;base64,"
-MADE = re.compile(r"\[!\[Open in Colab\]|!\[[^]]*\]\[goal\]|\*Run for these pages on |\[goal\]: ")
+MADE = re.compile(r"\[!\[Open in Colab\]|!\[[^]]*\]\[goal\]|\*\*Time\*\*: |\*Run for these pages on |\[goal\]: ")
 COMMENT = re.compile(r"<!-- alt: (.+?) -->", re.DOTALL)
 EMPHASIS = re.compile(r"\*(?![*\s])(.+?)(?<![*\s])\*(?!\*)", re.DOTALL)
-ROW = re.compile(r"(?m)^(?P<before>\| \[[^]]+\]\(notebooks/(?P<name>[^)]+)\) \|[^|]+\|)[^|]*(?P<after>\| \[Colab\])")
+ROW = re.compile(r"(?m)^(?P<before>\| \[[^]]+\]\(notebooks/(?P<name>[^)]+)\) \|[^|]+)(\|[^|]*){2}(?=\| \[Colab\])")
 
 
 def finish(nb, path):
-    """Write the alt texts into a notebook, and its head if it is one of the course's notebooks; return it."""
+    """Write the alt texts into a notebook, fold outputs, write the head of a lesson; return the notebook."""
     for number, cell in enumerate(nb.cells):
         for output, kind in pictures(cell):
             output.metadata.setdefault(kind, {})["alt"] = caption(nb, number)
-    if path.parent == NOTEBOOKS:
+        if cell.cell_type == "code":
+            cell.metadata.pop("jupyter", None)
+    for cell in tagged(nb, "hide-output"):
+        cell.metadata["jupyter"] = {"outputs_hidden": True}
+    if is_lesson(path):
         title, *paragraphs = re.split(r"\n\s*\n", nb.cells[0].source.strip())
         if nb.cells[0].cell_type != "markdown" or not title.startswith("# "):
             raise ValueError(f"expected a title (# ...) at the top of the first cell, found {title[:60]!r}")
         words = [text for text in paragraphs if not MADE.match(text)]
-        nb.cells[0].source = head(nb, path.name, title, words)
-        # The line about the run changes with each run, so the id is made from what the author wrote.
+        nb.cells[0].source = head(nb, path.relative_to(NOTEBOOKS).as_posix(), title, words)
+        # The lines about the run change with each run, so the id is made from what the author wrote.
         nb.cells[0].id = hashlib.sha256("\n\n".join([title, *words]).encode()).hexdigest()[:8]
     return nb
 
@@ -55,11 +62,11 @@ def finish(nb, path):
 def problems(nb, path):
     """List, in sentences, where a notebook differs from what `finish` makes of it, and what it lacks."""
     found = []
-    if path.parent == NOTEBOOKS and goal_picture(nb) is None:
+    if is_lesson(path) and goal_picture(nb) is None:
         found.append("no cell tagged `goal` has a picture for its head")
     pairs = zip(nb.cells, finish(copy.deepcopy(nb), path).cells)
-    if any((a.source, a.get("outputs")) != (b.source, b.get("outputs")) for a, b in pairs):
-        found.append("its head or an alt text is not as heads.py makes it")
+    if any((a.source, a.get("outputs"), a.metadata) != (b.source, b.get("outputs"), b.metadata) for a, b in pairs):
+        found.append("its head, an alt text or a folded output is not as heads.py makes it")
     for number, cell in enumerate(nb.cells):
         if pictures(cell) and len(caption(nb, number).split()) < 3:
             how = "begin that cell with *Figure: what it shows.* or <!-- alt: what it shows -->"
@@ -99,9 +106,12 @@ def caption(nb, number):
 
 
 def head(nb, name, title, words):
-    """Write the text of the first cell of notebook `name`."""
+    """Write the text of the first cell of notebook `name`, a path within notebooks/."""
     parts = [title, f"{BADGE}(https://colab.research.google.com/github/{slug()}/blob/main/notebooks/{name})", *words]
-    if executed := nb.metadata.get("maskdepth", {}).get("executed"):
+    executed = nb.metadata.get("maskdepth", {}).get("executed")
+    to_run = f", and {duration(executed['seconds'])} to run" if executed else ""
+    parts.append(f"**Time**: about {reading_minutes(nb):.0f} minutes to read, exercises included{to_run}.")
+    if executed:
         parts.append(about_the_run(executed))
     if goal := goal_picture(nb):
         number, picture = goal
@@ -147,10 +157,10 @@ def about_the_run(executed):
     processor = re.sub(r"\((R|TM)\)|( \d+-Core)? Processor| CPU @.*", "", executed["processor"])
     gigabytes = executed["peak_mb"] * 2**20 / 1e9
     memory = f"{gigabytes:.1f} GB" if gigabytes >= 1 else f"{1000 * gigabytes:.0f} MB"
+    gpu_note = "" if gpu else " Not timed on a GPU yet."
     return (
-        f"*Run for these pages on {day.day} {day:%B %Y}: {duration(executed['seconds'])}, "
-        f"{memory} of memory at its peak, on {gpu}{executed['cores']} CPU cores ({processor}); "
-        f"Python {python}, PyTorch {torch}.{'' if gpu else ' Not timed on a GPU yet.'}*"
+        f"*Run for these pages on {day.day} {day:%B %Y} on {gpu}{executed['cores']} CPU cores ({processor}), "
+        f"with {memory} of memory at its peak; Python {python}, PyTorch {torch}.{gpu_note}*"
     )
 
 
@@ -160,17 +170,18 @@ def duration(seconds):
 
 
 def with_times(readme):
-    """Return README's text with the times of the notebooks' last runs in its table."""
+    """Return README's text with the times to read and to run the notebooks in its table."""
 
     def row(found):
-        executed = read(NOTEBOOKS / found["name"]).metadata.get("maskdepth", {}).get("executed")
-        return f"{found['before']} {duration(executed['seconds'])} {found['after']}" if executed else found[0]
+        nb = read(NOTEBOOKS / found["name"])
+        to_run = duration(nb.metadata.maskdepth.executed["seconds"])
+        return f"{found['before']}| {reading_minutes(nb):.0f} minutes | {to_run} "
 
     return ROW.sub(row, readme)
 
 
 def write_times():
-    """Write the times of the notebooks' last runs into README's table."""
+    """Write the times to read and to run the notebooks into README's table."""
     write_file(README, with_times(README.read_text(encoding="utf8")).encode())
 
 

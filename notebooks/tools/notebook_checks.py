@@ -1,10 +1,11 @@
-"""Check that notebooks are fit to commit: outputs, heads, alt texts, exercises.
+"""Check that notebooks are fit to commit: outputs, heads, alt texts, exercises, length.
 
     python notebooks/tools/notebook_checks.py          # all, and their solutions
     python notebooks/tools/notebook_checks.py 01 03
 """
 
 import re
+import string
 import sys
 
 import exercises
@@ -13,6 +14,8 @@ import notebook_files as files
 from nbformat.validator import iter_validate
 
 LONGEST_CELL = 35
+MOST = {"words": 3000, "cells": 80, "minutes to read": 45, "exercises": 4}  # in a numbered notebook
+MOST_IN_EXTRA = {"words": 2500}
 ABSOLUTE_PATH = re.compile(
     r"""(?:^|[\s"'`(=,:\[])(/(?:work|root|home|tmp|Users|opt|usr|var|mnt)/[\w.-]+|[A-Z]:\\Users\\)"""
 )
@@ -61,11 +64,28 @@ def cell_problems(cell):
     return found + ["has a picture without alt text" for page in pages if PICTURE_WITHOUT_ALT.search(page)]
 
 
+def shape_problems(nb, path):
+    """List what makes a lesson too long, and exercises that say no minutes or whose letters leave a gap."""
+    if not files.is_lesson(path):
+        return []
+    exercises = files.exercise_minutes(nb)
+    counts = {
+        "words": files.count_words(nb), "cells": len(nb.cells), "minutes to read": round(files.reading_minutes(nb)),
+        "exercises": len(exercises),
+    }  # fmt: skip
+    limits = MOST if path.parent == files.NOTEBOOKS else MOST_IN_EXTRA
+    found = [f"{counts[name]} {name}, expected at most {most}" for name, most in limits.items() if counts[name] > most]
+    if list(exercises) != list(string.ascii_uppercase[: len(exercises)]):
+        found.append(f"expected exercises A, B, C ..., found {', '.join(exercises)}")
+    no_time = [letter for letter, minutes in exercises.items() if not minutes]
+    return found + [f"exercise {letter}: expected a first line such as **A · Sizes (4 min).**" for letter in no_time]
+
+
 def main():
     found = []
     for path in files.find_notebooks(files.tool_parser(__doc__, names=True).parse_args().names, solutions=True):
         nb = files.read(path)
-        listed = [*problems(nb), *heads.problems(nb, path), *exercises.problems(nb, path)]
+        listed = [*problems(nb), *heads.problems(nb, path), *exercises.problems(nb, path), *shape_problems(nb, path)]
         found += [f"{files.label(path)}: {problem}" for problem in listed]
     print("\n".join(found), end="\n" if found else "")
     return int(bool(found))

@@ -22,6 +22,11 @@ NOTEBOOKS = Path(__file__).resolve().parents[1]
 ROOT = NOTEBOOKS.parent
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 PROGRESS = re.compile(r"^.*\d+%\|.*\|.*$\n?|^\s*\d+\S*it \[.*\]$\n?", re.MULTILINE)
+NOT_PROSE = re.compile(  # hidden comments, HTML tags, pictures, links' addresses, and lines that heads.py writes
+    r"<!--.*?-->|</?[a-z][^>\n]*>|!\[[^]]*\]|(?<=\])(?:\([^)]*\)|\[\w+\])"
+    r"|^(?:\[\w+\]: |\*\*Time\*\*: |\*Run for these )[^\n]*",
+    re.MULTILINE | re.DOTALL,
+)
 WIDGET, PLOTLY = "application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json"
 
 
@@ -35,24 +40,44 @@ def tool_parser(description, names=False, only=False):
     return parser
 
 
-def find_notebooks(names=(), solutions=False):
-    """Return the paths of the course's notebooks in order; `names` selects by their beginning ("02") or by path."""
-    found = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
-    if solutions:
-        found += sorted((NOTEBOOKS / "solutions").glob("[0-9]*.ipynb"))
+def find_notebooks(names=(), extras=True, solutions=False):
+    """Return the paths of notebooks: the seven of the main line, the extras, and the solutions of both.
+
+    Args:
+        names: Select some by a path, or by the beginning of the file's name ("02") or of the label ("extras").
+    """
+    folders = ["", "extras"] if extras else [""]
+    folders += [f"solutions/{folder}" for folder in folders] if solutions else []
+    found = [path for folder in folders for path in sorted((NOTEBOOKS / folder).glob("*.ipynb"))]
     selected = []
     for name in names:
         path = Path(name).resolve()
-        match = [path] if path.is_file() else [path for path in found if path.name.startswith(name)]
+        match = [path] if path.is_file() else [one for one in found if name and begins(one, name)]
         if not match:
-            sys.exit(f"expected a notebook of {', '.join(path.stem for path in found)}; found {name!r}")
+            sys.exit(f"expected a notebook of {', '.join(map(label, found))}; found {name!r}")
         selected += match
     return selected if names else found
 
 
+def begins(path, name):
+    """Return whether a notebook's file name or its label begins with `name`."""
+    return path.name.startswith(name) or label(path).startswith(name)
+
+
+def is_lesson(path):
+    """Return whether a path is that of a numbered notebook or of an extra, and not of solutions."""
+    return path.parent in (NOTEBOOKS, NOTEBOOKS / "extras")
+
+
+def solutions_of(path):
+    """Return where the solutions of a lesson are, which may have none."""
+    return NOTEBOOKS / "solutions" / path.relative_to(NOTEBOOKS)
+
+
 def label(path):
-    """Return a notebook's name in messages; a solution notebook has the same file name as its notebook."""
-    return f"solutions/{path.stem}" if path.parent.name == "solutions" else path.stem
+    """Return a notebook's name in messages, such as "02_mask_net" or "solutions/extras/design_lab"."""
+    inside = path.is_relative_to(NOTEBOOKS)
+    return path.relative_to(NOTEBOOKS).with_suffix("").as_posix() if inside else path.stem
 
 
 def read(path):
@@ -84,6 +109,24 @@ def source_hash(nb):
 def stored_hash(nb):
     """Return the hash of the code that made the stored outputs; None if there is none."""
     return nb.metadata.get("maskdepth", {}).get("source_hash")
+
+
+def count_words(nb):
+    """Return the number of words in the Markdown cells, without what NOT_PROSE matches."""
+    prose = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+    return sum(bool(re.search(r"\w", word)) for word in NOT_PROSE.sub(" ", prose).split())
+
+
+def exercise_minutes(nb):
+    """Return {letter: minutes} of the exercises, as in "**B · Sizes (4 min).**"; 0 minutes for one that says none."""
+    found = [re.match(r"\*\*([A-Z]) · (?:.*\((\d+) min\))?", cell.source) for cell in tagged(nb, "exercise")]
+    return {match[1]: int(match[2] or 0) for match in found if match}
+
+
+def reading_minutes(nb):
+    """Return how long a reader takes: 200 words or 20 lines of code a minute, and the exercises."""
+    lines = sum(bool(line.strip()) for cell in code_cells(nb) for line in cell.source.split("\n"))
+    return count_words(nb) / 200 + lines / 20 + sum(exercise_minutes(nb).values())
 
 
 def headline(nb):

@@ -1,7 +1,8 @@
 """Run the course's notebooks headless and print a table: seconds, peak memory, headline figures.
 
-    python notebooks/tools/run_notebooks.py                        # all, in the fast profile
+    python notebooks/tools/run_notebooks.py                        # the seven of the main line, in the fast profile
     python notebooks/tools/run_notebooks.py --profile full 01 03   # some, as a reader runs them
+    python notebooks/tools/run_notebooks.py extras                 # all the extras
 
 The executed copies and results.json are written to build/notebooks/. The headline figures are what a notebook's cells
 tagged `headline` print. A notebook that fails does not stop the others, but the exit code is then 1.
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import papermill
 import psutil
-from notebook_files import QUIET_KERNEL, ROOT, find_notebooks, headline, read, tool_parser, write_json
+from notebook_files import QUIET_KERNEL, ROOT, find_notebooks, headline, label, read, tool_parser, write_json
 
 from maskdepth_utils.files import WriteError
 from maskdepth_utils.tables import format_table
@@ -72,7 +73,7 @@ def run(path, profile, out, cwd=None):
         except Exception as caught:  # an error in a cell, a kernel that died, a full disk
             error = f"{type(caught).__name__}: {caught}"
     return {
-        "notebook": path.stem, "profile": profile, "seconds": round(time.monotonic() - start, 1),
+        "notebook": label(path), "profile": profile, "seconds": round(time.monotonic() - start, 1),
         "peak_mb": round(max(totals, default=0) / 2**20), "error": error,
         "headline": headline(read(copy)) if copy.exists() else "",
     }  # fmt: skip
@@ -113,7 +114,7 @@ def main():
     parser.add_argument("--profile", choices=("fast", "full"), default="fast")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the executed copies")
     args = parser.parse_args()
-    paths = find_notebooks(args.names)
+    paths = find_notebooks(args.names, extras=bool(args.names))
     results, report = [], args.out / "results.json"
     if not report.exists() and any((args.out / path.name).exists() for path in paths):
         parser.error(f"{args.out} holds notebooks that no earlier run wrote. Name another folder: {OTHER_FOLDER}")
@@ -122,7 +123,7 @@ def main():
     except WriteError as error:
         parser.error(f"{error}. Name a folder for the executed copies: {OTHER_FOLDER}")
     for path in paths:
-        print(f"{path.stem} ({args.profile}) ...", end=" ", flush=True)
+        print(f"{label(path)} ({args.profile}) ...", end=" ", flush=True)
         results.append(run(path, args.profile, args.out.resolve()))
         error = results[-1]["error"]
         print(f"FAILED\n{error}\n" if error else f"{results[-1]['seconds']:.0f} s", flush=True)

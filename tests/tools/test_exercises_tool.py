@@ -68,7 +68,7 @@ def write(copies, monkeypatch):
 def test_written_where_a_cell_is_tagged_and_nowhere_else(write):
     sources = [cell.source for cell in write().cells]
     assert sources[1] == "## Exercises"
-    assert "solutions/01_one.ipynb" in sources[2]
+    assert "(solutions/01_one.ipynb)" in sources[2]
     assert sources[3:] == ["**A** Double.", OPEN, "print(1)"]
     assert "Because." not in sources
 
@@ -85,6 +85,13 @@ def test_written_again_only_what_changed(copies, write):
     assert [cell.source for cell in cells[3:6]] == ["**A** Twice as much.", OPEN, "my_more = ..."]
     assert cells[4].execution_count == 5  # the code is the same, so its outputs are still true
     assert len({cell.id for cell in cells}) == len(cells)
+
+
+def test_an_extra_finds_its_solutions(copies):
+    (copies / "solutions" / "extras").mkdir()
+    (copies / "solutions" / "01_one.ipynb").rename(copies / "solutions" / "extras" / "one.ipynb")
+    cells = exercises.exercise_cells(copies / "extras" / "one.ipynb")
+    assert "(../solutions/extras/one.ipynb)" in cells[0].source
 
 
 def test_a_notebook_without_the_section():

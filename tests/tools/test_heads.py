@@ -14,11 +14,13 @@ from write_address import slug
 
 HERE = NOTEBOOKS / "09_x.ipynb"  # it need not exist
 SOLUTION = NOTEBOOKS / "solutions" / "09_x.ipynb"
-WORDS = ["Two lines\nof an *introduction*.", "**You will learn**\n- this;\n- that.", "**Time**: a minute."]
+WORDS = ["Two lines\nof an *introduction*.", "**You will learn**\n- this;\n- that."]
 RUN = {"date": "2026-11-03", "seconds": 171.3, "peak_mb": 1343, "cores": 2}
 RUN |= {"processor": "AMD EPYC 7B13 64-Core Processor", "python": "3.11.7", "torch": "2.14.1+cu130"}
+TIME = "**Time**: about 4 minutes to read, exercises included."
+RUN_TIME = "**Time**: about 4 minutes to read, exercises included, and 3 minutes to run."
 LINE = (
-    "*Run for these pages on 3 November 2026: 3 minutes, 1.4 GB of memory at its peak, on 2 CPU cores (AMD EPYC 7B13); "
+    "*Run for these pages on 3 November 2026 on 2 CPU cores (AMD EPYC 7B13), with 1.4 GB of memory at its peak; "
     "Python 3.11, PyTorch 2.14. Not timed on a GPU yet.*"
 )
 
@@ -38,8 +40,9 @@ def figure(shade=0, size=(1000, 400), noise=0):
 def notebook(caption="*Figure: a blue square on white, [left].* More.", picture=None, tag="goal"):
     drawing = new_code_cell("draw()", metadata={"tags": [tag]})
     drawing.outputs = [new_output("display_data", {"image/png": picture or figure(), "text/plain": "x"})]
-    first = new_markdown_cell("\n\n".join(["# 9 · X", *WORDS]))
-    return tidy(new_notebook(cells=[first, new_code_cell("1"), drawing, new_markdown_cell(caption)]))
+    first = new_markdown_cell("\n\n".join(["# 9 · X", *WORDS, "**Time**: an older one."]))
+    exercise = new_markdown_cell("**A · One (4 min).** Do it.", metadata={"tags": ["exercise"]})
+    return tidy(new_notebook(cells=[first, new_code_cell("1"), drawing, new_markdown_cell(caption), exercise]))
 
 
 def stored_picture(nb):
@@ -55,8 +58,8 @@ def test_a_head_is_title_badge_picture_the_authors_words_and_the_run():
     nb = notebook()
     nb.metadata.maskdepth.executed = RUN
     before = source_hash(nb)
-    title, badge, picture, *words, run, data = heads.finish(nb, HERE).cells[0].source.split("\n\n")
-    assert (title, words, run) == ("# 9 · X", WORDS, LINE)
+    title, badge, picture, *words, time, run, data = heads.finish(nb, HERE).cells[0].source.split("\n\n")
+    assert (title, words, time, run) == ("# 9 · X", WORDS, RUN_TIME, LINE)
     assert badge.startswith("[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](")
     assert badge.endswith(f"(https://colab.research.google.com/github/{slug()}/blob/main/notebooks/09_x.ipynb)")
     assert picture == "![A blue square on white, (left).][goal]" and data.startswith("[goal]: data:image/jpeg;")
@@ -64,12 +67,12 @@ def test_a_head_is_title_badge_picture_the_authors_words_and_the_run():
     nbformat.validate(nb)
 
 
-def test_another_run_changes_one_line_and_no_id():
+def test_another_run_changes_two_lines_and_no_id():
     nb = heads.finish(notebook(), HERE)
     words, name = nb.cells[0].source, nb.cells[0].id
     nb.metadata.maskdepth.executed = RUN
     again = heads.finish(tidy(nb), HERE)  # tidy keeps what is stored of the run
-    assert again.cells[0].source == words.replace("[goal]: ", f"{LINE}\n\n[goal]: ") and again.cells[0].id == name
+    assert again.cells[0].source == words.replace(TIME, f"{RUN_TIME}\n\n{LINE}") and again.cells[0].id == name
     assert heads.problems(again, HERE) == []
     assert nbformat.writes(heads.finish(again, HERE)) == nbformat.writes(again)
 
@@ -92,7 +95,7 @@ def test_the_picture_follows_the_figure_and_not_the_jpeg_library():
     nb.cells[0].source = nb.cells[0].source.replace(first, other)
     assert heads.problems(nb, HERE) == [] and stored_picture(heads.finish(nb, HERE)) == other
     nb.cells[2].outputs[0].data["image/png"] = figure(shade=9)  # even a small difference counts
-    assert heads.problems(nb, HERE) == ["its head or an alt text is not as heads.py makes it"]
+    assert heads.problems(nb, HERE) == ["its head, an alt text or a folded output is not as heads.py makes it"]
     assert heads.problems(heads.finish(tidy(nb), HERE), HERE) == []
 
 
@@ -124,8 +127,8 @@ def test_problems_name_what_is_missing():
     assert heads.problems(nb, HERE) == ["no cell tagged `goal` has a picture for its head"]
     nb = heads.finish(notebook(), HERE)
     nb.cells[2].outputs[0].metadata = {}  # as after a run
-    assert "an alt text is not as heads.py makes it" in "".join(heads.problems(nb, HERE))
-    nb.cells.pop()
+    assert "is not as heads.py makes it" in "".join(heads.problems(nb, HERE))
+    del nb.cells[3:]
     assert "does not describe" in "".join(heads.problems(nb, HERE))
     nb.cells[0].source = "No title"
     with pytest.raises(ValueError, match="expected a title.*'No title'"):
@@ -135,10 +138,10 @@ def test_problems_name_what_is_missing():
 @pytest.mark.parametrize(
     "changed, words",
     [
-        ({"seconds": 24.4, "peak_mb": 700}, "24 seconds, 734 MB of memory"),
-        ({"seconds": 1190, "peak_mb": 2861}, "20 minutes, 3.0 GB of memory"),
+        ({"peak_mb": 700}, "with 734 MB of memory"),
+        ({"peak_mb": 2861}, "with 3.0 GB of memory"),
         ({"processor": "Intel(R) Xeon(R) CPU @ 2.20GHz", "gpu": "Tesla T4"},
-         "on Tesla T4 and 2 CPU cores (Intel Xeon); Python 3.11, PyTorch 2.14.*"),
+         "on Tesla T4 and 2 CPU cores (Intel Xeon), with 1.4 GB of memory at its peak; Python 3.11, PyTorch 2.14.*"),
     ],
 )  # fmt: skip
 def test_the_run_in_words(changed, words):
@@ -152,9 +155,23 @@ def test_every_notebook_has_its_head_and_every_picture_its_words(path):
     assert path.parent != NOTEBOOKS or sum(bool(heads.pictures(cell)) for cell in nb.cells) >= 3
 
 
+def test_a_reader_of_an_extra_finds_it_on_colab():
+    nb = heads.finish(notebook(), NOTEBOOKS / "extras" / "x.ipynb")
+    assert "/blob/main/notebooks/extras/x.ipynb)" in nb.cells[0].source
+
+
+def test_outputs_under_a_prediction_are_folded():
+    nb = notebook(tag="hide-output")
+    assert "folded output" in "".join(heads.problems(nb, SOLUTION))
+    assert heads.finish(nb, SOLUTION).cells[2].metadata.jupyter.outputs_hidden
+    nb.cells[2].metadata.tags = ["goal"]
+    assert "jupyter" not in heads.finish(nb, SOLUTION).cells[2].metadata
+    nbformat.validate(nb)
+
+
 def test_the_readme_says_how_long_each_notebook_takes():
     readme = heads.README.read_text(encoding="utf8")
-    assert len(heads.ROW.findall(readme)) == len(find_notebooks())
+    assert len(heads.ROW.findall(readme)) == len(find_notebooks(extras=False))
     assert heads.with_times(readme) == readme
-    row = f"| [A](notebooks/{find_notebooks()[0].name}) | what | ... | [Colab](x) |"
+    row = f"| [A](notebooks/{find_notebooks()[0].name}) | what | ... | ... | [Colab](x) |"
     assert "..." not in heads.with_times(row) and heads.with_times("| a | b |") == "| a | b |"

@@ -1,4 +1,4 @@
-"""Each notebook of the course run in the fast profile: the last of all tests."""
+"""Each notebook of the course, and each extra, run in the fast profile: the last of all tests."""
 
 import json
 import os
@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import run_notebooks
-from notebook_files import find_notebooks
+from notebook_files import NOTEBOOKS, find_notebooks, label
 
 COURSE = [
     "01_dataset_inspection", "02_mask_net", "03_mask_depth_net", "04_loss_ablation", "05_evaluation",
     "06_speed_and_scale", "07_playground",
 ]  # fmt: skip
+LESSONS = COURSE + [label(path) for path in find_notebooks() if path.parent != NOTEBOOKS]
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +28,17 @@ def results(tmp_path_factory):
         return json.loads((folder / name / "results.json").read_text())[0]
 
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(COURSE, pool.map(run, COURSE)))
+        return dict(zip(LESSONS, pool.map(run, LESSONS)))
 
 
 @pytest.mark.notebooks
 def test_the_course_is_whole():
-    assert [path.stem for path in find_notebooks()][: len(COURSE)] == COURSE
+    assert [path.stem for path in find_notebooks(extras=False)] == COURSE
 
 
 @pytest.mark.notebooks
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("name", COURSE)
+@pytest.mark.parametrize("name", LESSONS)
 def test_a_notebook_runs_from_any_folder(name, results):
     assert results[name]["error"] is None, results[name]["error"]
     assert results[name]["headline"], "no headline figures for the table of `make course`"

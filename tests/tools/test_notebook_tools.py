@@ -12,7 +12,7 @@ import pytest
 import run_notebooks
 import write_address
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from notebook_checks import problems
+from notebook_checks import problems, shape_problems
 from PIL import Image
 
 
@@ -107,6 +107,51 @@ def test_a_failing_notebook_is_reported_and_the_others_run(save, tmp_path, monke
     with pytest.raises(SystemExit, match="2"):
         run_notebooks.main()
     assert "OUT=FOLDER" in capsys.readouterr().err
+
+
+READ = """# A title of five [words](address.md)
+
+<!-- alt: hidden -->
+![picture](a.png) <b>bold</b> [goal][goal]
+
+**Time**: about a minute to read.
+
+*Run for these pages on paper.*
+
+[goal]: data:image/jpeg;base64,abc def"""
+
+
+def test_how_long_a_reader_takes():
+    task = new_markdown_cell(f"**A · Sizes (4 min).** {'word ' * 389}", metadata={"tags": ["exercise"]})
+    nb = new_notebook(cells=[new_markdown_cell(READ), task, cell("x = 1\n\n" * 20)])
+    assert files.count_words(new_notebook(cells=nb.cells[:1])) == 7
+    assert files.count_words(nb) == 400 and files.reading_minutes(nb) == 2 + 4 + 1
+
+
+def test_extras_and_solutions_are_found_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "NOTEBOOKS", tmp_path)
+    for name in ("02_b", "01_a", "extras/lab", "solutions/01_a", "solutions/extras/lab"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.ipynb").write_text("{}")
+    found = {
+        "all": files.find_notebooks(), "main line": files.find_notebooks(extras=False),
+        "lab": files.find_notebooks(["lab"], solutions=True), "extras": files.find_notebooks(["extras"]),
+        "a path": files.find_notebooks([str(tmp_path / "extras" / "lab.ipynb")]),
+    }  # fmt: skip
+    assert {name: [files.label(path) for path in paths] for name, paths in found.items()} == {
+        "all": ["01_a", "02_b", "extras/lab"], "main line": ["01_a", "02_b"],
+        "lab": ["extras/lab", "solutions/extras/lab"], "extras": ["extras/lab"], "a path": ["extras/lab"],
+    }  # fmt: skip
+
+
+def test_a_lesson_that_is_too_long():
+    nb = new_notebook(cells=[cell("x\n" * 30) for _ in range(81)] + [new_markdown_cell("word " * 3001)])
+    nb.cells += [new_markdown_cell("**B · No minutes.**", metadata={"tags": ["exercise"]})]
+    found = "\n".join(shape_problems(nb, files.NOTEBOOKS / "09_x.ipynb"))
+    for words in ("3004 words", "83 cells", "137 minutes", "found B", "exercise B: expected"):
+        assert words in found
+    assert shape_problems(nb, files.NOTEBOOKS / "solutions" / "09_x.ipynb") == []
+    assert len(shape_problems(nb, files.NOTEBOOKS / "extras" / "x.ipynb")) == 3
 
 
 def test_an_unknown_notebook():

@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from notebook_files import NOTEBOOKS, find_notebooks, read
+from notebook_files import NOTEBOOKS, find_notebooks, label, read
 from PIL import Image
 from write_address import address
 
@@ -32,11 +32,12 @@ SEEN = ["index", "notebooks/01_dataset_inspection", "api/maskdepth_utils.losses"
 
 # ------------------------------------------------------------------------------------------------ what it is made from
 def test_the_table_says_what_each_notebook_says_of_itself():
-    table = gather.notebook_table()
+    table = gather.notebook_table(find_notebooks())
     for path in find_notebooks():
         facts = gather.opening(path)
         assert len(facts["learn"]) >= 3 and re.search("minute|second|hour", facts["time"])
-        assert all(text in table for text in (facts["title"], facts["time"], *facts["learn"], f"notebooks/{path.name}"))
+        words = (facts["title"], facts["time"], *facts["learn"], f"notebooks/{label(path)}.ipynb")
+        assert all(text in table for text in words)
 
 
 def test_a_notebook_that_does_not_say_its_time_is_named(tmp_path):
@@ -108,9 +109,9 @@ def test_every_source_and_every_module_has_a_page_that_needs_no_network(site):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", find_notebooks(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", find_notebooks(), ids=label)
 def test_a_notebooks_page_shows_its_pictures_with_alt_texts_and_its_formulas(site, path):
-    source = (site / "notebooks" / f"{path.stem}.html").read_text(encoding="utf8")
+    source = (site / "notebooks" / f"{label(path)}.html").read_text(encoding="utf8")
     assert not re.search(r'<img(?![^>]*\balt="[^"])', source), "a picture without words"
     shown = html.unescape(source)
     alts = [alt for cell in read(path).cells for alt in heads.alt_texts(cell) if alt]
