@@ -51,6 +51,12 @@ class Setup:
 HARD_SCENES = {
     "nothing special": Setup("room_test_003", "test_002_chair", 2, -8.0, 2.6),
     "camouflaged object": Setup("room_test_018", "test_007_bookcase", 7, -1.0, 4.2),
+    "lamp behind": Setup(
+        "room_test_003", "test_002_chair", 2, -8.0, 2.6, lamp=0.8, lamp_x=-1.2, lamp_height=1.6, lamp_z=3.8
+    ),
+    "low sun": Setup(
+        "room_test_003", "test_002_chair", 2, -8.0, 2.6, lamp=0.8, lamp_x=-4.0, lamp_height=1.5, lamp_z=3.5
+    ),
     "window behind": Setup("room_test_044", "test_020_girl", 6, -8.5, 3.2, flip=True),
     "heavy noise": Setup("room_test_003", "test_002_chair", 2, -8.0, 2.6, noise=8.0),
     "shifted camera": Setup("room_test_003", "test_002_chair", 2, -8.0, 2.6, gap="handheld", seed=5, motion=4.0),
