@@ -6,6 +6,7 @@ them are links between pages, and references to names of the package, that lead 
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -29,6 +30,7 @@ if __name__ == "__main__":
         shutil.rmtree(args.out)  # otherwise Sphinx would skip known warnings and keep old pages
     except OSError as error:
         parser.error(f"{error}. Name another folder: make site OUT=FOLDER, or --out FOLDER")
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # removes the sources
     with tempfile.TemporaryDirectory() as sources:
         gather.gather(Path(sources))
         options = ["-W", "--keep-going", "-q", "-j", "auto", "-c", str(DOCS), "-b", args.builder]

@@ -20,7 +20,7 @@ from .data.storage.arrays import write_arrays
 from .data.storage.shards import write_shards
 from .data.storage.zips import write_zips
 from .evaluation import breakdown, compare_with_baselines, intervals, means_by_region
-from .files import check_replaceable, replacing, write_file
+from .files import check_output, replacing, write_file
 from .inference.align import align
 from .inference.onnx import write_onnx
 from .inference.photos import cut_out, read_picture, shrink_array
@@ -40,7 +40,7 @@ PICTURES = ("mask.png", "cutout.png", "depth.png", "depth_preview.png", "preview
 def train(options: Namespace) -> dict:
     """Train a network on composites made as they are needed. Ctrl-C stops and saves; the same command resumes."""
     if options.save_to:
-        check_replaceable(Path(options.save_to), inputs=[options.init])
+        check_output(Path(options.save_to), inputs=[options.init])
     if options.init and options.restart:
         init, out = Path(options.init).resolve(), Path(options.out).resolve()
         if out in (init, init.parent) and init.suffix != ".safetensors":
@@ -148,7 +148,7 @@ def evaluate(options: Namespace) -> dict:
 def predict(options: Namespace) -> dict:
     """Predict mask and depth of your own photo, given one of the same place without the object."""
     paths = [Path(options.out) / name for name in PICTURES]
-    check_replaceable(*paths, inputs=[options.image, options.background])
+    check_output(*paths, inputs=[options.image, options.background])
     predictor = load_pretrained(options.checkpoint)
     image, background = read_picture(options.image, "image"), read_picture(options.background, "background")
     result = {"out": options.out, "width": image.shape[1], "height": image.shape[0]}
@@ -189,7 +189,7 @@ def predict(options: Namespace) -> dict:
 def export(options: Namespace) -> dict:
     """Write samples for other programs, or a network as ONNX."""
     if options.onnx:
-        check_replaceable(Path(options.onnx), inputs=[options.checkpoint])
+        check_output(Path(options.onnx), inputs=[options.checkpoint])
         predictor = load_pretrained(options.checkpoint, device="cpu")
         with replacing(Path(options.onnx), overwrite=True) as [part]:
             return write_onnx(predictor, part) | {"saved_to": options.onnx}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -146,6 +147,16 @@ def check_replaceable(*paths: Path, overwrite: bool = True, inputs: Sequence[str
             raise FileExistsError(f"{path} exists already: choose another folder, or pass overwrite=True")
         if not path.is_file() or checksum(path) not in read_dict(path.parent / MARKS).get(path.name, []):
             raise FileExistsError(f"{path} is not as maskdepth_utils wrote it: move it, or choose another place")
+
+
+def check_output(*paths: Path, inputs: Sequence[str | Path | None] = ()) -> None:
+    """Raise an OSError before a long computation if its results could not be written to `paths`, all in one folder."""
+    check_replaceable(*paths, inputs=inputs)
+    folder = next(folder for folder in paths[0].absolute().parents if folder.exists())
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise WriteError(error.errno, f"{paths[0]}: cannot be written ({error.strerror})") from error
 
 
 def checksum(path: Path) -> str:

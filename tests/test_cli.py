@@ -1,5 +1,7 @@
 """The command line: help, results, --json, and errors in one line."""
 
+import contextlib
+import errno
 import json
 import math
 import os
@@ -10,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import cv2
@@ -204,12 +207,15 @@ def test_a_terminal_without_the_letters_of_a_path_gets_substitutes(data, network
     assert process.returncode == 0 and r"\u0424" in text
 
 
-def test_a_reader_that_has_gone_is_no_error(monkeypatch):
-    reading, writing = os.pipe()
-    os.close(reading)
-    with open(writing, "w") as stdout:
-        monkeypatch.setattr(sys, "stdout", stdout)
-        show("results")
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.EINVAL, errno.ENOSPC])
+def test_a_reader_that_has_gone_is_no_error(number, tmp_path, monkeypatch):
+    def write(text):
+        raise OSError(number, "the write failed")
+
+    with open(tmp_path / "stdout", "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", types.SimpleNamespace(write=write, fileno=stdout.fileno))
+        with pytest.raises(OSError) if number == errno.ENOSPC else contextlib.nullcontext():
+            show("results")
 
 
 def test_evaluate_beside_the_baselines(data, network, result):
@@ -269,7 +275,7 @@ def test_predict_writes_pictures_in_metres(data, network, tmp_path, result):
     assert result(f"{command} --eye-height 3")["nearest_m"] == pytest.approx(2 * found["nearest_m"], abs=0.02)
 
 
-def test_predict_replaces_its_own_pictures_and_nothing_else(network, tmp_path, run, result):
+def test_predict_replaces_its_own_pictures_and_nothing_else(network, tmp_path, run, result, monkeypatch):
     photo, mask_only, out = tmp_path / "a.png", tmp_path / "mask.safetensors", tmp_path / "out"
     cv2.imwrite(str(photo), np.full((64, 96, 3), 90, np.uint8))
     save_pretrained(MaskDepthNet(width=0.125, tasks=["mask"]), mask_only, size=160)
@@ -280,6 +286,8 @@ def test_predict_replaces_its_own_pictures_and_nothing_else(network, tmp_path, r
     run(command)
     assert sorted(path.name for path in out.glob("*.png")) == ["cutout.png", "mask.png", "preview.png"]
     assert "mask.png is an input" in run(command.replace(str(photo), f"{out}/mask.png", 1), code=2)[1]
+    monkeypatch.setattr(cli, "load_pretrained", None)  # from here on, errors come before any work
+    assert f"{photo}/out/mask.png: cannot be written" in run(command.replace(str(out), f"{photo}/out"), code=2)[1]
     shutil.copy(photo, out / "mask.png")
     assert "mask.png is not as maskdepth_utils wrote it" in run(command, code=2)[1]
 

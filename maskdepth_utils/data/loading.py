@@ -25,13 +25,14 @@ def make_loader(
     Args:
         batch: Samples in a batch; None gives single samples as they are.
         shuffle: Reshuffle the samples each time the loader starts, by `seed`, whatever the number of workers.
-        workers: Extra processes that make samples (0: the calling process makes them).
+        workers: Extra processes that make samples (0: the calling process makes them), at most 16 for each core.
         drop_last: Leave out the last batch if it is smaller than the others.
         batches: The indices of each batch, instead of `batch`, `shuffle` and `drop_last`: read once.
     """
     order = {"batch_sampler": batches}
     if batches is None:
         order = {"batch_size": batch, "shuffle": shuffle, "drop_last": drop_last}
+    workers = min(workers, 16 * (os.cpu_count() or 1))  # thousands cannot be started
     return DataLoader(
         dataset, **order, num_workers=workers, worker_init_fn=start_worker,
         collate_fn=collate if batch else None, generator=torch.Generator().manual_seed(seed),
@@ -83,6 +84,8 @@ def start_worker(number: int) -> None:
     if hasattr(signal, "sigwaitinfo"):  # not on macOS, nor on Windows
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         threading.Thread(target=end_with_parent, daemon=True).start()
+    elif hasattr(os, "setpgrp"):
+        os.setpgrp()  # a SIGTERM to all processes of the main one's group does not reach another group
     torch.set_num_threads(1)  # the workers already run in parallel
     cv2.setNumThreads(0)
 

@@ -50,13 +50,18 @@ def write_checkpoint(folder: Path, checkpoint: dict[str, Any], before: int) -> N
 
 def delete_run(folder: Path) -> None:
     """Delete a run's checkpoints and TensorBoard files; the latter are the mark that a run has used the folder."""
-    boards = list((folder / "tensorboard").glob(f"*{BOARD_SUFFIX}"))
+    boards = list_boards(folder)
     checkpoints = list_checkpoints(folder)
     if checkpoints and not boards:
         problem = f"{checkpoints[0].name} without the TensorBoard files of its run"
         raise TrainingError(f"{folder}: holds {problem}. Delete it yourself, or choose another folder")
     for path in [*checkpoints, *boards]:
         path.unlink()
+
+
+def list_boards(folder: Path) -> list[Path]:
+    """A run's TensorBoard files."""
+    return list((folder / "tensorboard").glob(f"*{BOARD_SUFFIX}"))
 
 
 def list_differences(saved: dict, own: dict, path: str = "") -> list[str]:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ..models.weights import read_run
 from . import parallel
-from .checkpoint import BOARD_SUFFIX, TrainingError, delete_run, list_differences, lock, write_checkpoint
+from .checkpoint import BOARD_SUFFIX, TrainingError, delete_run, list_boards, list_differences, lock, write_checkpoint
 from .interruptions import LossyStream, explain_errors, stop_signals
 from .machine import Usage
 from .schedule import learning_rate
@@ -78,6 +78,8 @@ class Run:
         if checkpoint:
             if differences := list_differences(checkpoint["config"], self.config):
                 hint = "Use its settings, another folder (out=), or start over with resume=False, which deletes it"
+                if not list_boards(self.folder):  # then it is not ours to delete
+                    hint = "Use its settings or another folder (out=)"
                 raise TrainingError(f"{self.folder}: holds a run with other settings: {'; '.join(differences)}. {hint}")
             if differences := list_differences(checkpoint["machine"], self.machine):
                 self.say(f"Resuming, but not bit for bit as on the same machine: {'; '.join(differences)}")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import papermill
 import psutil
-from notebook_files import QUIET_KERNEL, ROOT, find_notebooks, headline, label, read, tool_parser, write_json
+from notebook_files import QUIET_KERNEL, ROOT, find_notebooks, headline, label, read, read_json, tool_parser, write_json
 
 from maskdepth_utils.files import WriteError
 from maskdepth_utils.tables import format_table
@@ -93,6 +93,15 @@ def table(results):
     return format_table("notebook", rows, "presto", missing="")
 
 
+def is_report(path):
+    """Return whether a file is the results.json of an earlier run."""
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, list) and all(isinstance(one, dict) and "headline" in one for one in content)
+
+
 def interruptible(main):
     """Call `main` and exit with what it returns. After Ctrl-C or SIGTERM, end the kernels that are left."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -116,8 +125,8 @@ def main():
     args = parser.parse_args()
     paths = find_notebooks(args.names, extras=bool(args.names))
     results, report = [], args.out / "results.json"
-    if not report.exists() and any((args.out / path.name).exists() for path in paths):
-        parser.error(f"{args.out} holds notebooks that no earlier run wrote. Name another folder: {OTHER_FOLDER}")
+    if not is_report(report) and any((args.out / path.name).exists() for path in [report, *paths]):
+        parser.error(f"{args.out} holds files that no earlier run wrote. Name another folder: {OTHER_FOLDER}")
     try:
         write_json(report, [])
     except WriteError as error:

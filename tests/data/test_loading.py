@@ -66,6 +66,30 @@ def test_a_worker_has_one_thread_and_only_the_main_process_ends_it():
     assert worker.exitcode == 0
 
 
+class Groups(Dataset):
+    """In a worker: the group of processes, all of which a signal to the group reaches."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return os.getpgrp()
+
+
+@pytest.mark.parametrize("told", [True, False])
+@linux_only
+def test_where_the_sender_of_a_signal_is_unknown_workers_leave_the_group(told, monkeypatch):
+    if not told:
+        monkeypatch.delattr(signal, "sigwaitinfo")  # as on macOS
+    [[group]] = make_loader(Groups(), batch=1, workers=1)
+    assert (group == os.getpgrp()) == told
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_workers_are_limited(dataset):
+    assert make_loader(dataset, workers=1_000_000).num_workers <= 16 * os.cpu_count()
+
+
 class Limited(Subset):
     """In a worker, shared memory has no room for a batch."""
 

@@ -4,6 +4,7 @@ import errno
 import functools
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 
@@ -174,6 +175,9 @@ def test_a_run_with_other_settings_is_refused(tmp_path):
         with pytest.raises(TrainingError, match=message):
             small_fit(new_net(**network), tmp_path, **base | options)
     assert len(small_fit(new_net(), tmp_path, **base | {"steps": 3})) == 3
+    shutil.rmtree(tmp_path / "tensorboard")  # now the checkpoints could be another program's
+    with pytest.raises(TrainingError, match="Use its settings or another folder"):
+        small_fit(new_net(), tmp_path, **base, lr=0.1)
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
