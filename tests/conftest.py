@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from lab import find_chromium, open_browser
 from tiny_data import write_tiny_data
 
 
@@ -45,16 +46,9 @@ def browser():
     Without one its tests are skipped, or fail where MASKDEPTH_BROWSER=required says that there is one.
     """
     required = os.environ.get("MASKDEPTH_BROWSER") == "required"
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if path is None:
+    if find_chromium() is None:
         (pytest.fail if required else pytest.skip)("no Chromium found: see README, or set CHROMIUM to its path")
     if not required:
         pytest.importorskip("playwright", reason="playwright is not installed")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"]  # WebGL without a graphics card
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
+    with open_browser() as browser:
         yield browser
-        browser.close()

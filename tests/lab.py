@@ -1,4 +1,7 @@
-"""A notebook in JupyterLab, Notebook 7 or Voila, and a reader's mouse and keyboard on its page: for browser tests."""
+"""A notebook in JupyterLab, Notebook 7 or Voila, and a reader's mouse and keyboard on its page.
+
+Used by the browser tests, and by docs/draw_readme.py.
+"""
 
 import contextlib
 import io
@@ -7,6 +10,7 @@ import os
 import re
 import secrets
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -41,6 +45,24 @@ PIXELS = """async (image) => {
   const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
   return Array.from(bytes);
 }"""
+
+
+def find_chromium() -> str | None:
+    """Return the path of a Chromium or Chrome; None if there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+@contextlib.contextmanager
+def open_browser():
+    """Yield a running Chromium, driven by playwright."""
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"]  # WebGL without a graphics card
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=flags)
+        yield browser
+        browser.close()
 
 
 @contextlib.contextmanager
