@@ -2,7 +2,7 @@
 
     python docs/draw_readme.py    # about two minutes; writes data/results/playground.webp
 
-The widget runs in JupyterLab, in Chromium, and its slider is moved by the keyboard as a reader would. Repeat it when the
+The widget runs in JupyterLab in Chromium, and the keyboard moves its slider as a reader would. Run it again when the
 widget or the network changes.
 """
 
@@ -25,8 +25,8 @@ CODE = """from maskdepth_utils import load_pretrained
 from maskdepth_utils.course import widgets
 
 box = widgets.playground(load_pretrained())
-box.set(room="room_test_057", object="test_014_modern_armchair", yaw=1, distance=2.2, lamp=0.55, lamp_x=-2.4,
-        lamp_z=1.2, lamp_height=2.2, lamp_radius=0.5)"""
+box.set(room="room_test_057", object="test_014_modern_armchair", yaw=1, distance=2.5, azimuth=3,
+        lamp=0.55, lamp_x=-2.4, lamp_z=1.2, lamp_height=2.2, lamp_radius=0.5)"""
 LAMP = "to the right, m"  # the slider that moves
 LAST = 2.4  # metres
 HIDDEN = ("Try this", "Scene", "Gap between the two shots", "Difference threshold", "True depth", "Depth error")
@@ -56,7 +56,7 @@ def main():
             frames = film(sheet)
     frames += frames[-2:0:-1]  # and back again
     file = io.BytesIO()
-    options = {"duration": MILLISECONDS, "loop": 0, "quality": 70, "method": 6}
+    options = {"duration": MILLISECONDS, "loop": 0, "quality": 80, "method": 6}
     frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:], **options)
     write_file(PICTURE, file.getvalue())
     print(f"{PICTURE.relative_to(ROOT)}: {len(frames)} frames, {file.tell() / 1e6:.2f} MB")

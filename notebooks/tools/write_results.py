@@ -1,7 +1,6 @@
 """Measure the shipped networks for the tables in README.md and in their model card, and write these tables.
 
     python notebooks/tools/write_results.py --measure   # some minutes: stores data/results/evaluation.json and writes
-    python notebooks/tools/write_results.py --draw      # draws README.md's picture, data/results/readme.png
     python notebooks/tools/write_results.py             # writes the tables from the stored figures
 """
 
@@ -11,14 +10,10 @@ import re
 import subprocess
 import time
 
-import matplotlib
 from notebook_files import ROOT, read_json, tool_parser, write_json
 from results import CHECKPOINTS, RESULTS, call, timed_report
 
-from maskdepth_utils import load_pretrained, plots
-from maskdepth_utils.data import SceneDataset, make_loader
 from maskdepth_utils.data.offices import office_photos
-from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.files import AssetError, write_file
 from maskdepth_utils.tables import format_table
 
@@ -33,6 +28,7 @@ ROWS = {
     "real offices, `none`": "--offices --gap none --count 400",
     "real offices, `tripod`": "--offices --gap tripod --count 400",
 }
+SHOWN = [row for row in ROWS if row.startswith("composites") or row.endswith("`tripod`")]  # in README.md
 INTERVALS = ("iou", "boundary_f", "rmse", "rmse_object", "rmse_edge", "abs_rel", "delta1")
 
 
@@ -71,25 +67,19 @@ def results(stored):
     """Write README.md's table, and how it was measured."""
     rows = {}
     for run in stored["runs"]:
-        figures = run["results"]
-        network = figures["MaskDepthNet"]
-        columns = {
-            "mask IoU": f"**{network['iou']:.3f}**", "threshold": figures["difference threshold"].get("iou"),
-            "depth RMSE": f"**{network['rmse']:.3f}**" if "rmse" in network else None,  # the offices have no depth
-            "constant": figures.get("one constant depth", {}).get("rmse"),
-            "per pixel": figures.get("mean depth per pixel", {}).get("rmse"),
-            "AbsRel": network.get("abs_rel"), "delta < 1.25": network.get("delta1"),
-        }  # fmt: skip
-        rows[run["row"]] = {column: figure for column, figure in columns.items() if figure is not None}
-    rows["the 2020 project, on its own data"] = {
-        "mask IoU": "0.2 (of 0.5)", "depth RMSE": "0.18", "constant": "about 0.04"
-    }  # fmt: skip
+        if run["row"] in SHOWN:
+            figures = run["results"]
+            row = {"mask IoU": figures["MaskDepthNet"]["iou"], "threshold": figures["difference threshold"]["iou"]}
+            if "rmse" in figures["MaskDepthNet"]:  # the offices have no depth
+                row["depth RMSE"] = figures["MaskDepthNet"]["rmse"]
+                row["per pixel"] = figures["mean depth per pixel"]["rmse"]
+            rows[run["row"]] = row
     minutes = sum(run["seconds"] for run in stored["runs"]) / 60
     where = f"{stored['machine']['device']} ({stored['machine']['processor']}), commit {stored['commit']}"
     return f"""{markdown("tested on", rows)}
 
 Measured in {minutes:.0f} min on {where}.
-Commands and all figures: [data/results/evaluation.json](data/results/evaluation.json); notebook 05 explains them."""
+Commands: [data/results/evaluation.json](data/results/evaluation.json)."""
 
 
 def figures(stored):
@@ -136,26 +126,6 @@ def training(name):
     return "\n".join(lines)
 
 
-def draw():
-    """Draw README.md's picture: the scene of median IoU among those whose object fills 6 to 30 % of the picture."""
-    predictor, dataset = load_pretrained(), SceneDataset(gap="tripod")
-    iou = evaluate(network_predict(predictor.model), make_loader(dataset, batch=16), per_image=True)["iou"]
-    good = [index for index in range(len(dataset)) if 0.06 < dataset.shot(index).mask.mean() < 0.3]
-    shot = dataset.shot(sorted(good, key=lambda index: iou[index])[len(good) // 2])
-    prediction = predictor.predict(shot.image, shot.background)
-    limits = plots.depth_limits(shot.depth)
-    smooth = {"image.interpolation": "bicubic"}  # each pixel is enlarged
-    with plots.panels(2, 3, width=8.0, aspect=0.92, title=0.2) as (figure, axes), matplotlib.rc_context(smooth):
-        plots.draw_picture(axes[0, 0], shot.image, "photo")
-        plots.draw_picture(axes[1, 0], shot.background, "background")
-        plots.draw_picture(axes[0, 1], prediction.mask, "predicted mask")
-        plots.draw_picture(axes[1, 1], shot.mask, "true mask")
-        plots.draw_depth(axes[0, 2], prediction.depth, "predicted depth", limits)
-        drawn = plots.draw_depth(axes[1, 2], shot.depth, "true depth", limits)
-        plots.depth_bar(figure, drawn, list(axes[:, 2]))
-    return plots.to_png(figure)
-
-
 def between(text, mark, content):
     """Put `content` between <!-- mark --> and <!-- /mark --> in a text."""
     start, end = f"<!-- {mark} -->\n", f"\n<!-- /{mark} -->"
@@ -187,12 +157,9 @@ def out_of_date():
 def main():
     parser = tool_parser(__doc__)
     parser.add_argument("--measure", action="store_true", help="evaluate both networks again")
-    parser.add_argument("--draw", action="store_true", help="draw README.md's picture again")
     args = parser.parse_args()
     if args.measure:
         write_json(STORED, {"masknet": measure("masknet")} | measure("maskdepthnet"))
-    if args.draw:
-        write_file(RESULTS / "readme.png", draw())
     for path, text in pages(read_json(STORED)).items():
         write_file(path, text.encode())
 

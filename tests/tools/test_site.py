@@ -50,13 +50,13 @@ def test_a_notebook_that_does_not_say_its_time_is_named(tmp_path):
 def test_links_lead_to_pages_and_otherwise_to_the_repository():
     text = (
         "[card](../data/README.md#rooms) [licence](../LICENSE) [tools](tools/) [web](https://example.org) [here](#x)\n"
-        "![picture](../data/results/readme.png) [gone](nowhere.md)\n"
+        "![picture](../data/results/playground.webp) [gone](nowhere.md)\n"
         "```\n[code](../LICENSE)\n```\n"
     )
     found, pictures = gather.with_links(text, ROOT / "notebooks" / "x.md", {ROOT / "data" / "README.md"})
     expected = text.replace("[licence](../LICENSE)", f"[licence]({address()}/blob/main/LICENSE)")
     assert found == expected.replace("(tools/)", f"({address()}/tree/main/notebooks/tools)")
-    assert pictures == {ROOT / "data" / "results" / "readme.png"}
+    assert pictures == {ROOT / "data" / "results" / "playground.webp"}
 
 
 def test_a_page_says_when_its_source_was_last_committed_and_with_what_it_ran(monkeypatch):

@@ -106,7 +106,7 @@ def scene_controls(split: str) -> dict[str, w.Widget]:
         "flip": checkbox("mirrored"),
         "shadow": slider("contact shadow", 1.0, 0, 1, 0.1),
         "gloss": slider("floor mirrors", 0.0, 0, 0.6, 0.05),
-        "lamp": slider("its share of light", 0.0, 0, 0.9, 0.05),
+        "lamp": slider("share of light", 0.0, 0, 0.9, 0.05),
         "lamp_x": slider("to the right, m", 1.5, -4, 4, 0.1),
         "lamp_height": slider("above floor, m", 2.0, 0.3, 2.9, 0.1),
         "lamp_z": slider("ahead, m", 2.0, -2, 8, 0.1),
