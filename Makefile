@@ -33,12 +33,12 @@ course: $(STAMP)
 	@$(PY) notebooks/tools/run_notebooks.py --profile $(PROFILE) $(if $(OUT),--out "$(OUT)") $(NOTEBOOKS)
 
 # Without the setting, the server closes the connection without a word when a photo of more than 10 MB is uploaded.
+# Voila warns of such a setting on the command line; it reads it, and the address, from voila.json.
 lab: $(STAMP)
 	$(PY) -m jupyterlab notebooks --ServerApp.tornado_settings='{"websocket_max_message_size": 104857600}' $(ARGS)
 
 app: $(STAMP)
-	$(PY) -m voila notebooks/07_playground.ipynb --Voila.tornado_settings='{"websocket_max_message_size": 104857600}' \
-	  --Voila.ip=127.0.0.1 --theme=light --progressive_rendering=True
+	$(PY) -m voila notebooks/07_playground.ipynb --theme=light --progressive_rendering=True
 
 site: $(STAMP)
 	$(PY) docs/build_site.py $(if $(OUT),--out "$(OUT)")

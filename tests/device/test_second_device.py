@@ -3,6 +3,7 @@
 The device is written in C++, see second_device.cpp. MASKDEPTH_COMPILER=required makes a missing compiler a failure.
 """
 
+import linecache
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ import pytest
 import torch
 from IPython.core.inputtransformer2 import TransformerManager
 from matplotlib_inline import backend_inline
-from notebook_files import NOTEBOOKS, code_cells, read
+from notebook_files import find_notebooks, is_lesson, label, read
 from small_training import Squares, figures, new_net, small_fit
 from torch import nn
 
@@ -28,12 +29,18 @@ from maskdepth_utils.inference import onnx, predictor
 from maskdepth_utils.models import MaskDepthNet
 from maskdepth_utils.training import fit, loop
 
-TINY = {  # instead of a notebook's `numbers`
+TINY = {  # in the `numbers` of a notebook's fast profile
+    "01_dataset_inspection": {"train": 100, "held_out": 20},
     "02_mask_net": {"batch": 2, "steps": 5, "more_steps": 20, "held_out": 32},
     "03_mask_depth_net": {"width": 0.25, "steps": 4, "steps_160": 1, "lab_steps": 1, "test": 48, "val": 8},
     "04_loss_ablation": {"train": 32, "test": 24, "depth_steps": 1, "mask_steps": 1, "seeds": 2, "variants": 3},
+    "05_evaluation": {"test": 6, "fit": 8, "rooms": 2},
+    "06_speed_and_scale": {"samples": 50, "stored": 10, "seconds": 0.0, "steps": 1},
+    "07_playground": {"scenes": 1, "inside": 1},
 }  # fmt: skip
 CPU_ONLY = re.compile(r"drawings\.|torch\.linspace|print_summary|gradient_field")  # such cells take seconds
+CPU_FROM = re.compile(r"## (\d )?Survival")  # the rest of 06 is on the CPU by its own choice
+PATHS = find_notebooks(solutions=True)
 pytestmark = pytest.mark.slow
 
 
@@ -55,6 +62,7 @@ def compiled(tmp_path_factory):
     module.is_available = module._is_in_bad_fork = lambda: False
     module.manual_seed_all = lambda seed: None
     module.get_amp_supported_dtype = list
+    module.synchronize = lambda: None
     torch._register_device_module("second", module)
 
 
@@ -82,26 +90,39 @@ def test_refuses_what_a_gpu_refuses():
         x.double()
 
 
+def marks(path):
+    """The slowest notebooks, 06 and the extras, run with those that are run as a whole."""
+    return pytest.mark.notebooks if path.stem.startswith("06") or "extras" in path.parts else ()
+
+
 def evaluate_four(predict, loader, **options):
     """`evaluate` on the first four samples."""
     return evaluate(predict, [{name: values[:4] for name, values in next(iter(loader)).items()}], **options)
 
 
-@pytest.mark.parametrize("name", TINY)
-def test_notebook(name, monkeypatch):
+@pytest.mark.parametrize("path", [pytest.param(path, marks=marks(path), id=label(path)) for path in PATHS])
+def test_notebook(path, monkeypatch):
     monkeypatch.setattr(backend_inline, "set_matplotlib_formats", lambda *formats, **options: None)
     few_scenes = library.scene_names()[:4]
     monkeypatch.setattr(library, "scene_names", lambda: few_scenes)
     monkeypatch.setattr(training, "fit", lambda *args, **options: fit(*args, **options | {"batch": 2}))
-    monkeypatch.setattr(evaluation, "evaluate", evaluate_four)
+    if path.stem != "05_evaluation":  # its own mean is to equal that of `evaluate`
+        monkeypatch.setattr(evaluation, "evaluate", evaluate_four)
     transform, names = TransformerManager().transform_cell, {}
-    for number, cell in enumerate(code_cells(read(NOTEBOOKS / f"{name}.ipynb"))):
-        if "exercise" in cell.metadata.get("tags", []) or CPU_ONLY.search(cell.source):
+    nb, tiny = read(path), TINY.get(path.stem, {})
+    for number, cell in enumerate(nb.cells):
+        tags = cell.metadata.get("tags", [])
+        if cell.cell_type == "markdown" and CPU_FROM.match(cell.source):
+            break
+        if cell.cell_type != "code" or CPU_ONLY.search(cell.source) or ("exercise" in tags and is_lesson(path)):
             continue
-        exec(compile(transform(cell.source), f"{name}, code cell {number}", "exec"), names)
-        if cell.source.startswith("PROFILES"):
-            names["numbers"].update(TINY[name])
-    assert names["device"].type == "second"
+        source = 'profile = "fast"' if "parameters" in tags else transform(cell.source)
+        source = re.sub("^(?=if profile not in)", f"PROFILES['fast'] |= {tiny}\n", source, flags=re.MULTILINE)
+        name = f"<{label(path)}, cell {number}>"
+        linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name  # 06 looks into its own code
+        exec(compile(source, name, "exec"), names)
+    if any("device = choose_device()" in cell.source for cell in nb.cells):
+        assert names["device"].type == "second"
 
 
 def test_fit_and_evaluate_as_on_the_cpu(tmp_path):
