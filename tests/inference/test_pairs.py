@@ -23,7 +23,7 @@ def measure_rates(count: int, seed: int) -> dict[str, float]:
             pairs = {"right": (image, background), "swapped": (background, image)}
             pairs |= {"upside down": (image, np.rot90(background, 2)), "mirrored": (image, background[:, ::-1])}
             pairs["no object"] = shoot(background, background, gap, Draws(seed, "empty", int(index)))
-            for factor in (0.7, 1.15, 1.8):
+            for factor in (0.7, 1.15, 1.2, 1.4, 1.6, 1.8):
                 pairs[f"background x {factor}"] = image, np.uint8(np.clip(background * factor, 0, 255))
             if other is not None and shot.about["room"] != room:
                 pairs["other room"] = image, other
