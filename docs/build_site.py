@@ -7,6 +7,7 @@ them are links between pages, and references to names of the package, that lead 
 import argparse
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -16,7 +17,6 @@ ROOT = DOCS.parent
 sys.path[:0] = [str(DOCS), str(ROOT / "notebooks" / "tools")]
 
 import gather  # noqa: E402  (after the path to it)
-from sphinx.cmd.build import main as sphinx_build  # noqa: E402
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -34,6 +34,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as sources:
         gather.gather(Path(sources))
         options = ["-W", "--keep-going", "-q", "-j", "auto", "-c", str(DOCS), "-b", args.builder]
-        failed = sphinx_build([*options, sources, str(args.out)])
+        # In a process of its own: where Sphinx imports a module, it would catch the exception of sys.exit above.
+        failed = subprocess.run([sys.executable, "-m", "sphinx", *options, sources, args.out]).returncode
     print("failed" if failed else args.out / "index.html")
     sys.exit(failed)
