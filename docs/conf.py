@@ -29,6 +29,8 @@ templates_path = [str(DOCS / "_templates")]
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}
 nb_merge_streams = True
+nb_code_prompt_show = "Show the {type}"  # of cells tagged hide-output, for one
+nb_code_prompt_hide = "Hide the {type}"
 myst_enable_extensions = ["dollarmath", "html_image"]
 myst_heading_anchors = 4
 # Browsers draw MathML by themselves. The stock renderers need LaTeX, node, or 24 MB of scripts beside the pages.

@@ -21,7 +21,18 @@ import hashlib
 import io
 import re
 
-from notebook_files import NOTEBOOKS, ROOT, find_notebooks, is_lesson, read, reading_minutes, tagged, tool_parser, write
+from notebook_files import (
+    NOTEBOOKS,
+    ROOT,
+    exercise_minutes,
+    find_notebooks,
+    is_lesson,
+    read,
+    reading_minutes,
+    tagged,
+    tool_parser,
+    write,
+)  # fmt: skip
 from PIL import Image
 from write_address import slug
 
@@ -109,8 +120,9 @@ def head(nb, name, title, words):
     """Write the text of the first cell of notebook `name`, a path within notebooks/."""
     parts = [title, f"{BADGE}(https://colab.research.google.com/github/{slug()}/blob/main/notebooks/{name})", *words]
     executed = nb.metadata.get("maskdepth", {}).get("executed")
+    included = ", exercises included" if exercise_minutes(nb) else ""
     to_run = f", and {duration(executed['seconds'])} to run" if executed else ""
-    parts.append(f"**Time**: about {reading_minutes(nb):.0f} minutes to read, exercises included{to_run}.")
+    parts.append(f"**Time**: about {reading_minutes(nb):.0f} minutes to read{included}{to_run}.")
     if executed:
         parts.append(about_the_run(executed))
     if goal := goal_picture(nb):
