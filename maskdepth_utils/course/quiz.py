@@ -38,10 +38,14 @@ def show(name: str) -> None:
     Raises:
         AssetError: The quiz is missing or damaged.
     """
+    display(to_output(name), raw=True)
+
+
+def to_output(name: str) -> dict[str, str]:
+    """Write what a notebook stores of a quiz: by MIME type, a page and a line of text."""
     questions = load(name)
     page = f'{STYLE}<div class="md-quiz">{to_html(questions)}</div>'
-    words = f"Quiz {name}: {len(questions)} questions, to be read in a browser"
-    display({"text/html": page, "text/plain": words}, raw=True)
+    return {"text/html": page, "text/plain": f"Quiz {name}: {len(questions)} questions, to be read in a browser"}
 
 
 def load(name: str) -> list[dict]:

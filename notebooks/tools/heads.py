@@ -8,7 +8,8 @@ words, how long it takes to read and to run, and a line about the last run. Titl
 execute_notebooks.py updates the rest. The picture is at the end of the cell as a data URI, because Colab and myst-nb
 show no attachments of cells.
 
-The outputs of cells tagged `hide-output` are folded in JupyterLab; the web site folds them by the tag.
+The outputs of cells tagged `hide-output` are folded in JupyterLab; the web site folds them by the tag. A stored quiz is
+written anew from its file.
 
 The alt text of a picture is the caption in the cell below: a hidden line, <!-- alt: what it shows -->, or "*Figure:
 what it shows.*", or else the first paragraph, as many whole sentences as fit.
@@ -21,24 +22,15 @@ import hashlib
 import io
 import re
 
-from notebook_files import (
-    NOTEBOOKS,
-    ROOT,
-    exercise_minutes,
-    find_notebooks,
-    is_lesson,
-    read,
-    reading_minutes,
-    tagged,
-    tool_parser,
-    write,
-)  # fmt: skip
+import notebook_files as files
+from notebook_files import NOTEBOOKS, find_notebooks, is_lesson, read, tool_parser, write
 from PIL import Image
 from write_address import slug
 
+from maskdepth_utils.course import quiz
 from maskdepth_utils.files import write_file
 
-README = ROOT / "README.md"
+README = NOTEBOOKS.parent / "README.md"
 WIDTH = 700  # pixels of the head's picture, at most
 BYTES = 60_000  # of the head's picture, at most
 LONGEST_ALT = 300  # characters
@@ -47,18 +39,21 @@ DATA = "[goal]: data:image/jpeg;base64,"
 MADE = re.compile(r"\[!\[Open in Colab\]|!\[[^]]*\]\[goal\]|\*\*Time\*\*: |\*Run for these pages on |\[goal\]: ")
 COMMENT = re.compile(r"<!-- alt: (.+?) -->", re.DOTALL)
 EMPHASIS = re.compile(r"\*(?![*\s])(.+?)(?<![*\s])\*(?!\*)", re.DOTALL)
+QUIZ = re.compile(r'quiz\.show\("(\w+)"\)')
 ROW = re.compile(r"(?m)^(?P<before>\| \[[^]]+\]\(notebooks/(?P<name>[^)]+)\) \|[^|]+)(\|[^|]*){2}(?=\| \[Colab\])")
 
 
 def finish(nb, path):
-    """Write the alt texts into a notebook, fold outputs, write the head of a lesson; return the notebook."""
+    """Write alt texts and quizzes into a notebook, fold outputs, write the head of a lesson; return the notebook."""
     for number, cell in enumerate(nb.cells):
         for output, kind in pictures(cell):
             output.metadata.setdefault(kind, {})["alt"] = caption(nb, number)
-        if cell.cell_type == "code":
-            cell.metadata.pop("jupyter", None)
-    for cell in tagged(nb, "hide-output"):
-        cell.metadata["jupyter"] = {"outputs_hidden": True}
+        for output in cell.get("outputs", []):
+            if (shown := QUIZ.search(cell.source)) and "text/html" in output.get("data", {}):
+                output.data = quiz.to_output(shown[1])
+        cell.metadata.pop("jupyter", None)
+        if "hide-output" in cell.metadata.get("tags", []):
+            cell.metadata["jupyter"] = {"outputs_hidden": True}
     if is_lesson(path):
         title, *paragraphs = re.split(r"\n\s*\n", nb.cells[0].source.strip())
         if nb.cells[0].cell_type != "markdown" or not title.startswith("# "):
@@ -77,7 +72,7 @@ def problems(nb, path):
         found.append("no cell tagged `goal` has a picture for its head")
     pairs = zip(nb.cells, finish(copy.deepcopy(nb), path).cells)
     if any((a.source, a.get("outputs"), a.metadata) != (b.source, b.get("outputs"), b.metadata) for a, b in pairs):
-        found.append("its head, an alt text or a folded output is not as heads.py makes it")
+        found.append("run heads.py: its head, an alt text, a folded output or its quiz is out of date")
     for number, cell in enumerate(nb.cells):
         if pictures(cell) and len(caption(nb, number).split()) < 3:
             how = "begin that cell with *Figure: what it shows.* or <!-- alt: what it shows -->"
@@ -120,9 +115,9 @@ def head(nb, name, title, words):
     """Write the text of the first cell of notebook `name`, a path within notebooks/."""
     parts = [title, f"{BADGE}(https://colab.research.google.com/github/{slug()}/blob/main/notebooks/{name})", *words]
     executed = nb.metadata.get("maskdepth", {}).get("executed")
-    included = ", exercises included" if exercise_minutes(nb) else ""
+    included = ", exercises included" if files.exercise_minutes(nb) else ""
     to_run = f", and {duration(executed['seconds'])} to run" if executed else ""
-    parts.append(f"**Time**: about {reading_minutes(nb):.0f} minutes to read{included}{to_run}.")
+    parts.append(f"**Time**: about {files.reading_minutes(nb):.0f} minutes to read{included}{to_run}.")
     if executed:
         parts.append(about_the_run(executed))
     if goal := goal_picture(nb):
@@ -187,7 +182,7 @@ def with_times(readme):
     def row(found):
         nb = read(NOTEBOOKS / found["name"])
         to_run = duration(nb.metadata.maskdepth.executed["seconds"])
-        return f"{found['before']}| {reading_minutes(nb):.0f} minutes | {to_run} "
+        return f"{found['before']}| {files.reading_minutes(nb):.0f} minutes | {to_run} "
 
     return ROW.sub(row, readme)
 

@@ -95,7 +95,7 @@ def test_the_picture_follows_the_figure_and_not_the_jpeg_library():
     nb.cells[0].source = nb.cells[0].source.replace(first, other)
     assert heads.problems(nb, HERE) == [] and stored_picture(heads.finish(nb, HERE)) == other
     nb.cells[2].outputs[0].data["image/png"] = figure(shade=9)  # even a small difference counts
-    assert heads.problems(nb, HERE) == ["its head, an alt text or a folded output is not as heads.py makes it"]
+    assert heads.problems(nb, HERE) == ["run heads.py: its head, an alt text, a folded output or its quiz is out of date"]
     assert heads.problems(heads.finish(tidy(nb), HERE), HERE) == []
 
 
@@ -127,7 +127,7 @@ def test_problems_name_what_is_missing():
     assert heads.problems(nb, HERE) == ["no cell tagged `goal` has a picture for its head"]
     nb = heads.finish(notebook(), HERE)
     nb.cells[2].outputs[0].metadata = {}  # as after a run
-    assert "is not as heads.py makes it" in "".join(heads.problems(nb, HERE))
+    assert "run heads.py" in "".join(heads.problems(nb, HERE))
     del nb.cells[3:]
     assert "does not describe" in "".join(heads.problems(nb, HERE))
     nb.cells[0].source = "No title"
@@ -167,6 +167,13 @@ def test_outputs_under_a_prediction_are_folded():
     nb.cells[2].metadata.tags = ["goal"]
     assert "jupyter" not in heads.finish(nb, SOLUTION).cells[2].metadata
     nbformat.validate(nb)
+
+
+def test_a_stored_quiz_follows_its_file():
+    cell = new_code_cell('quiz.show("02")', outputs=[new_output("display_data", {"text/html": "", "text/plain": "x"})])
+    nb = new_notebook(cells=[new_markdown_cell(""), cell])
+    assert "its quiz" in "".join(heads.problems(nb, SOLUTION))
+    assert "md-quiz" in heads.finish(nb, SOLUTION).cells[1].outputs[0].data["text/html"]
 
 
 def test_the_readme_says_how_long_each_notebook_takes():
