@@ -95,7 +95,7 @@ def test_the_picture_follows_the_figure_and_not_the_jpeg_library():
     nb.cells[0].source = nb.cells[0].source.replace(first, other)
     assert heads.problems(nb, HERE) == [] and stored_picture(heads.finish(nb, HERE)) == other
     nb.cells[2].outputs[0].data["image/png"] = figure(shade=9)  # even a small difference counts
-    assert heads.problems(nb, HERE) == ["run heads.py: its head, an alt text, a folded output or its quiz is out of date"]
+    assert "run heads.py" in "".join(heads.problems(nb, HERE))
     assert heads.problems(heads.finish(tidy(nb), HERE), HERE) == []
 
 
