@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from notebook_files import NOTEBOOKS, find_notebooks, label, read
+from notebook_files import NOTEBOOKS, find_notebooks, label, read, tagged
 from PIL import Image
 from write_address import address
 
@@ -110,13 +110,15 @@ def test_every_source_and_every_module_has_a_page_that_needs_no_network(site):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", find_notebooks(), ids=label)
-def test_a_notebooks_page_shows_its_pictures_with_alt_texts_and_its_formulas(site, path):
+def test_a_notebooks_page_shows_its_times_pictures_with_alt_texts_and_formulas(site, path):
     source = (site / "notebooks" / f"{label(path)}.html").read_text(encoding="utf8")
     assert not re.search(r'<img(?![^>]*\balt="[^"])', source), "a picture without words"
     shown = html.unescape(source)
     alts = [alt for cell in read(path).cells for alt in heads.alt_texts(cell) if alt]
     assert [alt for alt in alts if f'alt="{alt}"' not in shown] == []
     assert re.search(r'<a [^>]*href="https://colab[^>]*>Open [^<]*in Colab</a>', shown)
+    assert re.search(r"about \d+ minutes to read", shown)
+    assert source.count('<details class="admonition hide') == len(tagged(read(path), "hide-output"))
     formulas = any("$" in cell.source for cell in read(path).cells if cell.cell_type == "markdown")
     assert "<math" in shown or not formulas
 
@@ -149,6 +151,8 @@ def test_pages_read_well_without_a_network(site, browser, width, scheme):
         shot = page.screenshot(path=Path(SHOTS) / f"{Path(name).name}-{width}-{scheme}.png" if SHOTS else None)
         gray = np.asarray(Image.open(io.BytesIO(shot)).convert("L"))
         assert (np.median(gray) < 60) == (scheme == "dark") and gray.std() > 15, f"{name}: not a {scheme} page of text"
+    page.goto((site / "search.html").as_uri() + "?q=receptive")
+    page.locator("#search-results li").first.wait_for()
     remote = [url for url in wanted if not url.startswith(("file:", "data:", "blob:"))]
     assert not remote and not errors, f"{remote} {errors}"
     context.close()
