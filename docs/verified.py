@@ -3,12 +3,10 @@
 import functools
 import html
 import platform
-import re
 import subprocess
 from importlib.metadata import version
 
 from gather import ROOT, source_of
-from notebook_files import read
 
 INSTALLED = {"maskdepth_utils": "maskdepth_utils", "PyTorch": "torch", "NumPy": "numpy", "Sphinx": "sphinx"}
 
@@ -46,20 +44,10 @@ def when(source):
     return f"{date}{at_latest}, commit {number}{since}"
 
 
-def printed_versions(path):
-    """Return the first line in which a notebook printed versions of libraries; "" if it did not."""
-    outputs = (output for cell in read(path).cells for output in cell.get("outputs", []))
-    lines = (line for output in outputs if output.get("name") == "stdout" for line in output.text.splitlines())
-    return next((line for line in lines if re.search(r"[A-Za-z] \d+\.\d+\.\d", line)), "")
-
-
 def foot(page):
     """Return the HTML for a page, by Sphinx's name for it."""
     source = source_of(page)
     sentences = [f"<strong>Last verified</strong>: {html.escape(when(source))}."]
-    printed = printed_versions(source) if source and source.suffix == ".ipynb" else ""
-    if printed:
-        sentences.append(f"Its outputs come from a run with {html.escape(printed)}.")
     installed = ", ".join(f"{name} {version(package)}" for name, package in INSTALLED.items())
     sentences.append(f"Page built with {installed}, Python {platform.python_version()}.")
     return " ".join(sentences)
