@@ -4,94 +4,135 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .verdict import ARRAYS, Wrong, as_number, call_answer, describe_value, require, to_numpy
+from .verdict import Unsolved, Wrong, call_answer, copied, describe_value, require
 
+TOLERANCE = 1e-4  # the accepted difference, absolute and as a share
+LOSS = ("loss", "gradient")  # the parts of what a loss gives
 USUAL_FAULTS = {  # as functions of what is expected
     "the sign is wrong": lambda x: -x,
     "the root is missing": lambda x: x**2,
     "this is 1 divided by what is expected": lambda x: 1 / x,
     "this is 1 minus what is expected": lambda x: 1 - x,
 }
+TENSORS_ONLY = "Use tensors only, from the first step to the last: no .item(), .detach() or NumPy."
+NOT_FINITE = "Which step makes it? 0 / 0, the root or logarithm of 0 (their slope is infinite), or too large a number?"
+SHAPE_HINTS = (
+    "One number is wanted: average over all.",
+    "One value per image is wanted: sum over all dimensions but 0.",
+    "Print the shapes on the way: which step changes this one?",
+)
 
 
-def compare_on_cases(answer, right, cases, faults, hint, names=(), gradients=False) -> str:
+def compare_on_cases(answer, right, cases, faults, hint="", *, names=("",), whole=False, tolerance=TOLERANCE) -> str:
     """Compare a reader's function with the right one on all cases, and return a sentence about what was tried.
 
     Args:
         cases: ``{description of the case: inputs}``.
-        faults: ``{what is wrong: a function with that fault}``.
-        names: Names of the values, if the function returns several.
-        gradients: Whether the gradients with respect to the first input must be equal, too.
+        faults: ``{what is wrong: a function with that fault}``. One is named only if it explains all cases.
+        names: Names of the values, if the function returns several. LOSS: it is a loss, and its gradient with respect
+            to the first input is compared, too.
+        whole: Whether whole numbers are expected.
+        tolerance: The accepted absolute difference.
     """
+    truths = {where: evaluate(right, inputs, names) for where, inputs in cases.items()}
     for where, inputs in cases.items():
-        found, expected = call_answer(answer, *inputs, where=where), right(*inputs)
-        wrong = {words: fault(*inputs) for words, fault in faults.items()}
-        if names:
-            require_parts(found, names, where)
-            for place, name in enumerate(names):
-                part = {words: values[place] for words, values in wrong.items()}
-                require_equal(found[place], expected[place], f"{where}, {name}", hint, part)
-        else:
-            require_equal(found, expected, where, hint, wrong)
-        if gradients:
-            (_, found), (_, expected) = (call_loss(loss, *inputs, where) for loss in (answer, right))
-            require_equal(found, expected, f"{where}, gradient", hint)
+        found = evaluate_answer(answer, inputs, truths[where], where, whole)
+        for name, expected in truths[where].items():
+            if is_close(found[name], expected, name, tolerance):
+                continue
+            place, difference = label(where, name), describe_difference(found[name], expected)
+            if np.isfinite(expected).all() and not np.isfinite(found[name]).all():
+                raise Wrong(place, difference, NOT_FINITE)
+            fault = name_fault(answer, name, cases, truths, faults)
+            raise Wrong(place, f"{fault} ({difference})" if fault else difference, hint)
     return "Tried: " + ", ".join(cases)
 
 
-def call_loss(loss, prediction: Tensor, truth: Tensor, where: str) -> tuple[Tensor, Tensor]:
-    """Return a loss and its gradient with respect to the prediction; raise Wrong unless both exist and are finite."""
+def evaluate(function, inputs, names) -> dict[str, np.ndarray]:
+    """What a function of ours gives: ``{name: value}``."""
+    if names == LOSS:
+        return dict(zip(LOSS, call_loss(function, *inputs, where="")))
+    values = function(*map(copied, inputs))
+    return dict(zip(names, map(to_numpy, values if len(names) > 1 else (values,))))
+
+
+def evaluate_answer(answer, inputs, expected: dict, where: str, whole=False) -> dict[str, np.ndarray]:
+    """What a reader's function gives, ``{name: value}``; raise Wrong unless kinds and shapes are as expected."""
+    names = tuple(expected)
+    if names == LOSS:
+        return dict(zip(LOSS, call_loss(answer, *inputs, where=where)))
+    values = call_answer(answer, *inputs, where=where)
+    values = take_parts(values, names, where) if len(names) > 1 else (values,)
+    return {name: as_array(value, expected[name], label(where, name), whole) for name, value in zip(names, values)}
+
+
+def name_fault(answer, name: str, cases: dict, truths: dict, faults: dict) -> str:
+    """The fault, in words, that explains what the answer gives on all cases; empty if none does."""
+    expected = [truth[name] for truth in truths.values()]
+    try:
+        found = [evaluate_answer(answer, inputs, truths[where], where)[name] for where, inputs in cases.items()]
+    except (Wrong, Unsolved):
+        return ""
+    for words, fault in faults.items():
+        try:
+            faulty = [evaluate(fault, inputs, tuple(truths[where]))[name] for where, inputs in cases.items()]
+        except Exception:  # a fault may break where the right function does not
+            continue
+        if all(map(is_close, found, faulty)):
+            return words
+    a, b = (np.concatenate([value.ravel() for value in values]) for values in (found, expected))
+    with np.errstate(all="ignore"):
+        for words, fault in USUAL_FAULTS.items():
+            if is_close(a, fault(b)):
+                return words
+    known = np.isfinite(b)
+    factor = (a * b)[known].sum() / (b * b)[known].sum() if b[known].any() else 0
+    proportional = factor and len(np.unique(b[known].round(6))) > 1 and is_close(a, factor * b)
+    return f"all values are {factor:.3g} times what is expected" if proportional else ""
+
+
+def call_loss(loss, prediction: Tensor, *others, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return a loss and its gradient with respect to the prediction; raise Wrong unless both exist."""
     prediction = prediction.clone().requires_grad_()
-    found = call_answer(loss, prediction, truth, where=where)
-    require_same_kind(found, torch.tensor(0.0), where)
-    gradient = torch.autograd.grad(found, prediction, allow_unused=True)[0] if found.requires_grad else None
-    hint = "Use tensors only: no .item(), .detach() or NumPy."
-    require(gradient is not None, where, "no gradient reaches the prediction", hint)
-    hint = "Which division, root or logarithm meets a zero? A root is infinitely steep there."
-    require(torch.isfinite(found), where, "the loss is not finite", hint)
-    require(torch.isfinite(gradient).all(), where, "the gradient is not finite", hint)
-    return found.detach(), gradient
+    found = call_answer(loss, prediction, *others, where=where)
+    require(isinstance(found, Tensor), where, f"expected a tensor, found {describe_value(found)}", TENSORS_ONLY)
+    as_array(found, np.zeros(()), where)
+    (gradient,) = find_gradients(found, [prediction], where)
+    return to_numpy(found), to_numpy(gradient)
 
 
-def require_equal(found, expected, where, hint="", faults=None) -> None:
-    """Raise Wrong, naming the first fault that explains the value found, unless it is within 1e-4 of the expected."""
-    if isinstance(expected, np.ndarray) and isinstance(found, list | tuple | np.floating):
-        found = np.asarray(found, float)
-    if isinstance(expected, ARRAYS):
-        require_same_kind(found, expected, where)
-    a, b = to_numpy(found if isinstance(expected, ARRAYS) else as_number(found, where)), to_numpy(expected)
-    if is_close(a, b):
-        return
-    difference = describe_difference(a, b)
-    if np.isfinite(b).all() and not np.isfinite(a).all():
-        raise Wrong(where, difference, "Which division or logarithm meets a zero?")
-    with np.errstate(all="ignore"):  # whole numbers would agree by chance
-        usual = {words: fault(b) for words, fault in USUAL_FAULTS.items() if (b % 1).any()}
-    for words, wrong in ((faults or {}) | usual).items():
-        if not is_close(wrong, b) and is_close(wrong, a):
-            raise Wrong(where, f"{words} ({difference})", hint)
-    factor = (a * b).sum() / (b * b).sum() if b.size > 1 and b.any() else 0
-    if abs(factor) > 1e-3 and is_close(a, factor * b):
-        raise Wrong(where, f"all values are {factor:.3g} times what is expected ({difference})", hint)
-    raise Wrong(where, difference, hint)
+def find_gradients(result: Tensor, sources, where: str) -> list[Tensor]:
+    """The gradients of the sum of `result`, 0 for sources that it does not use; raise Wrong if it has none at all."""
+    require(result.requires_grad, where, "no gradient reaches its input", TENSORS_ONLY)
+    found = call_answer(lambda: torch.autograd.grad(result.sum(), sources, allow_unused=True), where=where)
+    return [torch.zeros_like(source) if gradient is None else gradient for source, gradient in zip(sources, found)]
 
 
-def require_same_kind(found, expected, where: str, hint: str = "") -> None:
-    """Raise Wrong unless `found` is a tensor or array like `expected`, of its shape, and floating if `expected` is."""
-    kind, name = (Tensor, "a tensor") if isinstance(expected, Tensor) else (np.ndarray, "a NumPy array")
-    shape = tuple(expected.shape)
-    require(isinstance(found, kind), where, f"expected {name} of shape {shape}, found {describe_value(found)}")
-    usual = {0: "A loss is one number: average over all.", 1: "One value per image: sum over all dimensions but 0."}
-    hint = hint or usual.get(len(shape), "Print the shapes on the way: which step changes this one?")
-    require(found.shape == shape, where, f"expected shape {shape}, found {tuple(found.shape)}", hint)
-    right = "float" in str(found.dtype) or "float" not in str(expected.dtype)
-    require(right, where, f"expected float values, found {describe_value(found)}", "tensor.float() converts them.")
+def as_array(found, expected: np.ndarray, where: str, whole=False) -> np.ndarray:
+    """Return a tensor, array, number or list of numbers as an array like `expected`; raise Wrong if it is none."""
+    one = "a whole number" if whole else "one number"
+    kind = f"values of shape {expected.shape}" if expected.ndim else one
+    words = f"expected {kind}, found {describe_value(found)}"
+    try:
+        array = found.detach().cpu().numpy() if isinstance(found, Tensor) else np.asarray(found)
+    except Exception as error:  # whatever it is, NumPy cannot make an array of it
+        raise Wrong(where, words) from error
+    require(array.dtype.kind in "iuf", where, words)
+    require(array.shape == expected.shape, where, words, SHAPE_HINTS[min(expected.ndim, 2)])
+    floats = array.dtype.kind == "f"
+    if whole:
+        require(not floats, where, words, "// divides and rounds down.")
+    elif expected.ndim:
+        require(floats, where, f"expected floats, found {describe_value(found)}", "x.float() makes floats of them.")
+    return array.astype(np.float64)
 
 
-def require_parts(found, names, where: str) -> None:
-    """Raise Wrong unless `found` holds as many values as there are names."""
-    right = isinstance(found, tuple | list | np.ndarray) and len(found) == len(names)
+def take_parts(found, names, where: str):
+    """Return `found`; raise Wrong unless it holds as many values as there are names."""
+    several = isinstance(found, tuple | list) or isinstance(found, Tensor | np.ndarray) and found.ndim > 0
+    right = several and len(found) == len(names)
     require(right, where, f"expected {len(names)} values ({', '.join(names)}), found {describe_value(found)}")
+    return found
 
 
 def require_nonlinear(block: nn.Module, sizes, where: str) -> None:
@@ -99,24 +140,42 @@ def require_nonlinear(block: nn.Module, sizes, where: str) -> None:
     block.eval()
     inputs = [torch.randn(size) for size in sizes]
     with torch.no_grad():
-        found, opposite, zero = (block(*(sign * x for x in inputs)) for sign in (1, -1, 0))
+        found, opposite, zero = (call_answer(block, *(sign * x for x in inputs), where=where) for sign in (1, -1, 0))
     nonlinear = not torch.allclose(found + opposite, 2 * zero, atol=1e-4)
     hint = "Without a ReLU between them, two convolutions are only one convolution."
     require(nonlinear, where, "it is linear: no nonlinearity is in it", hint)
 
 
-def is_close(found, expected) -> bool:
-    a, b = to_numpy(found), to_numpy(expected)
-    return a.shape == b.shape and np.allclose(a, b, rtol=1e-4, atol=1e-4, equal_nan=True)
+def is_close(found, expected, name="", tolerance=TOLERANCE) -> bool:
+    scale = np.abs(expected).max() + 1e-6 if name == "gradient" else 1
+    return found.shape == expected.shape and np.allclose(
+        found, expected, rtol=TOLERANCE, atol=tolerance * scale, equal_nan=True
+    )
+
+
+def to_numpy(value) -> np.ndarray:
+    """A number, tensor or array of ours in float64."""
+    return np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value, np.float64)
+
+
+def label(where: str, name: str) -> str:
+    return f"{where}, {name}" if name and name != LOSS[0] else where
 
 
 def describe_difference(found: np.ndarray, expected: np.ndarray) -> str:
-    """Expected and found values: all of them if there are few, else the pair that differs most."""
+    """Expected and found values, all of them if there are few, else the pair that differs most."""
     place = ""
     if expected.size > 6:
         errors = np.nan_to_num(np.abs(found - expected), nan=np.inf)
         index = np.unravel_index(np.argmax(errors), errors.shape)
         place, found, expected = f"at index {tuple(map(int, index))} ", found[index], expected[index]
-    style = {"float": "{:.5g}".format}  # enough digits to show a difference
-    words = [np.array2string(np.asarray(x), formatter=style, separator=", ") for x in (expected, found)]
-    return f"{place}expected {words[0]}, found {words[1]}"
+    for digits in range(5, 18):  # as many as it takes to see a difference
+        a, b = (describe_numbers(np.asarray(values), digits) for values in (expected, found))
+        if a != b:
+            break
+    return f"{place}expected {a}, found {b}"
+
+
+def describe_numbers(values: np.ndarray, digits: int) -> str:
+    words = np.array2string(values, formatter={"float": lambda x: f"{x:.{digits}g}"}, separator=", ")
+    return " ".join(words.split())

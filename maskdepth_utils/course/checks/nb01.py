@@ -8,7 +8,7 @@ from torch.utils.data import default_collate
 from ...baselines import DifferenceThreshold
 from ...data.datasets import MaskDepthDataset
 from ...metrics import iou
-from .compare import compare_on_cases, require_parts
+from .compare import compare_on_cases, take_parts
 from .verdict import Wrong, as_number, call_answer, describe_value, report_verdict, require
 
 SAMPLES = 24  # validation samples in exercise A
@@ -19,16 +19,14 @@ LEAST_SHARES = {"train": 0.4, "test": 0.05}  # of all samples in exercise D
 @report_verdict
 def check_threshold(my_threshold):
     """A threshold, of 255, whose mean IoU on 24 validation samples (80 px, tripod) is within 0.02 of the best."""
-    threshold = as_number(my_threshold, "my_threshold")
-    right = 1 <= threshold <= 255
-    require(right, "my_threshold", f"expected a gray value from 1 to 255, found {threshold:g}")
+    threshold = as_number(my_threshold, "my_threshold", 1, 255, "a gray value")
     difference, mask, best_threshold, best = threshold_samples()
     score = iou(difference, mask, threshold / 255).mean().item()
-    words = f"mean IoU {score:.2f} on {SAMPLES} validation samples, while another one has {best:.2f}"
+    words = f"mean IoU {score:.3f} on {SAMPLES} validation samples, while another one has {best:.3f}"
     low, high = "Noise and shadows pass it, too.", "Too much of the objects differs by less than that."
     hint = low if threshold < best_threshold else high
     require(score >= best - NEAR_BEST, f"a threshold of {threshold:g}", words, hint)
-    return f"Mean IoU {score:.2f} on {SAMPLES} validation samples; the best threshold of all has {best:.2f}"
+    return f"Mean IoU {score:.3f} on {SAMPLES} validation samples; the best threshold of all has {best:.3f}"
 
 
 @functools.cache
@@ -66,7 +64,7 @@ def check_z_depth(my_z_depth):
         "a wall 4 m straight ahead": (4 / z_depth(np.ones((6, 6)), 5.0), 5.0),
         "a map of 160 x 160 pixels": (generator.uniform(1, 9, (160, 160)), 138.6),
         "a map of 6 x 10 pixels": (generator.uniform(1, 9, (6, 10)), 8.0),
-        "another camera": (generator.uniform(1, 9, (10, 6)), 3.0),
+        "one of 7 x 5": (generator.uniform(1, 9, (7, 5)), 3.0),
     }
     hint = "Pixel (row, column) looks along (x, y, 1), with x = (column + 0.5 - width / 2) / focal."
     return compare_on_cases(my_z_depth, z_depth, cases, Z_DEPTH_FAULTS, hint)
@@ -104,23 +102,22 @@ def check_merge(my_merge):
         "an empty second part": (dark, empty),
         "an empty first part": (empty, light),
     }
-    hint = "How far each part's own mean lies from the common mean is spread, too."
+    hint = "The variance is the mean of squared distances from the *common* mean, over the values of both parts."
     return compare_on_cases(my_merge, merge, cases, MERGE_FAULTS, hint, names=("count", "mean", "std"))
 
 
 @report_verdict
 def check_split(my_split):
     """my_split(rooms, objects): names of each sample's room and object, (N,) -> indices (train, test) without leaks."""
-    for rooms, objects in ((20, 20), (10, 15)):
+    for rooms, objects in ((20, 20), (12, 16)):
         where = f"{rooms} rooms, {objects} objects"
         order = np.random.default_rng(rooms).permutation(rooms * objects * 3)
         names = {
             "rooms": np.array([f"room {i % rooms}" for i in order]),
             "objects": np.array([f"object {i // rooms % objects}" for i in order]),
         }
-        found = call_answer(my_split, *names.values(), where=where)
-        require_parts(found, LEAST_SHARES, where)
-        train, test = (as_indices(part, len(order), f"{where}, {name}") for part, name in zip(found, LEAST_SHARES))
+        found = take_parts(call_answer(my_split, *names.values(), where=where), tuple(LEAST_SHARES), where)
+        train, test = (as_samples(part, len(order), f"{where}, {name}") for part, name in zip(found, LEAST_SHARES))
         for kind, values in ({"samples": np.arange(len(order))} | names).items():
             shared = np.intersect1d(values[train], values[test])
             words = f"{len(shared)} {kind} are in training and in test: {', '.join(map(str, shared[:3]))}"
@@ -131,15 +128,17 @@ def check_split(my_split):
             words = f"{share:.1%} of the samples are in {name}, expected at least {least:.0%}"
             hint = "With a share s of the rooms and of the objects on one side, it gets s x s of the samples."
             require(share >= least, where, words, hint)
-    return "Tried: 20 x 20 and 10 x 15 rooms and objects; none is on both sides, and enough samples are left"
+    return "Tried: 20 x 20 and 12 x 16 rooms and objects; none is on both sides, and enough samples are left"
 
 
-def as_indices(part, count, where):
-    """One side of a split as indices (K,) from 0; a mask of (N,) bools is accepted, too."""
-    part = np.asarray(part)
+def as_samples(part, count, where) -> np.ndarray:
+    """The samples on one side of a split, each once, of an array of indices or a mask of bools."""
     words = f"expected indices of samples, found {describe_value(part)}"
-    require(part.ndim == 1, where, words)
     try:
-        return np.arange(count)[part]
-    except IndexError as error:
-        raise Wrong(where, f"{words}: {error}", "np.flatnonzero(mask)?") from error
+        array = np.asarray(part)
+        array = array if array.size else array.astype(int)  # an empty list would be floats
+        samples = np.unique(np.arange(count)[array]) if array.ndim == 1 and array.dtype.kind in "iub" else None
+    except Exception as error:
+        raise Wrong(where, f"{words} ({error})", f"There are {count} samples, counted from 0.") from error
+    require(samples is not None, where, words)
+    return samples

@@ -5,11 +5,12 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ... import metrics
 from ...models.networks import count_parameters
-from .compare import compare_on_cases, require_nonlinear, require_same_kind
-from .verdict import as_whole_number, build_module, call_answer, report_verdict, require
+from .compare import LOSS, compare_on_cases, find_gradients, require_nonlinear
+from .verdict import as_number, build_module, call_module, report_verdict, require
 
 STRIDE, CELLS = 2, 8  # of the transposed convolution in exercise A
 
@@ -17,7 +18,8 @@ STRIDE, CELLS = 2, 8  # of the transposed convolution in exercise A
 @report_verdict
 def check_transposed_convolution(my_kernel, my_padding):
     """A transposed convolution of stride 2 that paints each pixel twice and doubles the size: two whole numbers."""
-    kernel, padding = as_whole_number(my_kernel, "my_kernel"), as_whole_number(my_padding, "my_padding", least=0)
+    kernel = as_number(my_kernel, "my_kernel", 1, 100, "a whole number", whole=True)
+    padding = as_number(my_padding, "my_padding", 0, 100, "a whole number", whole=True)
     row = F.conv_transpose1d(torch.ones(1, 1, CELLS), torch.ones(1, 1, kernel), stride=STRIDE)[0, 0]
     middle = [int(times) for times in row[len(row) // 2 - 2 :][:4]]
     words = f"in the middle pixels are painted {', '.join(map(str, middle))} times, expected 2"
@@ -42,7 +44,6 @@ SIZE_FAULTS = {
     "the padding counts once, but it is put at both ends": lambda n, k, s, p: (n + p - k) // s + 1,
     "the padding is not counted": lambda n, k, s, p: (n - k) // s + 1,
     "rounded up, but a window that does not fit is left out": lambda n, k, s, p: math.ceil((n + 2 * p - k) / s) + 1,
-    "half a pixel: round down": lambda n, k, s, p: (n + 2 * p - k) / s + 1,
 }
 
 
@@ -51,9 +52,8 @@ def check_size(my_size):
     """my_size(pixels, kernel, stride, padding) -> how many pixels a convolution outputs; compared with PyTorch."""
     sizes = [(20, 5, 1, 2), (160, 7, 2, 3), (10, 3, 2, 0), (81, 3, 2, 1), (80, 3, 2, 1), (10, 1, 3, 0), (7, 7, 1, 0)]
     cases = {"{} pixels, kernel {}, stride {}, padding {}".format(*case): case for case in sizes}
-    compare_on_cases(my_size, output_size, cases, SIZE_FAULTS, "Count the places where the window's left end can be.")
-    whole = not isinstance(my_size(*sizes[0]), float)
-    require(whole, "my_size", "expected a whole number, found a float", "// divides and rounds down.")
+    hint = "Count the places where the window's left end can be."
+    compare_on_cases(my_size, output_size, cases, SIZE_FAULTS, hint, whole=True)
     return f"Tried: {len(cases)} convolutions, against PyTorch's"
 
 
@@ -93,50 +93,90 @@ def check_iou(my_iou):
         "an object missed altogether": (empty, square),
         "a false alarm": (square, empty),
         "nothing there and nothing found": (empty, empty),
-        "the same beside other images": tuple(torch.cat([empty, square, mask]) for mask in (empty, square)),
+        "one empty image among others": tuple(torch.cat([square, empty, mask]) for mask in (square, empty)),
+        "a single pixel that is missed": (empty, F.pad(torch.ones(1, 1, 1, 1), [3, 4, 2, 5])),
+        "values of exactly 0.5": (soft[0].round(decimals=1) / 2 + 0.2, hard[1]),
     }
     hint = "Count the pixels in both masks and those in either, each pixel once, image by image."
     return compare_on_cases(my_iou, metrics.iou, cases, IOU_FAULTS, hint)
 
 
+def bce(x, y, high=F.softplus):
+    """Mean binary cross-entropy of logits; `high` is -log(1 - p)."""
+    return (high(x) - x * y).mean()
+
+
+def corner(positive, x):
+    """Softplus as the sum of max(x, 0) and what is missing; its slope at 0 is that of one side."""
+    return torch.where(positive, x, 0) + (-x.abs()).exp().log1p()
+
+
 BCE_FAULTS = {
-    "this is the sum over all pixels": lambda x, y: F.binary_cross_entropy_with_logits(x, y, reduction="sum"),
+    "this is the sum over all pixels": lambda x, y: bce(x, y) * x.numel(),
     "only the object's pixels count": lambda x, y: -(y * F.logsigmoid(x)).mean(),
     "only the background's pixels count": lambda x, y: -((1 - y) * F.logsigmoid(-x)).mean(),
-    "the logarithm is to base 2": lambda x, y: F.binary_cross_entropy_with_logits(x, y) / math.log(2),
-    "prediction and truth are mixed up": lambda x, y: F.binary_cross_entropy_with_logits(y, x),
+    "the logarithm is to base 2": lambda x, y: bce(x, y) / math.log(2),
+    "prediction and truth are mixed up": lambda x, y: bce(y, x),
     "it is cut off": lambda x, y: F.binary_cross_entropy(x.sigmoid(), y),
+    "the corner of max(x, 0) counts with slope 0": lambda x, y: bce(x, y, lambda x: corner(x > 0, x)),
+    "the corner of max(x, 0) counts with slope 1": lambda x, y: bce(x, y, lambda x: corner(x >= 0, x)),
 }
+
+
+class WatchCrossEntropy(TorchFunctionMode):
+    """Collects the names of the cross-entropies of PyTorch that are called."""
+
+    def __init__(self):
+        super().__init__()
+        self.called = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        name = getattr(function, "__name__", "")
+        self.called += [name] * ("cross_entropy" in name)
+        return function(*args, **kwargs or {})
 
 
 @report_verdict
 def check_bce(my_bce):
     """my_bce(logits, target): (N, 1, H, W) twice -> mean cross-entropy, a scalar, whatever the logits."""
-    logits, soft = 3 * torch.randn(2, 1, 5, 7), torch.rand(2, 1, 5, 7)
+    logits, soft = 3 * torch.randn(3, 1, 5, 7), torch.rand(3, 1, 5, 7)
     cases = {"moderate logits": (logits, (soft > 0.5).float()), "soft targets": (logits, soft)}
+    cases["logits of 0"] = torch.zeros(1, 1, 4, 4), soft[:1, :, :4, :4]
     for x, y in ((1000.0, 0.0), (-1000.0, 1.0), (1000.0, 1.0), (-1000.0, 0.0)):
         cases[f"logit {x:g} where the truth is {y:g}"] = torch.full((1, 1, 2, 2), x), torch.full((1, 1, 2, 2), y)
     hint = "It is -y log p - (1 - y) log(1 - p). Put the sigmoid into the logarithms and simplify, or see F.softplus."
-    compare_on_cases(my_bce, F.binary_cross_entropy_with_logits, cases, BCE_FAULTS, hint, gradients=True)
-    return "Tried: moderate logits, soft targets, and logits of 1000 and -1000, with their gradients"
+    used = []
+
+    def watched(x, y):
+        with WatchCrossEntropy() as watch:
+            used.append(watch)
+            return my_bce(x, y)
+
+    compare_on_cases(watched if callable(my_bce) else my_bce, bce, cases, BCE_FAULTS, hint, names=LOSS)
+    called = sorted({name for watch in used for name in watch.called})
+    require(not called, "my_bce", f"it calls PyTorch's own {' and '.join(called)}", "Logarithms are allowed.")
+    return "Tried: moderate logits, soft targets, and logits of 0, 1000 and -1000, with their gradients"
 
 
 @report_verdict
 def check_block(my_block):
     """my_block(inputs, outputs) -> a module that halves the size, and whose pixels each see 5 x 5 pixels."""
-    for inputs, outputs in ((6, 16), (8, 8)):
+    for inputs, outputs in ((6, 16), (8, 8), (4, 9)):
         where = f"my_block({inputs}, {outputs})"
         block = build_module(my_block, inputs, outputs, where=where)
-        for size in ((2, inputs, 16, 16), (3, inputs, 12, 20), (1, inputs, 32, 16)):
-            found = call_answer(block, torch.randn(size), where=f"{where} on {size}")
-            expected = torch.zeros(size[0], outputs, size[2] // 2, size[3] // 2)
+        normed = []
+        for layer in block.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.register_forward_hook(lambda *_: normed.append(True))  # noqa: B023  (used at once)
+        for size in ((2, inputs, 16, 16), (3, inputs, 6, 10), (1, inputs, 32, 16)):
             hint = "Which layer halves, and does the padding fit its kernel?"
-            require_same_kind(found, expected, f"{where} on {size}", hint)
-        normed = any(isinstance(layer, nn.BatchNorm2d) for layer in block.modules())
+            shape = size[0], outputs, size[2] // 2, size[3] // 2
+            call_module(block, torch.randn(size), shape=shape, where=f"{where} on {size}", hint=hint)
         require(normed, where, "no BatchNorm in it", "nn.BatchNorm2d takes the number of its channels.")
         require_nonlinear(block, [(4, inputs, 16, 16)], where)
         x = torch.randn(16, inputs, 32, 32, requires_grad=True)
-        (gradient,) = torch.autograd.grad(block.eval()(x)[:, :, 8, 8].sum(), x)
+        found = call_module(block.eval(), x, shape=(16, outputs, 16, 16), where=where, hint="")
+        (gradient,) = find_gradients(found[:, :, 8, 8].sum(), [x], where)
         seen = gradient.abs().sum((0, 1)) > 0
         height, width = (int(seen.any(axis).sum()) for axis in (1, 0))
         words = f"a pixel of the output sees {height} x {width} pixels, expected 5 x 5"
@@ -146,4 +186,4 @@ def check_block(my_block):
         words = f"{count:,} parameters, expected fewer than the {limit:,} of one 5 x 5 convolution"
         hint = "Two small windows in a row see as much as a large one. Which should change the channels?"
         require(count < limit, where, words, hint)
-    return "Tried: 6 to 16 and 8 to 8 channels: size, ReLU, BatchNorm, what a pixel sees, and the parameters"
+    return "Tried: 6 to 16, 8 to 8 and 4 to 9 channels: size, ReLU, BatchNorm, what a pixel sees, and the parameters"

@@ -5,8 +5,8 @@ from torch import nn
 
 from ...models.blocks import UpProjection
 from ...models.networks import count_parameters
-from .compare import compare_on_cases, require_nonlinear, require_same_kind
-from .verdict import as_whole_number, build_module, call_answer, report_verdict, require
+from .compare import compare_on_cases, find_gradients, require_nonlinear
+from .verdict import as_number, build_module, call_answer, call_module, report_verdict, require
 
 PICTURE = 160  # pixels: what a feature should see in exercise A
 
@@ -14,13 +14,12 @@ PICTURE = 160  # pixels: what a feature should see in exercise A
 @report_verdict
 def check_layers(my_layers):
     """The number of 3 x 3 convolutions of stride 2 after which a feature sees all of 160 pixels."""
-    count = as_whole_number(my_layers, "my_layers")
-    hint = "Each layer doubles the step."
-    require(count <= 30, "my_layers", f"{count} layers halve {PICTURE} pixels {count} times", hint)
+    count = as_number(my_layers, "my_layers", 1, 30, "a whole number", whole=True)
     fewer, field = (receptive_field([(3, 2, 1)] * layers) for layers in (count - 1, count))
     where, words = f"{count} layers", f"a feature sees {field} pixels"
-    require(field >= PICTURE, where, f"{words}, expected at least {PICTURE}", "Each layer adds 2 x step.")
-    require(fewer < PICTURE, where, f"{words}, more than it takes", "Would fewer layers do?")
+    hint = "A layer adds two steps, and then doubles the step."
+    require(field >= PICTURE, where, f"{words}, expected at least {PICTURE}", hint)
+    require(fewer < PICTURE, where, f"{words}, but after {count - 1} it already sees {fewer}", hint)
     return f"After {count} layers a feature sees {field} pixels"
 
 
@@ -55,9 +54,10 @@ def check_receptive_field(my_field):
         "MaskNet down and up": ([(3, 2, 1), (3, 2, 1), plain, plain],),
         "ResNet18's stem and max pooling": ([(7, 2, 1), (3, 2, 1)],),
         "growing dilations": ([plain, wide, (3, 1, 4), (3, 2, 8), (5, 1, 2)],),
+        "kernels of 1, 2 and 4": ([(2, 2, 1), (1, 1, 1), (4, 3, 2), (1, 2, 1), (2, 1, 3)],),
     }
     hint = "Keep two numbers, the field and the step, and go layer by layer: first the field grows, then the step."
-    return compare_on_cases(my_field, receptive_field, cases, RECEPTIVE_FIELD_FAULTS, hint)
+    return compare_on_cases(my_field, receptive_field, cases, RECEPTIVE_FIELD_FAULTS, hint, whole=True)
 
 
 def count_by_hand(inputs, outputs, skip, norm=2, bias=0, lateral=True, fives=2, channels=None) -> int:
@@ -81,17 +81,20 @@ PARAMETERS_FAULTS = {
 @report_verdict
 def check_parameters(my_parameters):
     """my_parameters(inputs, outputs, skip_channels) -> the parameters of notebook 03's UpProjection."""
-    cases = {f"UpProjection{case}": case for case in ((8, 4, 8), (4, 2, 8), (6, 2, 0))}
+    cases = {f"UpProjection{case}": case for case in ((8, 4, 8), (4, 2, 8), (6, 2, 0), (5, 7, 3), (3, 6, 1))}
     hint = "Three convolutions without bias; a BatchNorm after each scales and shifts each channel; and the lateral."
-    return compare_on_cases(
-        my_parameters, lambda *case: count_parameters(UpProjection(*case)), cases, PARAMETERS_FAULTS, hint
-    )
+
+    def right(*sizes):
+        return count_parameters(UpProjection(*sizes))
+
+    return compare_on_cases(my_parameters, right, cases, PARAMETERS_FAULTS, hint, whole=True)
 
 
 INFLATION_FAULTS = {
     "the background is not looked at": lambda f: torch.cat([f, 0 * f], 1),
     "the image is not looked at": lambda f: torch.cat([0 * f, f], 1),
     "two equal pictures give no response": lambda f: torch.cat([f, -f], 1),
+    "two equal pictures give twice the response": lambda f: torch.cat([f, f], 1),
     "the channels are in another order": lambda f: f.repeat_interleave(2, 1) / 2,
     "the colours are mixed": lambda f: f.mean(1, keepdim=True).repeat(1, 6, 1, 1) / 2,
 }
@@ -100,7 +103,7 @@ INFLATION_FAULTS = {
 @report_verdict
 def check_inflation(my_inflate):
     """my_inflate(filters): (O, 3, k, k) of a trained stem -> (O, 6, k, k) for two pictures."""
-    cases = {f"filters of shape {size}": (torch.randn(size),) for size in ((64, 3, 7, 7), (4, 3, 3, 3))}
+    cases = {f"filters of shape {size}": (torch.randn(size),) for size in ((64, 3, 7, 7), (5, 3, 3, 3), (1, 3, 1, 1))}
     hint = "It sees red, green, blue of the image, then of the background; two equal pictures give the old response."
     return compare_on_cases(my_inflate, lambda f: torch.cat([f, f], 1) / 2, cases, INFLATION_FAULTS, hint)
 
@@ -115,8 +118,7 @@ def check_up_block(MyUp):
             x, stage = torch.randn(2, inputs, *small), torch.randn(2, skip, *large)
             place = f"{where} on {small} and a stage of {large}"
             hint = "Enlarge to the stage's own size; twice the size is not always right, as stages round up."
-            found = call_answer(block, x, stage, where=place)
-            require_same_kind(found, torch.zeros(2, outputs, *large), place, hint)
+            call_module(block, x, stage, shape=(2, outputs, *large), where=place, hint=hint)
         require_learning(block, torch.randn(2, inputs, 3, 3), torch.randn(2, skip, 6, 6), where)
     return "Tried: stages of 5 x 5, 8 x 12 and 9 x 6: sizes, values of x and of the stage, and all parameters"
 
@@ -128,17 +130,20 @@ def require_learning(block: nn.Module, x, stage, where: str) -> None:
     require(parameters, where, "it has no parameters", hint)
     block.eval()
     with torch.no_grad():
-        found, again = block(x, stage), block(x, stage)
-        flipped = block(x, stage.flip(2, 3))  # a mean over the stage stays the same
-        moved = block(x + torch.randn(x.shape), stage)
+        for parameter in parameters.values():  # some blocks begin with zeros
+            parameter += 0.1 * torch.randn(parameter.shape)
+        board = (torch.arange(6) + torch.arange(6)[:, None]) % 2 - 0.5  # its mean over any 2 x 2 pixels is 0
+        trials = (x, stage), (x, stage), (x.flip(2, 3), stage), (x, stage.flip(2, 3)), (x, stage + board)
+        found, again, *others = (call_answer(block, *inputs, where=where) for inputs in trials)
     hint = "Layers made in `forward` start at random each time: make them in `__init__`."
     require(torch.equal(found, again), where, "the same inputs give another output the second time", hint)
-    hint = "Its size alone, or one mean per channel, adds no detail. Add it to x, or put it beside x."
-    seen = not torch.allclose(found, flipped, atol=1e-6)
-    require(seen, where, "the stage's values make no difference", hint)
+    seen_x, seen_stage, seen_detail = (not torch.allclose(found, other, atol=1e-6) for other in others)
     hint = "What comes up from below belongs in, too."
-    require(not torch.equal(found, moved), where, "the values of x make no difference", hint)
+    require(seen_x, where, "which value of x stands where makes no difference", hint)
+    hint = "Its size or its mean adds no detail. Add the stage itself to x, or put it beside x."
+    require(seen_stage, where, "which value of the stage stands where makes no difference", hint)
+    require(seen_detail, where, "the stage's finest detail makes no difference", hint)
     require_nonlinear(block, [x.shape, stage.shape], where)
-    gradients = torch.autograd.grad(block.train()(x, stage).square().sum(), parameters.values(), allow_unused=True)
-    unused = [name for name, gradient in zip(parameters, gradients) if gradient is None]
+    gradients = find_gradients(call_answer(block, x, stage, where=where).square(), list(parameters.values()), where)
+    unused = [name for name, gradient in zip(parameters, gradients) if not gradient.any()]
     require(not unused, where, f"no gradient reaches {', '.join(unused)}", "Is that layer used in `forward`?")

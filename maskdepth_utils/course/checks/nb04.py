@@ -1,28 +1,34 @@
 """Checks of the exercises in notebook 04: SSIM on a wall, slopes, a balanced loss, a loss of your own."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ... import losses
-from .compare import call_loss, compare_on_cases
-from .verdict import as_number, report_verdict, require
+from .compare import LOSS, NOT_FINITE, call_loss, compare_on_cases
+from .verdict import Wrong, as_number, report_verdict, require
 
 WALL = 5.0  # metres
-WANTED, NEAR = 0.9, 0.01  # the SSIM of exercise A, and the accepted distance from it
+WANTED, NEAR = 0.9, 0.1  # the SSIM of exercise A, and the accepted distance from it in metres
+SAME_SLOPE = 2e-3  # metres per pixel; a little under the root is accepted in exercise B
 LEAST_COST = 0.1  # least loss for each fault of exercise D, as a share of plain gray's
+PATCH = 8  # pixels: exercise D looks at each patch of this size
 
 
 @report_verdict
 def check_flat_wall(my_metres):
     """The predicted distance in metres, beyond the true 5 m, at which a flat wall's SSIM has fallen to 0.9."""
-    metres = as_number(my_metres, "my_metres")
-    right = WALL < metres <= 20
-    require(right, "my_metres", f"expected metres, more than {WALL:g} and at most 20, found {metres:g}")
-    found = losses.ssim(torch.full((1, 1, 16, 16), metres / 10), torch.full((1, 1, 16, 16), WALL / 10)).item()
+    metres = as_number(my_metres, "my_metres", WALL, 20, "metres")
+    nearer, found, farther = (wall_ssim(metres + step) for step in (-NEAR, 0, NEAR))
     hint = "Nearer, then." if found < WANTED else "SSIM tolerates more than that: go on."
-    require(abs(found - WANTED) <= NEAR, f"a wall at {metres:g} m", f"SSIM {found:.3f}, expected {WANTED}", hint)
+    right = farther <= WANTED <= nearer
+    require(right, f"a wall at {metres:g} m", f"SSIM {found:.3f}, expected {WANTED:.3f}", hint)
     return f"A wall {metres - WALL:.1f} m too far away has an SSIM of {found:.3f}"
+
+
+def wall_ssim(metres: float) -> float:
+    return losses.ssim(*(torch.full((1, 1, 16, 16), distance / 10) for distance in (metres, WALL))).item()
 
 
 def steepness(depth: Tensor, combine=torch.hypot) -> Tensor:
@@ -35,6 +41,8 @@ STEEPNESS_FAULTS = {
     "only the slope to the right counts": lambda depth: steepness(depth, combine=lambda x, y: x.abs()),
     "only the slope downwards counts": lambda depth: steepness(depth, combine=lambda x, y: y.abs()),
     "slopes of opposite signs cancel": lambda depth: steepness(depth, combine=torch.add),
+    "depths are not in metres yet": lambda depth: steepness(depth) / 10,
+    "the kernel's 8 is still in it": lambda depth: steepness(depth) * 8,
 }
 
 
@@ -46,23 +54,31 @@ def check_steepness(my_steepness):
         "a slope of 0.3 m per pixel to the right": (0.03 * column,),
         "one of 0.2 m per pixel upwards": (0.5 - 0.02 * row,),
         "one to the lower right": (0.03 * column + 0.04 * row,),
+        "one to the lower left": (0.5 - 0.03 * column + 0.04 * row,),
         "a flat wall": (torch.full((1, 1, 7, 9), 0.4),),
         "three maps": (torch.rand(3, 1, 8, 6),),
     }
     hint = "Sobel's kernel gives 8 times the slope, depths are metres / 10, and Pythagoras adds two slopes up."
-    return compare_on_cases(my_steepness, steepness, cases, STEEPNESS_FAULTS, hint)
+    return compare_on_cases(my_steepness, steepness, cases, STEEPNESS_FAULTS, hint, tolerance=SAME_SLOPE)
 
 
-def half_means(logits: Tensor, target: Tensor, dims=(1, 2, 3)) -> tuple[Tensor, Tensor]:
+def half_means(logits: Tensor, target: Tensor, dims=(1, 2, 3), costs=None) -> tuple[Tensor, Tensor]:
     """The mean cross-entropy over the object and over the rest; 0 where there is none."""
-    weighed = (target, F.softplus(-logits)), (1 - target, F.softplus(logits))
-    return tuple((weight * each).sum(dims) / weight.sum(dims).clamp(min=1e-9) for weight, each in weighed)
+    costs = costs or (F.softplus(-logits), F.softplus(logits))
+    weights = target, 1 - target
+    return tuple((weight * cost).sum(dims) / weight.sum(dims).clamp(min=1e-9) for weight, cost in zip(weights, costs))
 
 
-def balanced_bce(logits: Tensor, target: Tensor) -> Tensor:
+def balanced_bce(logits: Tensor, target: Tensor, costs=None) -> Tensor:
     """Average the two means of each image; if one side is empty, take the other's mean."""
     sides = (target.sum((1, 2, 3)) > 0).float() + ((1 - target).sum((1, 2, 3)) > 0).float()
-    return (sum(half_means(logits, target)) / sides).mean()
+    return (sum(half_means(logits, target, costs=costs)) / sides).mean()
+
+
+def weighted_bce(logits: Tensor, target: Tensor) -> Tensor:
+    """The other reading of the text for soft pixels: one cross-entropy per pixel, which both sides average."""
+    cost = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return balanced_bce(logits, target, costs=(cost, cost))
 
 
 BALANCED_BCE_FAULTS = {
@@ -72,65 +88,78 @@ BALANCED_BCE_FAULTS = {
     "only the background counts": lambda x, y: half_means(x, y)[1].mean(),
     "with nothing on one side the other counts only half": lambda x, y: sum(half_means(x, y)).mean() / 2,
     "all images are thrown together": lambda x, y: sum(half_means(x, y, (0, 1, 2, 3))) / 2,
+    "soft pixels are cut at 0.5": lambda x, y: balanced_bce(x, (y > 0.5).float()),
 }
 
 
 @report_verdict
 def check_balanced_bce(my_balanced_bce):
     """my_balanced_bce(logits, target): (N, 1, H, W) twice -> scalar; in each image object and background count half."""
-    logits, noise = 2 * torch.randn(3, 1, 6, 8), torch.rand(3, 1, 6, 8)
+    logits, noise = 2 * torch.randn(3, 1, 5, 8), torch.rand(3, 1, 5, 8)
     share = torch.tensor([0.1, 0.3, 0.7]).view(3, 1, 1, 1)  # objects of three sizes
     hard, one = (noise < share).float(), logits[:1]
+    empty, full = torch.zeros_like(one), torch.ones_like(one)
     cases = {
         "one image": (one, hard[:1]),
         "three images": (logits, hard),
-        "soft masks": (logits, noise * share),
-        "an image without an object": (one, torch.zeros_like(one)),
-        "one without and two with": (logits, hard * torch.tensor([0.0, 1, 1]).view(3, 1, 1, 1)),
-        "an image that is all object": (one, torch.ones_like(one)),
+        "an image without an object": (one, empty),
+        "an image that is all object": (one, full),
+        "an object, none, and nothing else": (logits, torch.cat([hard[:1], empty, full])),
         "very sure and wrong": (200 - 400 * hard[:1], hard[:1]),
+        "logits of 0": (torch.zeros_like(logits), hard),
+        "soft masks": (logits, noise * share),
+        "faint masks": (logits, noise * 0.03),
     }
     hint = "Sum over dimensions 1, 2 and 3, as each image has its own share. Where is the share of object pixels zero?"
-    return compare_on_cases(my_balanced_bce, balanced_bce, cases, BALANCED_BCE_FAULTS, hint, gradients=True)
+    for reading in (weighted_bce, balanced_bce):
+        try:
+            return compare_on_cases(my_balanced_bce, reading, cases, BALANCED_BCE_FAULTS, hint, names=LOSS)
+        except Wrong as wrong:
+            fault = wrong
+    raise fault
 
 
 @report_verdict
 def check_depth_loss(my_loss):
     """my_loss(depth, target): (N, 1, H, W) in [0, 1] twice -> scalar, fit for training and not blind to any fault."""
     truth = small_rooms()
+    gray = truth.mean((2, 3), keepdim=True).expand_as(truth)
 
     def cost(depth, where, target=truth):
-        loss, gradient = call_loss(my_loss, depth, target, where)
-        if depth is truth:
+        loss, gradient = call_loss(my_loss, depth, target, where=where)
+        require(np.isfinite(loss), where, f"the loss is {loss:g}", NOT_FINITE)
+        require(np.isfinite(gradient).all(), where, "the gradient is not finite", NOT_FINITE)
+        if depth is target:
             require(abs(loss) <= 1e-5, where, f"expected a loss of 0, found {loss:.4g}", "What is compared with what?")
         else:
             hint = "Do errors cancel? Is something unseen?"
             require(loss > 1e-6, where, f"expected a loss above 0, found {loss:.4g}", hint)
-            hint = ">, round and clamp have no slope there."
-            require(gradient.any(), where, "the gradient is zero everywhere", hint)
-        return loss.item()
+        return float(loss)
 
-    cost(truth, "the truth itself")
-    gray = truth.mean((2, 3), keepdim=True).expand_as(truth)
+    for where, target in {"the truth itself": truth, "a truth of 0": torch.zeros_like(truth)}.items():
+        cost(target, where, target)
+    column, row = torch.arange(48), torch.arange(40)[:, None]
     maps = {
-        "half too far, half too near": truth + torch.where(torch.arange(48) < 24, 0.1, -0.1),
+        "the left half too far, the right too near": truth + torch.where(column < 24, 0.1, -0.1),
+        "the upper half too far, the lower too near": truth + torch.where(row < 20, 0.1, -0.1),
+        "a checkerboard of too far and too near": truth + torch.where((row + column) % 2 > 0, 0.1, -0.1),
+        "plain gray": gray,
+        "black": torch.zeros_like(truth),
+        "half the contrast": gray + 0.5 * (truth - gray),
         "1 m too far": truth + 0.1,
         "1 m too near": truth - 0.1,
-        "the last image 1 m too far": truth + torch.tensor([0, 0, 0, 0.1]).view(4, 1, 1, 1),
-        "plain gray": gray,
         "2 px to the right": F.pad(truth, (2, 0, 0, 0), mode="replicate")[..., :48],
-        "half the contrast": gray + 0.5 * (truth - gray),
-        "black": torch.zeros_like(truth),
     }
     costs = {where: cost(depth, where) for where, depth in maps.items()}
-    steps = [cost(truth + metres / 10, f"{metres} m too far") for metres in (0.5, 1, 2)]
-    words = f"expected a rising loss, found {', '.join(f'{step:.4g}' for step in steps)}"
-    rising = steps[0] < steps[1] < steps[2]
-    require(rising, "0.5, 1 and 2 m too far", words, "Twice as wrong should cost more.")
-    twice = cost(gray.repeat(2, 1, 1, 1), "the same batch twice", truth.repeat(2, 1, 1, 1)) / costs["plain gray"]
-    words = f"expected the same loss, found {twice:.3g} times as much"
-    hint = "A sum grows with the batch, and so would the gradient: take means."
-    require(abs(twice - 1) <= 1e-3, "the same batch twice", words, hint)
+    require_gradients_everywhere(my_loss, truth)
+    for direction, sign in (("far", 1), ("near", -1)):
+        steps = [cost(truth + sign * metres / 10, f"{metres} m too {direction}") for metres in (0.4, 0.7, 1)]
+        words = f"expected a rising loss, found {', '.join(f'{step:.4g}' for step in steps)}"
+        require(steps[0] < steps[1] < steps[2], f"0.4, 0.7 and 1 m too {direction}", words)
+    for where, dim, near in (("the same batch twice", 0, 1e-3), ("every map twice, side by side", 3, 0.4)):
+        twice = cost(torch.cat([gray, gray], dim), where, torch.cat([truth, truth], dim)) / costs["plain gray"]
+        hint = "A sum grows with the number of values, and so would the gradient: take means."
+        require(abs(twice - 1) <= near, where, f"expected the same loss, found {twice:.3g} times as much", hint)
     shares = {where: found / costs["plain gray"] for where, found in costs.items()}
     for where, blind in (("1 m too far", "the level"), ("2 px to the right", "where the edges are")):
         words = f"costs {shares[where]:.1%} of what plain gray costs, expected at least {LEAST_COST:.0%}"
@@ -140,11 +169,25 @@ def check_depth_loss(my_loss):
     return f"What the maps cost, where plain gray costs 1: {table}"
 
 
+def require_gradients_everywhere(loss, truth: Tensor) -> None:
+    """Raise Wrong unless errors in each patch of each image have a gradient."""
+    where = "errors everywhere"
+    wrong = (truth + 0.05 * torch.randn(truth.shape)).clamp(min=0.01)
+    _, gradient = call_loss(loss, wrong, truth, where=where)
+    images, _, height, width = truth.shape
+    patches = abs(gradient).reshape(images, height // PATCH, PATCH, width // PATCH, PATCH).sum((2, 4))
+    blind = np.argwhere(patches == 0).tolist()
+    words = f"no gradient reaches {len(blind)} of {patches.size} patches of {PATCH} x {PATCH} pixels"
+    for image, row, column in blind[:1]:
+        words += f", such as image {image}, row {PATCH * row}, column {PATCH * column}"
+    require(not blind, where, words, "Is something left out, or cut off? (>, round and clamp have no slope.)")
+
+
 def small_rooms() -> Tensor:
-    """Four depth maps (4, 1, 40, 48): a floor, a slightly slanted wall, and a box."""
+    """Four depth maps (4, 1, 40, 48) from 0.15 to 0.9: a floor, a slightly slanted wall, and a box."""
     below = torch.linspace(-1, 1, 40)[:, None].clamp(min=0.05)
-    wall = torch.tensor([0.45, 0.6, 0.75, 0.9]).view(4, 1, 1, 1) + 0.002 * torch.arange(48)
-    rooms = torch.minimum(0.15 / below, wall).clamp(max=1)
+    wall = torch.tensor([0.4, 0.5, 0.65, 0.8]).view(4, 1, 1, 1) + 0.002 * torch.arange(48)
+    rooms = torch.minimum(0.15 / below, wall)
     for room, (top, left, depth) in zip(rooms, ((14, 8, 0.3), (12, 20, 0.35), (16, 30, 0.4), (10, 26, 0.3))):
         room[:, top : top + 16, left : left + 9].clamp_(max=depth)
     return rooms

@@ -5,17 +5,18 @@ import torch
 from torch import Tensor
 
 from ... import metrics
-from .compare import compare_on_cases, require_parts
-from .verdict import as_number, as_whole_number, call_answer, report_verdict, require
+from .compare import compare_on_cases, take_parts
+from .verdict import Wrong, as_number, call_answer, report_verdict, require
 
 WANTED = 0.9  # IoU of a square that is one pixel too large all round, exercise A
-SEEDS, WIDTH_ERROR = 8, 0.08  # bootstraps to average in exercise D, and their interval's tolerance
+SAME_RMSE = 1e-3  # exercise E: the difference of two nearly equal float32 numbers, under a root, errs by that much
+SEEDS, NEAR = 4, 0.06  # exercise D: bootstraps to average, and the accepted error of an end, in interval widths
 
 
 @report_verdict
 def check_side(my_side):
     """The smallest square, side in pixels, whose IoU with itself, enlarged by one pixel all round, is at least 0.9."""
-    side = as_whole_number(my_side, "my_side")
+    side = as_number(my_side, "my_side", 1, 10000, "a whole number", whole=True)
     found, smaller = (side / (side + 2)) ** 2, ((side - 1) / (side + 1)) ** 2
     where = f"a square of {side} x {side} pixels"
     hint = "One pixel is added on *both* sides of each row and column."
@@ -34,8 +35,9 @@ def is_within(a, b):
     return torch.maximum(a / b, b / a) < 1.25
 
 
+delta = share_where(is_within)
 DELTA_FAULTS = {
-    "no pixel is not the same as no right pixel": lambda a, b, region: metrics.delta(a, b, region).nan_to_num(),
+    "no pixel is not the same as no right pixel": lambda a, b, region: delta(a, b, region).nan_to_num(),
     "what is too near counts as right": share_where(lambda a, b: a / b < 1.25),
     "what is too far counts as right": share_where(lambda a, b: b / a < 1.25),
     "this is a difference of 25 %, not a factor": share_where(lambda a, b: (a - b).abs() / b < 0.25),
@@ -48,32 +50,36 @@ DELTA_FAULTS = {
 @report_verdict
 def check_delta(my_delta):
     """my_delta(depth, target, region): share of the region's pixels within the factor 1.25, (N,)."""
-    target = 0.1 + 0.8 * torch.rand(3, 1, 6, 8)
-    depth = target * (0.5 + 1.3 * torch.rand(3, 1, 6, 8))
-    some = torch.rand(3, 1, 6, 8) > 0.5
+    target = 0.1 + 0.8 * torch.rand(3, 1, 6, 7)
+    depth = target * (0.5 + 1.3 * torch.rand(3, 1, 6, 7))
+    some = torch.rand(3, 1, 6, 7) > 0.5
     cases = {
         "some pixels of three images": (depth, target, some),
         "the whole of three images": (depth, target, torch.ones_like(some)),
         "everything 30 % too near": (target / 1.3, target, some),
         "everything 30 % too far": (1.3 * target, target, some),
+        "less than 10 cm away": (depth / 100, target / 100, some),
+        "maps in metres": (10 * depth, 10 * target, some),
         "a single image": (depth[:1], target[:1], some[:1]),
-        "a region without a pixel": (depth[:1], target[:1], torch.zeros_like(some[:1])),
+        "a region without a pixel, beside others": (depth, target, some & (torch.arange(3) != 1).view(3, 1, 1, 1)),
     }
     hint = "A factor of 1.25 too far, or one too near: take the larger of both ratios. Then count inside the region."
-    return compare_on_cases(my_delta, metrics.delta, cases, DELTA_FAULTS, hint)
+    return compare_on_cases(my_delta, delta, cases, DELTA_FAULTS, hint)
 
 
-def report(thresholds, val, test):
+def report(thresholds, val, test, scores=lambda val, test: val.mean(1)):
     """The threshold with the best mean on the validation images, and its mean on the test images."""
-    chosen = val.mean(1).argmax()
+    chosen = scores(val, test).argmax()
     return thresholds[chosen], test[chosen].mean()
 
 
 REPORT_FAULTS = {
-    "the threshold is chosen on the test images": lambda t, val, test: (t[test.mean(1).argmax()], 0),
-    "the test images have a say in the choice": lambda t, val, test: (t[(val.mean(1) + test.mean(1)).argmax()], 0),
-    "a single image decides": lambda t, val, test: (t[val.max(1).argmax()], 0),
-    "this is the threshold's place in the list": lambda t, val, test: (val.mean(1).argmax(), 0),
+    "the threshold is chosen on the test images": lambda *inputs: report(*inputs, lambda val, test: test.mean(1)),
+    "the test images have a say in the choice": lambda *inputs: report(
+        *inputs, lambda val, test: val.mean(1) + test.mean(1)
+    ),
+    "a single image decides": lambda *inputs: report(*inputs, lambda val, test: val.max(1)),
+    "this is the threshold's place in the list": lambda t, val, test: report(np.arange(len(t)), val, test),
     "this is the validation score, chosen to be high": lambda t, val, test: report(t, val, val),
     "this is the best test score of all thresholds": lambda t, val, test: (report(t, val, test)[0], test.mean(1).max()),
     "this is the average over all thresholds": lambda t, val, test: (report(t, val, test)[0], test.mean()),
@@ -83,44 +89,76 @@ REPORT_FAULTS = {
 @report_verdict
 def check_report(my_report):
     """my_report(thresholds, val, test): (T,) and IoUs (T, N) twice -> (chosen threshold, the mean IoU to report)."""
-    thresholds = np.array([0.15, 0.25, 0.35, 0.5, 0.6])
     cases = {}
-    for seed in (20, 33):  # every fault chooses a different threshold
+    for seed, count, val, test in ((20, 5, 30, 50), (33, 5, 30, 50), (5, 4, 9, 3), (2, 1, 2, 5)):
+        thresholds = np.random.default_rng(seed).permutation(np.linspace(0.15, 0.6, count))
         generator = np.random.default_rng(seed)
-        curves = generator.uniform(0.3, 0.9, (5, 30)), generator.uniform(0.3, 0.9, (5, 50))
-        cases[f"30 validation and 50 test images, seed {seed}"] = (thresholds, *curves)
+        curves = (generator.uniform(0.3, 0.9, (count, images)) for images in (val, test))
+        cases[f"{count} thresholds, {val} validation and {test} test images, seed {seed}"] = (thresholds, *curves)
     hint = "Choose where choosing is allowed, by the mean over images; then report the test images at that threshold."
     return compare_on_cases(my_report, report, cases, REPORT_FAULTS, hint, names=("threshold", "IoU"))
+
+
+def bootstrap(values, rooms, generator, percentiles=(2.5, 97.5), twice=True):
+    """The interval of the mean over images, drawing whole rooms; the options produce the usual faults."""
+    _, number = np.unique(rooms, return_inverse=True)
+    sums, sizes = np.bincount(number, values), np.bincount(number)
+    drawn = generator.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=1000)  # how often each room
+    drawn = drawn if twice else drawn > 0
+    return np.percentile((drawn @ sums) / (drawn @ sizes), percentiles)
+
+
+def room_means(values, rooms):
+    return np.array([values[rooms == name].mean() for name in np.unique(rooms)])
+
+
+INTERVAL_FAULTS = {
+    "single images are drawn, not rooms": lambda v, rooms, g: bootstrap(v, np.arange(len(v)), g),
+    "it is as narrow as with 5 and 95 %, or if a room drawn twice counts once": lambda *inputs: bootstrap(
+        *inputs, twice=False
+    ),
+    "every room counts the same, however many images it has": lambda v, rooms, g: bootstrap(
+        room_means(v, rooms), np.unique(rooms), g
+    ),
+    "the higher end comes first": lambda *inputs: bootstrap(*inputs)[::-1],
+    "single images are spread like that, but not their mean": lambda v, rooms, g: np.percentile(v, [2.5, 97.5]),
+    "rooms are spread like that, but not the mean": lambda v, rooms, g: np.percentile(
+        room_means(v, rooms), [2.5, 97.5]
+    ),
+    "there is no spread: without replacement all rooms come each time": lambda v, rooms, g: [v.mean(), v.mean()],
+}
 
 
 @report_verdict
 def check_interval(my_interval):
     """my_interval(values, rooms, generator): (N,) twice -> (low, high), the 95 % bootstrap interval by whole rooms."""
     cases = {"40 rooms of one to nine images": (0.1, 0.04), "rooms that are all alike": (0.0, 0.1)}
-    for where, (between, within) in cases.items():
-        values, rooms = rooms_of_unequal_size(between, within)
-        found = []
-        for seed in range(SEEDS):
-            answer = call_answer(my_interval, values, rooms, np.random.default_rng(seed), where=where)
-            require_parts(answer, ("low", "high"), where)
-            found.append([as_number(x, f"{where}, {name}") for x, name in zip(answer, ("low", "high"))])
-        low, high = np.mean(found, axis=0)
-        expected, by_images = (
-            np.mean([metrics.bootstrap_interval(values, groups, seed=seed) for seed in range(SEEDS)], axis=0)
-            for groups in (rooms, np.arange(len(values)))
-        )
-        words = f"expected about {expected[0]:.3f} to {expected[1]:.3f}, found {low:.3f} to {high:.3f}"
-        centred = abs((low + high) / 2 - expected.mean()) <= WIDTH_ERROR * np.ptp(expected)
-        hint = "Average over the drawn *images*: a room with more of them has more weight."
-        require(centred, where, words, hint)
-        by_rooms = not between or abs((high - low) / np.ptp(by_images) - 1) >= 2 * WIDTH_ERROR
-        require(by_rooms, where, f"single images are drawn: {words}", "Images of a room come and go together.")
-        ratio = (high - low) / np.ptp(expected)
-        hint = "Low comes first. Which percentiles leave 95 % between them? Draw as many rooms, with replacement."
-        require(ratio >= 1 - WIDTH_ERROR, where, f"too narrow: {words}", hint)
-        hint = "The interval is of the *mean*, not of single images or rooms."
-        require(ratio <= 1 + WIDTH_ERROR, where, f"too wide: {words}", hint)
-    return "Tried: rooms that differ much, and rooms that are all alike, eight times each"
+    cases = {where: rooms_of_unequal_size(*spread) for where, spread in cases.items()}
+
+    def intervals(function):
+        """The mean over some seeds, for each case."""
+        generators = [np.random.default_rng(seed) for seed in range(SEEDS)]
+        return np.array([np.mean([function(where, generator) for generator in generators], 0) for where in cases])
+
+    def answer(where, generator):
+        found = call_answer(my_interval, *cases[where], generator, where=where)
+        values = zip(take_parts(found, ("low", "high"), where), ("low", "high"))
+        return [as_number(value, f"{where}, {name}") for value, name in values]
+
+    def ours(function):
+        return intervals(lambda where, generator: function(*cases[where], generator))
+
+    found, expected = intervals(answer), ours(bootstrap)
+    tolerance = NEAR * np.ptp(expected, axis=1, keepdims=True)
+    wrong = (abs(found - expected) > tolerance).any(1)
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        words = "expected about {:.3f} to {:.3f}, found {:.3f} to {:.3f}".format(*expected[first], *found[first])
+        named = (name for name, fault in INTERVAL_FAULTS.items() if (abs(found - ours(fault)) <= tolerance).all())
+        fault = next(named, "")
+        hint = "Draw as many rooms as there are, take all images of each draw, and one mean over those images."
+        raise Wrong([*cases][first], f"{fault} ({words})" if fault else words, hint)
+    return f"Tried: rooms that differ much, and rooms that are all alike, {SEEDS} times each"
 
 
 def rooms_of_unequal_size(between: float, within: float):
@@ -158,16 +196,18 @@ SCALE_FREE_FAULTS = {
 @report_verdict
 def check_scale_free(my_scale_free):
     """my_scale_free(depth, target): (N, 1, H, W) twice -> (N,): the lowest RMSE that one factor per image can reach."""
-    target = 0.1 + 0.8 * torch.rand(3, 1, 6, 8)
-    noisy = target + 0.1 * torch.randn(3, 1, 6, 8)
-    factors = torch.tensor([0.5, 1.0, 2.0]).view(3, 1, 1, 1)
+    target = 0.1 + 0.8 * torch.rand(16, 1, 6, 7)
+    noisy = target + 0.1 * torch.randn(16, 1, 6, 7).clamp(min=-1)
+    factors = torch.logspace(-1.5, 0.5, 16).view(16, 1, 1, 1)
+    black = torch.zeros_like(target[:3])
     cases = {
         "right but for a factor of 2": (target[:1] / 2, target[:1]),
-        "three images, each with a factor of its own": (factors * target, target),
-        "three noisy images": (factors * noisy, target),
+        "16 images, each with a factor of its own": (factors * target, target),
+        "three noisy images": (factors[-3:] * noisy[:3], target[:3]),
         "one of them": (0.7 * noisy[:1], target[:1]),
-        "all black": (torch.zeros_like(target[:1]), target[:1]),
+        "a black prediction, beside others": (torch.cat([noisy[:1], black[:1], noisy[1:2]]), target[:3]),
+        "a black truth": (noisy[:3], black),
     }
     hint = "Which factor makes sum((s d - t)^2) least? Set its slope with respect to s to zero, image by image."
     least_squares = scaled_rmse(lambda a, b: mean(a * b) / mean(a * a).clamp(min=1e-12))  # 0 for a black prediction
-    return compare_on_cases(my_scale_free, least_squares, cases, SCALE_FREE_FAULTS, hint)
+    return compare_on_cases(my_scale_free, least_squares, cases, SCALE_FREE_FAULTS, hint, tolerance=SAME_RMSE)

@@ -5,16 +5,19 @@ import random
 import statistics
 import sys
 import tempfile
+import weakref
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.utils import parameters_to_vector as flat
 
-from .compare import compare_on_cases, require_equal, require_parts, require_same_kind
-from .verdict import Unsolved, Wrong, as_whole_number, call_answer, report_verdict, require
+from .compare import as_array, compare_on_cases, take_parts
+from .verdict import Unsolved, Wrong, as_number, call_answer, describe_value, report_verdict, require
 
 
 def rate(load, compute, workers, combine=lambda load, compute, workers: max(load / workers, compute)):
@@ -33,8 +36,10 @@ RATE_FAULTS = {
 @report_verdict
 def check_rate(my_rate):
     """my_rate(load, compute, workers): seconds per sample twice -> samples per second; 0 workers do not overlap."""
-    pipelines = [(0.02, 0.05, 0), (0.02, 0.05, 1), (0.05, 0.02, 1), (0.02, 0.05, 2), (0.06, 0.02, 2), (0.3, 0.05, 4)]
-    cases = {"{:g} s to load, {:g} s to compute, {} workers".format(*case): case for case in pipelines}
+    pairs = [(0.02, 0.05), (0.05, 0.02)]
+    some = [(*pair, workers) for workers in (0, 1) for pair in pairs]
+    some += [(0.02, 0.05, 2), (0.06, 0.02, 2), (0.3, 0.05, 4)]
+    cases = {"{:g} s to load, {:g} s to compute, workers: {}".format(*case): case for case in some}
     hint = "Without workers one process loads, then computes; workers share the loading meanwhile. Which is slower?"
     return compare_on_cases(my_rate, rate, cases, RATE_FAULTS, hint)
 
@@ -90,26 +95,25 @@ def check_time(my_time):
     cases = {
         "two calls alike": ((0.9, 0.5, 0.5), 2, 0.0),
         "a first call that takes long": ((3.0, 0.2, 0.8, 0.6, 0.3), 4, 0.0),
+        "a last call that takes long": ((0.1, 0.2, 0.3, 3.0), 3, 0.0),
         "five calls that differ": ((0.9, 0.2, 0.8, 0.4, 0.6, 0.3), 5, 0.0),
         "a single call, and a device that is still busy": ((0.9, 0.5), 1, 7.0),
     }
     hint = "A call only queues its work. After the first call, wait for the device before each reading of the clock."
     faults = {words: on_device(fault) for words, fault in TIME_FAULTS.items()}
-    return compare_on_cases(on_device(my_time), on_device(time_calls), cases, faults, hint) + ", on a pretended device"
+    answer = on_device(my_time) if callable(my_time) else my_time
+    return compare_on_cases(answer, on_device(time_calls), cases, faults, hint) + ", on a pretended device"
 
 
 @report_verdict
 def check_share(my_share):
     """my_share(order, step, batch, rank, world) -> list of samples; all ranks together have the step's batch."""
-    cases = [(12, 4, 1, 1), (12, 4, 0, 2), (100, 8, 3, 4), (100, 11, 2, 4), (10, 4, 2, 2), (10, 4, 7, 4)]
+    cases = [(12, 4, 1, 1), (12, 4, 0, 2), (100, 8, 3, 4), (100, 11, 2, 4), (10, 4, 2, 2), (10, 4, 7, 4), (9, 2, 1, 3)]
     for length, batch, step, world in cases:
         where = f"step {step}, batch {batch}, processes {world}, samples {length}"
         order = random.Random(length).sample(range(500, 500 + length), length)
         wanted = [order[position % length] for position in range(step * batch, (step + 1) * batch)]
-        shares = []
-        for rank in range(world):
-            share = call_answer(my_share, order, step, batch, rank, world, where=f"{where}, rank {rank}")
-            shares.append([as_whole_number(sample, where) for sample in share])
+        shares = [take_share(my_share, order, step, batch, rank, world, where) for rank in range(world)]
         together, sizes = sum(shares, []), [len(share) for share in shares]
         require(len(set(together)) == len(together), where, "some samples are in two places", "Shares do not overlap.")
         words = f"the ranks together take {len(together)} samples {sizes}, expected the {len(wanted)} of one batch"
@@ -123,6 +127,19 @@ def check_share(my_share):
         require(len(together) == len(wanted), where, words, hint)
         require(max(sizes) - min(sizes) <= 1, where, f"shares of {sizes} samples", "All wait for the largest share.")
     return f"Tried: 1 to 4 processes, {len(cases)} steps; together always the whole batch, and no sample twice"
+
+
+def take_share(my_share, order, step, batch, rank, world, where: str) -> list[int]:
+    """Return one process's share; raise Wrong unless it is a list of samples."""
+    place = f"{where}, rank {rank}"
+    share = call_answer(my_share, order, step, batch, rank, world, where=place)
+    right = isinstance(share, list | tuple | range) or isinstance(share, np.ndarray | Tensor) and share.ndim == 1
+    require(right, place, f"expected a list of samples, found {describe_value(share)}")
+    return [as_number(sample, place, unit="a sample's number", whole=True) for sample in share]
+
+
+class SessionEnds(KeyboardInterrupt):
+    """What an interrupted kernel raises: no `except Exception` stops it."""
 
 
 @report_verdict
@@ -162,14 +179,14 @@ def write_once(my_write, path: Path, new: bytes, ends: bool, where: str) -> None
             return problems.append("it writes in another folder, and renaming is one step only within a disk")
         Path(other).write_bytes(content[: len(content) // 2])
         if ends:
-            raise SystemExit  # the session ends here: no `except Exception` stops it
+            raise SessionEnds
         Path(other).write_bytes(content)
         moment = "after `write`"
 
     try:
         sys.setprofile(look)
-        call_answer(lambda *inputs: (my_write(*inputs),), path, new, write, where=where)
-    except SystemExit:
+        call_answer(my_write, path, new, write, where=where, returns=False)
+    except SessionEnds:
         pass
     except Wrong:
         if not problems:  # they say more than an error that they cause
@@ -184,37 +201,105 @@ def write_once(my_write, path: Path, new: bytes, ends: bool, where: str) -> None
     require(ends or content() == new, where, "the old content is still there", "How does the new file get its name?")
 
 
+def batch_gradient(model, parts, loss):
+    """The gradient of one pass with all samples, as exercise E wants it."""
+    inputs, targets = (torch.cat(values) for values in zip(*parts))
+    return torch.autograd.grad(loss(model(inputs), targets), list(model.parameters()))
+
+
+def sum_of_parts(weight):
+    """The parts' gradients, added up with a weight for each (its samples, all samples, parts)."""
+
+    def gradients(model, parts, loss):
+        total = sum(len(x) for x, _ in parts)
+        each = [batch_gradient(model, [part], loss) for part in parts]
+        weights = [weight(len(x), total, len(parts)) for x, _ in parts]
+        return [sum(w * g for w, g in zip(weights, of_parameter)) for of_parameter in zip(*each)]
+
+    return gradients
+
+
+GRADIENTS_FAULTS = {
+    "the parts' gradients are added, not averaged": sum_of_parts(lambda n, total, parts: 1),
+    "each part counts the same, however few samples it has": sum_of_parts(lambda n, total, parts: 1 / parts),
+    "it is not divided by the number of samples": sum_of_parts(lambda n, total, parts: n),
+    "only the last part counts": lambda model, parts, loss: batch_gradient(model, parts[-1:], loss),
+    "the gradients of an earlier step are in it": lambda *inputs: [
+        1 + g for g in sum_of_parts(lambda n, total, parts: n / total)(*inputs)
+    ],
+}
+
+
+def on_model(answer, watched=False):
+    """Call a function (model, parts, loss) with a new model that holds gradients, and join what it returns."""
+
+    def gradients(inputs, targets, sizes, loss):
+        torch.manual_seed(len(inputs))
+        model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2))
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)  # of an earlier step
+        parts = list(zip(inputs.split(sizes), targets.split(sizes)))
+        if not watched:
+            return flat(answer(model, parts, loss))
+        weights = flat(model.parameters()).detach().clone()
+        found = call_watched(answer, model, parts, loss, max(sizes))
+        require(torch.equal(weights, flat(model.parameters())), WATCHED, "it changes the weights")
+        names = [name for name, _ in model.named_parameters()]
+        places = {name: f"the gradient of {name}" for name in names}
+        values = zip(take_parts(found, names, WATCHED), model.named_parameters())
+        return np.concatenate([as_array(v, np.zeros(p.shape), places[name]).ravel() for v, (name, p) in values])
+
+    return gradients
+
+
+WATCHED = "my_gradients"
+
+
+class Kept:
+    """A tensor that a forward pass keeps for its backward pass."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+
+def call_watched(answer, model, parts, loss, most: int):
+    """Return answer(model, parts, loss); raise Wrong if more than one part is in the model's memory at a time."""
+    kept, problems = weakref.WeakSet(), []
+
+    def keep(tensor):
+        one = Kept(tensor)
+        kept.add(one)
+        return one
+
+    def look(_, given):
+        if len(given[0]) > most:
+            problems.append(f"the model gets {len(given[0])} samples at once, and memory holds {most}")
+        elif kept:
+            problems.append("a part comes in while what the part before needs for backward() is still in memory")
+
+    model.register_forward_pre_hook(look)
+    with saved_tensors_hooks(keep, lambda one: one.tensor):
+        found = call_answer(answer, model, parts, loss, where=WATCHED)
+    hint = "One part at a time, forward and backward: backward() adds to the gradients that are there."
+    require(not problems, WATCHED, " ".join(problems[:1]), hint)
+    return found
+
+
+def relative_error(output, targets):
+    return ((output - targets).abs() / (1 + targets.abs())).mean()
+
+
 @report_verdict
 def check_gradients(my_gradients):
     """my_gradients(model, parts, loss) -> list of gradients, one per parameter: those of all parts as one batch."""
-    cases = {"equal parts": (4, 4), "unequal parts": (4, 4, 1), "one part": (3,)}
-    for where, sizes in cases.items():
-        model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2))
-        inputs, targets = 2 * torch.randn(sum(sizes), 4), 3 * torch.randn(sum(sizes), 2)
-        parts = list(zip(inputs.split(sizes), targets.split(sizes)))
-        parameters = list(model.parameters())
-        expected = flat(torch.autograd.grad(F.mse_loss(model(inputs), targets), parameters))
-        each = [flat(torch.autograd.grad(F.mse_loss(model(x), y), parameters)) for x, y in parts]
-        for parameter in parameters:
-            parameter.grad = torch.ones_like(parameter)  # of an earlier step
-        weights = flat(parameters).clone()
-        seen = []  # the sizes of the model's inputs
-        model.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))  # noqa: B023  (used at once)
-        found = call_answer(my_gradients, model, parts, F.mse_loss, where=where)
-        require_parts(found, [name for name, _ in model.named_parameters()], where)
-        for one, parameter in zip(found, parameters):
-            require_same_kind(one, parameter.detach(), where)
-        words = f"the model gets {max(seen, default=0)} samples at once, and memory holds {max(sizes)}"
-        hint = "One part at a time: backward() adds to the gradients that are there."
-        require(max(seen, default=0) <= max(sizes), where, words, hint)
-        require(torch.equal(weights, flat(parameters)), where, "it changes the weights", "Only gradients are needed.")
-        faults = {
-            "the parts' gradients are added, not averaged": sum(each),
-            "each part counts the same, however few samples it has": sum(each) / len(each),
-            "it is not divided by the number of samples": sum(n * g for n, g in zip(sizes, each)),
-            "only the last part counts": each[-1],
-            "the gradients of an earlier step are in it": expected + 1,
-        }
-        hint = "A mean over 4 samples counts four times as much as one over 1. Weigh it before backward()."
-        require_equal(flat(found), expected, where, hint, faults)
-    return "Tried: " + ", ".join(cases) + ", against one pass with all samples"
+    cases = {}
+    sizes = {"equal parts": (4, 4), "unequal parts": (4, 4, 1), "a large last part": (1, 2, 6), "one part": (3,)}
+    for loss, name in ((F.mse_loss, "mean squared error"), (relative_error, "mean relative error")):
+        for where, parts in sizes.items():
+            values = 2 * torch.randn(sum(parts), 4), 3 * torch.randn(sum(parts), 2)
+            cases[f"{where}, {name}"] = (*values, parts, loss)
+    hint = "A mean over 4 samples counts four times as much as one over 1. Weigh it before backward()."
+    faults = {words: on_model(fault) for words, fault in GRADIENTS_FAULTS.items()}
+    answer = on_model(my_gradients, watched=True) if callable(my_gradients) else my_gradients
+    compare_on_cases(answer, on_model(batch_gradient), cases, faults, hint)
+    return "Tried: " + ", ".join(sizes) + ", with two losses, against one pass with all samples"

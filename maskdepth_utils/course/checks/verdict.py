@@ -4,27 +4,44 @@ A check is a function of a reader's answers. It raises `Wrong` at the first faul
 about what it has tried. The decorator `report_verdict` prints the verdict and returns True or False.
 """
 
+import ctypes
 import functools
 import inspect
+import math
 import numbers
 import re
 import textwrap
+import threading
 import traceback
 from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+TIME_LIMIT = 10.0  # seconds for one call of an answer
 PACKAGE = str(Path(__file__).resolve().parents[2])
 LIBRARY = re.compile(r"[/\\](?:site|dist)-packages[/\\]|[/\\]lib[/\\]python3|^<frozen")
 RESULTS: dict[str, bool] = {}  # the last verdict of each check, for `tally`
-ARRAYS = (Tensor, np.ndarray)
-HINTS = {  # a pattern in an error's message: what to try
+LIMITED = threading.local()  # .already: this thread is inside a `time_limit`
+HINTS = {  # a pattern in an error's type and message: what to try
     "is not defined": "A name that exists only above, in the notebook? An exercise starts from its own set-up cell.",
-    "not implemented for": "Print the types on the way: does that operation take bools, whole numbers or floats?",
-    "shape|size|dimension|broadcast|index": "Print the shapes on the way: which two of them do not fit?",
+    "argument(?!.*in your line)": "Compare your `def` line with the exercise's: which arguments differ?",
+    "truth value|Boolean value": "`if`, `and` and `or` decide once, but a map has many values: try torch.where or &.",
+    "leaf Variable|inplace operation": "x += y and names that end in _ overwrite what the gradient needs: x = x + y.",
+    "on Tensor that requires grad": "NumPy has no gradients: stay with torch, or .detach() what needs none.",
+    "not iterable|unpack|0-d|has no len": "One value is used like a list of several: print it, and its type.",
+    "RecursionError": "It calls itself without end: in which case does it stop?",
+    "division by zero": "Which of the inputs named above is 0 there?",
+    "not implemented for|[Dd]type|scalar type|Input type|bool tensor|ufunc|can't be cast": (
+        "Print the dtypes on the way: does that step take bools, whole numbers or floats?"
+    ),
+    "positional argument|keyword argument": "Which arguments does the function in that line take?",
+    "same device": "Print x.device on the way: all tensors must be on one device.",
+    "TypeError|AttributeError": "Print the types on the way: is it a number, a list, an array or a tensor?",
+    "shape|size|dimension|broadcast|index|channels": "Print the shapes on the way: which two of them do not fit?",
 }
 
 
@@ -42,6 +59,10 @@ class Unsolved(Exception):
     """There is no answer yet; the text says what to write."""
 
 
+class TimeIsUp(BaseException):
+    """A call has taken too long. It is no `Exception`, so that a reader's `except Exception` lets it pass."""
+
+
 def report_verdict(check: Callable) -> Callable[..., bool]:
     """Decorate a check: it prints its verdict, returns whether the answer is right, and never raises."""
 
@@ -49,7 +70,10 @@ def report_verdict(check: Callable) -> Callable[..., bool]:
     def checked(*answers) -> bool:
         solved = False
         try:
-            given = inspect.signature(check).bind(*answers).arguments
+            try:
+                given = inspect.signature(check).bind(*answers).arguments
+            except TypeError as error:
+                raise Wrong(check.__name__, str(error)) from error
             blanks = [name for name, answer in given.items() if answer is None or answer is ...]
             if blanks:
                 raise Unsolved(f"{' and '.join(blanks)}: write your answer in place of the `...`.")
@@ -82,24 +106,70 @@ def require(right, where: str, words: str, hint: str = "") -> None:
         raise Wrong(where, words, hint)
 
 
-def call_answer(answer, *inputs, where: str):
-    """Return ``answer(*inputs)``; raise Unsolved if it returns nothing, Wrong if it raises or changes its inputs."""
+def call_answer(answer, *inputs, where: str, returns=True):
+    """Return ``answer(*inputs)``; raise Unsolved if it returns nothing, and Wrong if it raises or does not end.
+
+    The answer gets copies, so that whatever it does to its inputs has no effect on what follows.
+    """
     hint = "Pass the function itself, without calling it: my_function and not my_function(...)."
     require(callable(answer), where, f"expected a function, found {describe_value(answer)}", hint)
-    before = [np.array(to_numpy(value)) for value in inputs]
     try:
-        result = answer(*inputs)
-    except Exception as error:
+        with time_limit(TIME_LIMIT):
+            result = answer(*map(copied, inputs))
+    except (Wrong, Unsolved):  # of a check's own, around the answer
+        raise
+    except TimeIsUp as error:
+        hint = "Does a loop never end? (If it is only slow, work on whole arrays.)"
+        raise Wrong(where, f"it was stopped after {TIME_LIMIT:g} seconds", hint) from error
+    except (Exception, SystemExit, GeneratorExit) as error:
         if isinstance(error, NotImplementedError) and not error.args:  # PyTorch also raises it, with a message
             raise Unsolved("It raises NotImplementedError.") from error
-        hint = next((hint for pattern, hint in HINTS.items() if re.search(pattern, str(error))), "")
-        raise Wrong(where, f"it raises {describe_error(error)}", hint) from error
-    kept = all(np.array_equal(to_numpy(value), old, equal_nan=True) for value, old in zip(inputs, before))
-    hint = "x -= y, x[...] = y, x.pop() and methods that end in _ change the caller's object: make a new one."
-    require(kept, where, "it changes its input in place", hint)
-    if result is None or result is ... or result is NotImplemented:
+        words = describe_error(error)
+        hint = next((hint for pattern, hint in HINTS.items() if re.search(pattern, words)), "")
+        raise Wrong(where, f"it raises {words}", hint) from error
+    if returns and (result is None or result is ... or result is NotImplemented):
         raise Unsolved(f"It returns {result}: write your code in place of the `...`, and `return` the result.")
     return result
+
+
+@contextmanager
+def time_limit(seconds: float):
+    """Raise TimeIsUp in the calling thread after so many seconds; inside another limit, that one counts.
+
+    It works on every system and in a notebook's kernel, where signals may not, but only between two of Python's own
+    steps: a single call that never comes back, such as ``time.sleep``, is not stopped.
+    """
+    if getattr(LIMITED, "already", False):
+        yield
+        return
+    thread, ended, switch = ctypes.c_ulong(threading.get_ident()), threading.Event(), threading.Lock()
+
+    def watch():
+        for wait in (seconds, seconds + 1, seconds + 1):  # a bare `except` may swallow it
+            if ended.wait(wait):
+                return
+            with switch:
+                if not ended.is_set():
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(TimeIsUp))
+
+    threading.Thread(target=watch, daemon=True).start()
+    LIMITED.already = True
+    try:
+        yield
+    finally:
+        for _ in range(2):  # TimeIsUp may arrive even here
+            with suppress(TimeIsUp), switch:
+                LIMITED.already = False
+                ended.set()
+
+
+def copied(value):
+    """A copy of an input; what needs gradients, and what holds no values, is handed over as it is."""
+    if isinstance(value, Tensor):
+        return value if value.requires_grad else value.clone()
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return type(value)(map(copied, value)) if type(value) in (list, tuple) else value
 
 
 def build_module(answer, *arguments, where: str) -> nn.Module:
@@ -110,51 +180,57 @@ def build_module(answer, *arguments, where: str) -> nn.Module:
     return module.cpu()
 
 
-def as_number(answer, name: str) -> float:
-    """Return the answer as a finite number; raise Wrong if it is not one."""
-    value = answer.item() if isinstance(answer, ARRAYS) and answer.ndim == 0 else answer
-    require(is_number(value), name, f"expected one number, found {describe_value(answer)}")
-    require(np.isfinite(float(value)), name, f"expected a finite number, found {value}")
-    return float(value)
+def call_module(module: nn.Module, *inputs, shape, where: str, hint: str) -> Tensor:
+    """Return what a reader's module makes of the inputs; raise Wrong unless it is a float tensor of that shape."""
+    found = call_answer(module, *inputs, where=where)
+    words = f"expected a tensor of shape {tuple(shape)}, found {describe_value(found)}"
+    require(isinstance(found, Tensor) and found.is_floating_point(), where, words)
+    require(found.shape == torch.Size(shape), where, words, hint)
+    return found
 
 
-def as_whole_number(answer, name: str, least: int = 1) -> int:
-    """Return the answer as a whole number of at least `least`; raise Wrong if it is not one."""
-    value = as_number(answer, name)
-    right = value == int(value) and value >= least
-    require(right, name, f"expected a whole number of at least {least}, found {answer}")
-    return int(value)
+def as_number(answer, name: str, least=-math.inf, most=math.inf, unit="a number", whole=False) -> float:
+    """Return the answer as a number (a whole one) within these limits; raise Wrong if it is not one."""
+    value = answer.item() if isinstance(answer, Tensor | np.ndarray) and not answer.shape else answer
+    limits = f" from {least:g} to {most:g}" if math.isfinite(most) else ""
+    right = is_number(value) and math.isfinite(value) and least <= value <= most and not (whole and value % 1)
+    require(right, name, f"expected {unit}{limits}, found {describe_value(value)}")
+    return int(value) if whole else float(value)
 
 
 def describe_value(value) -> str:
-    if isinstance(value, ARRAYS):
+    if isinstance(value, Tensor | np.ndarray):
         kind = "a tensor" if isinstance(value, Tensor) else "an array"
         return f"{kind} of shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}"
     if is_number(value):
-        return f"the number {value:g}"
+        return f"{'the float ' if isinstance(value, float) and value % 1 == 0 else ''}{value}"
+    if isinstance(value, str | bool | None):
+        return textwrap.shorten(repr(value), 40, placeholder="...'")
     name = type(value).__name__
-    if isinstance(value, str | bool):
-        return f"{name} {value!r}"
-    if isinstance(value, list | tuple):
+    if type(value) in (list, tuple, dict, set):
         return f"a {name} of {len(value)}"
+    if inspect.isgenerator(value):
+        return "a generator, as `yield` makes it"
     return f"the class {value.__name__}" if isinstance(value, type) else f"an object of type {name}"
 
 
-def describe_error(error: Exception) -> str:
+def describe_error(error: BaseException) -> str:
     """Describe an exception, with the reader's own line that raised it."""
-    message = textwrap.shorten(str(error), 300).rstrip(".")
+    try:
+        message = textwrap.shorten(str(error), 300).rstrip(".")
+    except Exception:  # a reader's own exception may not even have a message
+        message = "(without words)"
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if not f.filename.startswith(PACKAGE) and not LIBRARY.search(f.filename)]
     return f"{type(error).__name__}: {message}" + (f", in your line `{own[-1].line}`" if own and own[-1].line else "")
 
 
 def is_number(value) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
-
-
-def to_numpy(value) -> np.ndarray:
-    """A number, tensor or array in float64; anything else becomes nan, which equals no expected value."""
+    """Whether it is a real number, and not too large for a float."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_):
+        return False
     try:
-        return value.detach().cpu().double().numpy() if isinstance(value, Tensor) else np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        return np.asarray(np.nan)
+        float(value)
+    except Exception:
+        return False
+    return True

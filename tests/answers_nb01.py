@@ -1,0 +1,124 @@
+"""Answers to the exercises of notebook 01."""
+
+import numpy as np
+import torch
+from answers import Exercise
+
+
+def z_depth(ray, focal):
+    height, width = ray.shape
+    row, column = np.mgrid[:height, :width] + 0.5
+    x, y = (column - width / 2) / focal, (row - height / 2) / focal
+    return ray / np.sqrt(x**2 + y**2 + 1)
+
+
+def z_depth_of_pixels(ray, focal):
+    found = torch.zeros(ray.shape)
+    for row in range(ray.shape[0]):
+        for column in range(ray.shape[1]):
+            x, y = column + 0.5 - ray.shape[1] / 2, row + 0.5 - ray.shape[0] / 2
+            found[row, column] = ray[row, column] * focal / (x * x + y * y + focal * focal) ** 0.5
+    return found
+
+
+def z_depth_in_place(ray, focal):
+    ray /= ray / z_depth(ray, focal)
+    return ray
+
+
+def draw_ray(g):
+    return g.uniform(0.5, 9, g.integers(1, 9, 2)), float(g.uniform(2, 12))
+
+
+def merge(a, b):
+    count = a[0] + b[0]
+    mean = (a[0] * a[1] + b[0] * b[1]) / count
+    within = (a[0] * a[2] ** 2 + b[0] * b[2] ** 2) / count
+    between = (a[0] * (a[1] - mean) ** 2 + b[0] * (b[1] - mean) ** 2) / count
+    return count, mean, np.sqrt(within + between)
+
+
+def merge_sums(a, b):
+    counts, means, stds = (np.stack(values) for values in zip(a, b))
+    weights = (counts / counts.sum())[:, None]
+    mean = (weights * means).sum(0)
+    return [counts.sum(), mean, ((weights * (stds**2 + means**2)).sum(0) - mean**2).clip(0) ** 0.5]
+
+
+def draw_parts(g):
+    counts, channels = g.permutation([g.integers(0, 3), g.integers(1, 30)]), g.integers(1, 5)
+    return tuple((int(n), *(g.uniform(0, 1, (2, channels)) * (n > 0))) for n in counts)
+
+
+def split(rooms, objects, share=0.3, by_objects=True):
+    generator = np.random.default_rng(0)
+    new = []
+    for names in (rooms, objects) if by_objects else (rooms,):
+        different = generator.permutation(np.unique(names))
+        new.append(np.isin(names, different[: max(1, round(share * len(different)))]))
+    train, test = ~np.logical_or.reduce(new), np.logical_and.reduce(new)
+    return np.flatnonzero(train), np.flatnonzero(test)
+
+
+def split_by_sets(rooms, objects):
+    new_rooms, new_objects = (sorted(set(names))[::4] for names in (rooms, objects))
+    pairs = list(enumerate(zip(rooms, objects)))
+    train = [i for i, (room, thing) in pairs if room not in new_rooms and thing not in new_objects]
+    return train, [i for i, (room, thing) in pairs if room in new_rooms and thing in new_objects]
+
+
+def random_split(rooms, objects):
+    order = np.random.default_rng(0).permutation(len(rooms))
+    return np.split(order, [int(0.7 * len(order))])
+
+
+def repeated(rooms, objects):
+    train, test = split(rooms, objects, share=0.1)
+    return train, np.repeat(test, 9)
+
+
+EXERCISES = {
+    "check_threshold": Exercise(
+        right=[50, 50.0, np.float32(50), torch.tensor(50)],
+        wrong=[
+            (8, "8: mean IoU 0."),
+            (100, "Too much of the objects differs by less"),
+            (0.18, "expected a gray value from 1 to 255, found 0.18"),
+        ],
+    ),
+    "check_z_depth": Exercise(
+        right=[z_depth, z_depth_of_pixels, z_depth_in_place, lambda ray, focal: np.float32(z_depth(ray, focal))],
+        draw=draw_ray,
+        wrong=[
+            (lambda ray, focal: z_depth(ray, focal)[0], "expected values of shape (6, 6), found an array of"),
+            (lambda ray, focal: 100 * z_depth(ray, focal), "all values are 100 times what is expected"),
+            (lambda ray, focal: z_depth(ray, focal) + 1e-3, "at index (0, 0) expected 4, found 4.001"),
+            (lambda ray, focal: np.sqrt(torch.tensor(ray, requires_grad=True)), "NumPy has no gradients"),
+        ],
+    ),
+    "check_merge": Exercise(
+        right=[merge, merge_sums],
+        draw=draw_parts,
+        names=("count", "mean", "std"),
+        wrong=[
+            (lambda a, b: (*merge(a, b)[:2], merge(a, b)[2] ** 2), "std: the root is missing"),
+            (lambda a, b: (a[0], a[1], a[2]), "count: expected 40, found 30"),
+            (lambda a, b: (*merge(a, b)[:2], merge(a, b)[2].mean()), "std: expected values of shape (3,), found 0."),
+            (lambda a, b: a[0] + b[0], "expected 3 values (count, mean, std), found 40"),
+        ],
+    ),
+    "check_split": Exercise(
+        right=[split_by_sets, split, lambda *names: [np.isin(range(len(names[0])), part) for part in split(*names)]],
+        allowed=("line 2: 4 -> 3",),
+        wrong=[
+            (random_split, "20 rooms are in training and in test"),
+            (lambda *names: split(*names, by_objects=False), "20 objects are in training and in test"),
+            (lambda *names: split(*names, share=0.05), "are in test, expected at least 5%"),
+            (lambda *names: split(*names, share=0.5), "are in train, expected at least 40%"),
+            (repeated, "1.0% of the samples are in test"),
+            (lambda rooms, objects: (rooms[:800], rooms[800:]), "expected indices of samples, found an array of shape"),
+            (lambda rooms, objects: (np.arange(1, 1201), np.arange(2)), "There are 1200 samples, counted from 0"),
+            (lambda *names: (np.arange(600), np.arange(-1200, -1100)), "100 samples are in training and in test"),
+        ],
+    ),
+}  # fmt: skip

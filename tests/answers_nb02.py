@@ -1,0 +1,180 @@
+"""Answers to the exercises of notebook 02."""
+
+import torch
+import torch.nn.functional as F
+from answers import LOSS, Exercise
+from torch import nn
+
+from maskdepth_utils.metrics import iou
+
+
+def size(pixels, kernel, stride, padding):
+    return (pixels + 2 * padding - kernel) // stride + 1
+
+
+def size_by_steps(pixels, kernel, stride, padding):
+    left = list(range(pixels + 2 * padding))[::stride]
+    while len(left) > 0 and left[-1] + kernel > pixels + 2 * padding:
+        left.pop()
+    return len(left)
+
+
+def draw_size(g):
+    kernel, stride, padding = int(g.integers(1, 8)), int(g.integers(1, 4)), int(g.integers(0, 4))
+    return int(g.integers(max(1, kernel - 2 * padding), 40)), kernel, stride, padding
+
+
+def my_iou(probability, coverage):
+    predicted, true = probability > 0.5, coverage > 0.5
+    both = (predicted & true).sum(dim=(1, 2, 3))
+    either = (predicted | true).sum(dim=(1, 2, 3))
+    return torch.where(either > 0, both / either, 1.0)
+
+
+def iou_of_each(probability, coverage):
+    scores = []
+    for p, y in zip(probability.numpy() > 0.5, coverage.numpy() > 0.5):
+        scores.append((p & y).sum() / (p | y).sum() if (p | y).any() else 1.0)
+    return torch.tensor(scores, dtype=torch.float64)
+
+
+def iou_with_epsilon(probability, coverage):
+    p, y = (probability > 0.5).double(), (coverage > 0.5).double()
+    both = (p * y).sum((1, 2, 3), keepdim=True)
+    return ((both + 1e-6) / (p.sum((1, 2, 3), keepdim=True) + y.sum((1, 2, 3), keepdim=True) - both + 1e-6)).flatten()
+
+
+def iou_of_batch(p, y):
+    both, either = ((p > 0.5) & (y > 0.5)).sum((1, 2, 3)), ((p > 0.5) | (y > 0.5)).sum((1, 2, 3))
+    return torch.ones(len(p)) if either.sum() == 0 else both / either
+
+
+def draw_maps(g, levels=11):
+    """Two tensors (N, 1, H, W) in [0, 1] with exact tenths; some images of both are empty."""
+    n, h, w = g.integers(1, 5), g.integers(2, 7), g.integers(2, 7)
+    maps = g.integers(0, levels, (2, n, 1, h, w)) / 10 * (g.random((2, n, 1, 1, 1)) > 0.3)
+    return tuple(torch.from_numpy(maps).float())
+
+
+def bce(logits, target):
+    return (F.softplus(logits) - logits * target).mean()
+
+
+def bce_of_parts(logits, target):
+    return -(target * F.logsigmoid(logits) + (1 - target) * F.logsigmoid(-logits)).mean()
+
+
+class Bce(nn.Module):
+    def forward(self, logits, target):
+        zero = torch.zeros_like(logits)
+        return torch.logaddexp(zero, logits.double()).sum().div(logits.numel()) - (logits * target).mean()
+
+
+def bce_of_probabilities(logits, y, least=0.0):
+    p = logits.sigmoid().clamp(least, 1 - least)
+    return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
+
+
+def bce_by_hand(x, y, high=torch.relu):
+    return (high(x) + (-x.abs()).exp().log1p() - x * y).mean()
+
+
+def draw_logits(g):
+    target, _ = draw_maps(g)
+    return torch.from_numpy(g.choice([0, 0.5, -2, 3, 30, -1000, 1000], target.shape)).float(), target
+
+
+def block(inputs, outputs):
+    return nn.Sequential(
+        nn.Conv2d(inputs, inputs, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(inputs),
+        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1),
+    )  # fmt: skip
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, norm=True):
+        super().__init__()
+        self.first = nn.Conv2d(inputs, inputs, (3, 1), padding=(1, 0), bias=False)
+        self.second = nn.Conv2d(inputs, inputs, (1, 3), padding=(0, 1))
+        self.norm, self.use_norm = nn.BatchNorm2d(inputs), norm
+        self.last = nn.Conv2d(inputs, outputs, 3, 2, 1)
+
+    def forward(self, x):
+        x = self.second(self.first(x))
+        return self.last(F.relu(self.norm(x) if self.use_norm else x, inplace=True))
+
+
+def layers(*sizes, bend=nn.ReLU, norm=nn.BatchNorm2d):
+    """Convolutions (inputs, outputs, kernel, stride, padding) in a row, each with a nonlinearity and a norm."""
+    found = []
+    for inputs, outputs, kernel, stride, padding in sizes:
+        found += [nn.Conv2d(inputs, outputs, kernel, stride, padding), bend(), norm(outputs)]
+    return nn.Sequential(*found)
+
+
+def right_layers(i, o, **options):
+    return layers((i, i, 3, 1, 1), (i, o, 3, 2, 1), **options)
+
+
+EXERCISES = {
+    "check_transposed_convolution": Exercise(
+        right=[(4, 1), (4.0, torch.tensor(1))],
+        wrong=[
+            ((3, 1), "checkerboard"),
+            ((2, 0), "painted 1, 1, 1, 1 times, expected 2"),
+            ((4, 0), "8 cells become 18 pixels, expected 16"),
+            ((4,), "missing a required argument: 'my_padding'"),
+        ],
+    ),
+    "check_size": Exercise(
+        right=[size, size_by_steps, lambda *sizes: torch.tensor(size(*sizes))],
+        draw=draw_size,
+        wrong=[
+            (lambda n, k, s, p: float(size(n, k, s, p)), "expected a whole number, found the float 20.0"),
+            (lambda n, k, s, p: (n + 2 * p - k) / s + 1, "// divides and rounds down"),
+            (lambda n, k, s, p: n // s, "10 pixels, kernel 3, stride 2, padding 0: expected 4, found 5"),
+        ],
+    ),
+    "check_iou": Exercise(
+        right=[my_iou, iou_of_each, iou_with_epsilon],
+        draw=draw_maps,
+        wrong=[
+            (iou_of_batch, "One empty image among others: expected [1, 1, 0], found [1, nan, 0]"),
+            (lambda p, y: my_iou(p >= 0.5, y), "Values of exactly 0.5: expected"),
+            (lambda p, y: iou(p, y) > 0.5, "expected values of shape (3,), found a tensor of shape (3,), bool"),
+            (lambda p, y: 1 - iou(p, y), "this is 1 minus what is expected"),
+            (lambda p, y: my_iou(p, y)[:, None], "found a tensor of shape (3, 1), float32"),
+            (lambda p, y: (p > 0.5) & y, 'NotImplementedError: "bitwise_and_cpu"'),
+            (torch.tensor(0.5), "expected a function, found a tensor"),
+        ],
+    ),
+    "check_bce": Exercise(
+        right=[bce, bce_of_parts, Bce()],
+        draw=draw_logits,
+        names=LOSS,
+        wrong=[
+            (bce_of_probabilities, "expected 1000, found inf"),
+            (lambda x, y: -bce(x, y), "the sign is wrong"),
+            (lambda x, y: F.softplus(x) - x * y, "One number is wanted"),
+            (lambda x, y: bce(x.detach(), y), "no gradient reaches"),
+            (lambda x, y: bce(x, y).item(), "expected a tensor, found 1."),
+            (lambda x, y: F.softplus(x).mean() - (x.detach() * y).mean(), "gradient: at index"),
+            (bce_by_hand, "Logits of 0, gradient: the corner of max(x, 0) counts with slope 0"),
+            (F.binary_cross_entropy_with_logits, "it calls PyTorch's own binary_cross_entropy_with_logits"),
+            (nn.BCEWithLogitsLoss(), "it calls PyTorch's own binary_cross_entropy_with_logits"),
+        ],
+    ),
+    "check_block": Exercise(
+        right=[block, Block, right_layers, lambda i, o: right_layers(i, o, bend=nn.GELU)],
+        wrong=[
+            (lambda i, o: layers((i, o, 5, 2, 2)), "expected fewer than the 2,400"),
+            (lambda i, o: layers((i, i, 3, 2, 1), (i, o, 3, 1, 1)), "sees 7 x 7 pixels, expected 5 x 5"),
+            (lambda i, o: layers((i, i, 3, 1, 1), (i, o, 3, 1, 1)), "expected a tensor of shape (2, 16, 8, 8), found"),
+            (lambda i, o: right_layers(i, o, bend=nn.Identity), "it is linear"),
+            (lambda i, o: right_layers(i, o, norm=nn.Identity), "no BatchNorm"),
+            (lambda i, o: Block(i, o, norm=False), "no BatchNorm"),
+            (lambda i, o: list(right_layers(i, o)), "expected an nn.Module, found a list of 6"),
+            (lambda i, o: layers((i, o, 3, 1, 1), (i, o, 3, 2, 1)), "RuntimeError: Given groups=1"),
+        ],
+    ),
+}

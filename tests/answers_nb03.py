@@ -1,0 +1,166 @@
+"""Answers to the exercises of notebook 03."""
+
+import torch
+import torch.nn.functional as F
+from answers import Exercise
+from torch import nn
+
+from maskdepth_utils.course.checks.nb03 import count_by_hand
+
+
+def field(layers):
+    width, step = 1, 1
+    for kernel, stride, dilation in layers:
+        width += (kernel - 1) * dilation * step
+        step *= stride
+    return width
+
+
+def field_from_the_end(layers):
+    width = 1
+    while layers:
+        kernel, stride, dilation = layers.pop()
+        width = (width - 1) * stride + (kernel - 1) * dilation + 1
+    return width
+
+
+def draw_layers(g):
+    return ([tuple(int(g.integers(1, most)) for most in (6, 4, 4)) for _ in range(g.integers(0, 6))],)
+
+
+def parameters(inputs, outputs, skip_channels):
+    lateral = skip_channels * inputs
+    main = 25 * inputs * outputs + 2 * outputs + 9 * outputs * outputs + 2 * outputs
+    side = 25 * inputs * outputs + 2 * outputs
+    return lateral + main + side
+
+
+def count_parameters(inputs, outputs, skip_channels):
+    layers = [nn.Conv2d(inputs, outputs, 5, bias=False), nn.Conv2d(outputs, outputs, 3, bias=False)]
+    layers += [nn.Conv2d(inputs, outputs, 5, bias=False), *(nn.BatchNorm2d(outputs) for _ in range(3))]
+    layers += [nn.Conv2d(skip_channels, inputs, 1, bias=False)] * bool(skip_channels)
+    return sum(p.numel() for layer in layers for p in layer.parameters())
+
+
+def inflate(filters):
+    return torch.cat([filters, filters], dim=1) / 2
+
+
+def inflate_parameter(filters):
+    new = nn.Parameter(torch.empty(len(filters), 6, *filters.shape[2:]))
+    with torch.no_grad():
+        new[:, :3] = new[:, 3:] = filters * 0.5
+    return new
+
+
+class Beside(nn.Module):
+    def __init__(self, inputs, outputs, skip_channels):
+        super().__init__()
+        self.mix = nn.Sequential(nn.Conv2d(inputs + skip_channels, outputs, 3, padding=1), nn.ReLU())
+
+    def forward(self, x, stage):
+        x = F.interpolate(x, stage.shape[-2:], mode="bilinear")
+        return self.mix(torch.cat([x, stage], dim=1))
+
+
+class Up(nn.Module):
+    """Right except for what the options break."""
+
+    def __init__(self, inputs, outputs, skip, relu=True, use=("x", "stage"), fresh=False, spare=0, listed=False):
+        super().__init__()
+        self.relu, self.use = relu, use
+        self.sizes = inputs + skip, outputs
+        layer = nn.Conv2d(*self.sizes, 3, padding=1)
+        self.mix = [layer] if listed else nn.ModuleList([] if fresh else [layer])
+        if spare or fresh:
+            self.spare = nn.Conv2d(inputs, outputs, 1)
+        self.spare_weight = spare - 1
+
+    def forward(self, x, stage):
+        x = F.interpolate(x, stage.shape[-2:], mode="bilinear") * ("x" in self.use)
+        if "small" in self.use:
+            stage = F.interpolate(F.adaptive_avg_pool2d(stage, 3), stage.shape[-2:])
+        elif "mean" in self.use:
+            stage = stage.mean((2, 3), keepdim=True).expand_as(stage)
+        elif "stage" not in self.use:
+            stage = torch.zeros_like(stage)
+        layer = self.mix[0] if self.mix else nn.Conv2d(*self.sizes, 3, padding=1)
+        y = layer(torch.cat([x, stage], 1))
+        if self.spare_weight == 0:
+            y = y + 0 * self.spare(x)
+        return y.relu() if self.relu else y
+
+
+class TwiceTheSize(Up):
+    def forward(self, x, stage):
+        return self.mix[0](torch.cat([F.interpolate(x, scale_factor=2), stage], 1))
+
+
+class Added(nn.Module):
+    """A residual block whose last BatchNorm begins with zeros, and that changes its input in place."""
+
+    def __init__(self, inputs, outputs, skip_channels):
+        super().__init__()
+        self.lateral = nn.Conv2d(skip_channels, inputs, 1, bias=True)
+        self.main = nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs))
+        self.side = nn.Conv2d(inputs, outputs, 1)
+        nn.init.zeros_(self.main[1].weight)
+
+    def forward(self, x, stage):
+        x.relu_()
+        x = F.interpolate(x, stage.shape[-2:]) + self.lateral(stage)
+        return F.relu(self.main(x) + self.side(x))
+
+
+def up(**options):
+    return lambda inputs, outputs, skip: Up(inputs, outputs, skip, **options)
+
+
+EXERCISES = {
+    "check_layers": Exercise(
+        right=[7, torch.tensor(7)],
+        wrong=[
+            (6, "6 layers: a feature sees 127 pixels, expected at least 160"),
+            (80, "expected a whole number from 1 to 30, found 80"),
+            (8, "511 pixels, but after 7 it already sees 255"),
+        ],
+    ),
+    "check_receptive_field": Exercise(
+        right=[field, field_from_the_end, lambda layers: torch.tensor(field(layers))],
+        draw=draw_layers,
+        wrong=[
+            (lambda layers: max(kernel for kernel, *_ in layers), "ValueError"),
+            (lambda layers: layers.clear() or 1, "Two 3 x 3 convolutions: expected 5, found 1"),
+        ],
+    ),
+    "check_parameters": Exercise(
+        right=[parameters, count_parameters],
+        draw=lambda g: tuple(g.integers((1, 1, 0), 9).tolist()),
+        wrong=[
+            (lambda i, o, skip: count_by_hand(i, o, skip, fives=0), "UpProjection(8, 4, 8): expected 1832, found 216"),
+            (lambda i, o, skip: count_by_hand(i, o, skip) + 6 * (i - 2 * o), "UpProjection(6, 2, 0)"),
+            (lambda i, o, skip: float("nan"), "expected a whole number, found nan"),
+        ],
+    ),
+    "check_inflation": Exercise(
+        right=[inflate, inflate_parameter],
+        draw=lambda g: (torch.from_numpy(g.normal(size=(g.integers(1, 5), 3, *[g.integers(1, 5)] * 2))).float(),),
+        wrong=[(lambda f: f / 2, "expected values of shape (64, 6, 7, 7), found a tensor of shape (64, 3, 7, 7)")],
+    ),
+    "check_up_block": Exercise(
+        right=[Beside, Up, Added],
+        allowed=("nn.Sequential(nn.ReLU(), nn", "F.interpolate(x, stage.shape[-2:])", "[stage, x]", "-2 -> 2"),
+        wrong=[
+            (TwiceTheSize, "Sizes of tensors must match"),
+            (up(use="x"), "the stage stands where makes no difference"),
+            (up(use=("x", "mean")), "the stage stands where makes no difference"),
+            (up(use=("x", "small")), "the stage's finest detail makes no difference"),
+            (up(use=("stage",)), "which value of x stands where makes no difference"),
+            (up(relu=False), "it is linear"),
+            (up(fresh=True), "another output the second time"),
+            (up(listed=True), "it has no parameters"),
+            (up(spare=2), "no gradient reaches spare.weight, spare.bias"),
+            (up(spare=1), "no gradient reaches spare.weight, spare.bias"),
+        ],
+    ),
+}

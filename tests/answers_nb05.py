@@ -1,0 +1,130 @@
+"""Answers to the exercises of notebook 05."""
+
+import numpy as np
+import torch
+from answers import Exercise
+
+from maskdepth_utils.course.checks.nb05 import SAME_RMSE, bootstrap, is_within
+
+
+def delta(depth, target, region):
+    ratio = torch.maximum(depth / target, target / depth)
+    right = (ratio < 1.25) & region
+    return right.sum(dim=(1, 2, 3)) / region.sum(dim=(1, 2, 3))
+
+
+def delta_of_each(depth, target, region):
+    inside = [(a[r] / b[r]).log().abs() < np.log(1.25) for a, b, r in zip(depth, target, region)]
+    return torch.stack([right.float().mean() for right in inside])
+
+
+def draw_depths(g):
+    shape = g.integers(1, 5), 1, g.integers(2, 7), g.integers(2, 7)
+    target = g.uniform(0.01, 1, shape) * g.choice([1, 0.01], (shape[0], 1, 1, 1))
+    depth = target * g.choice([0.5, 0.7, 0.78, 0.82, 0.9, 1.1, 1.22, 1.28, 1.5], shape)
+    region = (g.random(shape) > 0.4) & (g.random((shape[0], 1, 1, 1)) > 0.2)
+    return tuple(torch.from_numpy(maps) for maps in (np.float32(depth), np.float32(target), region))
+
+
+def report(thresholds, val, test):
+    chosen = val.mean(axis=1).argmax()
+    return thresholds[chosen], test[chosen].mean()
+
+
+def report_by_sorting(thresholds, val, test):
+    rows = sorted(zip(val, test, thresholds), key=lambda row: sum(row[0]) / len(row[0]))
+    return [float(rows[-1][2]), sum(rows[-1][1]) / len(rows[-1][1])]
+
+
+def draw_curves(g):
+    count, val, test = g.integers(1, 7), g.integers(1, 20), g.integers(1, 20)
+    return g.permutation(np.linspace(0.1, 0.9, count)), g.uniform(0, 1, (count, val)), g.uniform(0, 1, (count, test))
+
+
+def interval(values, rooms, generator):
+    names, number = np.unique(rooms, return_inverse=True)
+    sums, sizes = np.bincount(number, values), np.bincount(number)
+    drawn = generator.integers(len(names), size=(1000, len(names)))
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    return np.percentile(means, [2.5, 97.5])
+
+
+def interval_by_loops(values, rooms, generator):
+    groups = [values[rooms == name] for name in np.unique(rooms)]
+    means = []
+    for _ in range(1000):
+        drawn = generator.integers(len(groups), size=len(groups))
+        means.append(np.concatenate([groups[i] for i in drawn]).mean())
+    means.sort()
+    return torch.tensor([means[25], means[974]])
+
+
+def scale_free(depth, target):
+    both, own = (depth * target).sum(dim=(1, 2, 3)), (depth * depth).sum(dim=(1, 2, 3))
+    factor = both / own.clamp(min=1e-12)
+    error = factor.view(-1, 1, 1, 1) * depth - target
+    return (error**2).mean(dim=(1, 2, 3)).sqrt()
+
+
+def scale_free_closed(a, b, least=0.0):
+    square, both, own = (maps.mean((1, 2, 3)) for maps in (b * b, a * b, a * a))
+    return (square - both**2 / own.clamp(min=1e-12)).clamp(min=least).sqrt()
+
+
+def unclamped(a, b):
+    factor = (a * b).sum((1, 2, 3)) / (a * a).sum((1, 2, 3))
+    return ((factor.view(-1, 1, 1, 1) * a - b) ** 2).mean((1, 2, 3)).sqrt()
+
+
+def draw_pairs(g):
+    shape = g.integers(1, 5), 1, g.integers(2, 7), g.integers(2, 7)
+    depth, target = g.uniform(0, 1, (2, *shape)) * (g.random((2, shape[0], 1, 1, 1)) > 0.15)
+    return torch.from_numpy(np.float32(depth)), torch.from_numpy(np.float32(target))
+
+
+EXERCISES = {
+    "check_side": Exercise(
+        right=[37, 37.0, np.int64(37)],
+        wrong=[
+            (36, "IoU 0.8975 when it is one pixel fat, expected at least 0.9"),
+            (38, "but one of 37 x 37 still has 0.9001"),
+            (37.5, "expected a whole number from 1 to 10000, found 37.5"),
+        ],
+    ),
+    "check_delta": Exercise(
+        right=[delta, delta_of_each],
+        draw=draw_depths,
+        wrong=[
+            (lambda a, b, r: is_within(a[r], b[r]).float().mean(), "expected values of shape (3,), found a tensor of"),
+            (lambda a, b, r: delta(a, b, r).nan_to_num(nan=1.0), "beside others: expected ["),
+            (lambda a, b, r: delta(a.clamp(min=0.01), b.clamp(min=0.01), r), "Less than 10 cm away"),
+        ],
+    ),
+    "check_report": Exercise(
+        right=[report, report_by_sorting],
+        draw=draw_curves,
+        names=("threshold", "IoU"),
+        wrong=[
+            (lambda t, v, s: (t[v.mean(0).argmax()], 0), "IndexError"),
+            (lambda t, v, s: (report(t, v, s)[0], s.mean(0).max()), "IoU: expected 0."),
+        ],
+    ),
+    "check_interval": Exercise(
+        right=[interval, interval_by_loops, lambda *inputs: [*bootstrap(*inputs)]],
+        allowed=("-> 1.5", "-> 3.5", "-> 96.5", "-> 98.5", "-> 999", "-> 1001"),  # less than two bootstraps differ by
+        wrong=[
+            (lambda *inputs: bootstrap(*inputs, percentiles=(5, 95)), "it is as narrow as with 5 and 95 %"),
+            (lambda v, r, g: v.mean() + v.std() / len(v) ** 0.5 * np.array([-1, 1]), "images: expected about"),
+            (lambda v, r, g: (0.1, 0.2, 0.3), "expected 2 values (low, high), found a tuple of 3"),
+        ],
+    ),
+    "check_scale_free": Exercise(
+        right=[scale_free, scale_free_closed],
+        draw=draw_pairs,
+        tolerance=SAME_RMSE,
+        wrong=[
+            (unclamped, "A black prediction, beside others: expected [0."),
+            (lambda a, b: scale_free_closed(a, b, least=-1.0), "16 images, each with a factor of its own: at index"),
+        ],
+    ),
+}
