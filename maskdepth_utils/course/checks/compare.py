@@ -34,16 +34,16 @@ def compare_on_cases(answer, right, cases, faults, hint="", *, names=("",), whol
         whole: Whether whole numbers are expected.
         tolerance: The accepted absolute difference.
     """
-    truths = {where: evaluate(right, inputs, names) for where, inputs in cases.items()}
     for where, inputs in cases.items():
-        found = evaluate_answer(answer, inputs, truths[where], where, whole)
-        for name, expected in truths[where].items():
+        truth = evaluate(right, inputs, names)
+        found = evaluate_answer(answer, inputs, truth, where, whole)
+        for name, expected in truth.items():
             if is_close(found[name], expected, name, tolerance):
                 continue
             place, difference = label(where, name), describe_difference(found[name], expected)
             if np.isfinite(expected).all() and not np.isfinite(found[name]).all():
                 raise Wrong(place, difference, NOT_FINITE)
-            fault = name_fault(answer, name, cases, truths, faults)
+            fault = name_fault(answer, right, name, names, cases, faults)
             raise Wrong(place, f"{fault} ({difference})" if fault else difference, hint)
     return "Tried: " + ", ".join(cases)
 
@@ -66,21 +66,21 @@ def evaluate_answer(answer, inputs, expected: dict, where: str, whole=False) -> 
     return {name: as_array(value, expected[name], label(where, name), whole) for name, value in zip(names, values)}
 
 
-def name_fault(answer, name: str, cases: dict, truths: dict, faults: dict) -> str:
+def name_fault(answer, right, name: str, names, cases: dict, faults: dict) -> str:
     """The fault, in words, that explains what the answer gives on all cases; empty if none does."""
-    expected = [truth[name] for truth in truths.values()]
+    truths = [evaluate(right, inputs, names) for inputs in cases.values()]
     try:
-        found = [evaluate_answer(answer, inputs, truths[where], where)[name] for where, inputs in cases.items()]
+        found = [evaluate_answer(answer, inputs, truth, "") for inputs, truth in zip(cases.values(), truths)]
     except (Wrong, Unsolved):
         return ""
     for words, fault in faults.items():
         try:
-            faulty = [evaluate(fault, inputs, tuple(truths[where]))[name] for where, inputs in cases.items()]
+            faulty = (evaluate(fault, inputs, names) for inputs in cases.values())
+            if all(is_close(a[part], b[part], part) for a, b in zip(found, faulty) for part in a):
+                return words
         except Exception:  # a fault may break where the right function does not
             continue
-        if all(map(is_close, found, faulty)):
-            return words
-    a, b = (np.concatenate([value.ravel() for value in values]) for values in (found, expected))
+    a, b = (np.concatenate([values[name].ravel() for values in each]) for each in (found, truths))
     with np.errstate(all="ignore"):
         for words, fault in USUAL_FAULTS.items():
             if is_close(a, fault(b)):

@@ -234,9 +234,10 @@ def on_model(answer, watched=False):
     """Call a function (model, parts, loss) with a new model that holds gradients, and join what it returns."""
 
     def gradients(inputs, targets, sizes, loss):
-        torch.manual_seed(len(inputs))
         model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2))
+        same = torch.Generator().manual_seed(0)
         for parameter in model.parameters():
+            nn.init.normal_(parameter, generator=same)
             parameter.grad = torch.ones_like(parameter)  # of an earlier step
         parts = list(zip(inputs.split(sizes), targets.split(sizes)))
         if not watched:

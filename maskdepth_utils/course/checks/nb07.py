@@ -79,15 +79,16 @@ def check_break(my_setup):
 def check_order(my_order):
     """The names of four parts of the gap, ordered by the IoU they cost at four times their strength, least first."""
     take_parts(my_order, STRENGTHS, "my_order")
-    words = f"expected each of {', '.join(STRENGTHS)} once, found {', '.join(map(str, my_order))}"
-    require(sorted(map(str, my_order)) == sorted(STRENGTHS), "my_order", words)
+    order = [str(part) if isinstance(part, str) else describe_value(part) for part in my_order]
+    words = f"expected each of {', '.join(STRENGTHS)} once, found {', '.join(order)}"
+    require(sorted(order) == sorted(STRENGTHS), "my_order", words)
     means, pairs = gap_parts()
     hint = "What is left in the pictures? Try both in the playground, at that strength, in several rooms."
-    for first, second in itertools.combinations(map(str, my_order), 2):
+    for first, second in itertools.combinations(order, 2):
         difference, spread = pairs[first, second]
         words = f"{second} comes after {first}, but costs less: mean IoU {means[second]:.2f} against {means[first]:.2f}"
         require(difference > -TOLD_APART * spread, "my_order", words, hint)
-    table = ", ".join(f"{part} {means[part]:.2f}" for part in map(str, my_order))
+    table = ", ".join(f"{part} {means[part]:.2f}" for part in order)
     return f"Mean IoU of {len(stored_gap_parts()['rooms'])} test scenes at strength {STRONG:g}: {table}"
 
 
