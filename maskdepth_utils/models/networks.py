@@ -42,7 +42,7 @@ class MaskNet(nn.Module):
             nn.Conv2d(6, width, 3, stride=2, padding=1), nn.ReLU(), nn.BatchNorm2d(width),
             nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), nn.ReLU(), nn.BatchNorm2d(2 * width),
         )  # fmt: skip
-        self.up = nn.Sequential(
+        self.middle = nn.Sequential(
             nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.ReLU(),
             nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.ReLU(),
         )  # fmt: skip
@@ -51,7 +51,7 @@ class MaskNet(nn.Module):
 
     def forward(self, image: Tensor, background: Tensor) -> Tensor:
         check_pair(image, background)
-        x = self.up(self.down(torch.cat([image, background], dim=1)))
+        x = self.middle(self.down(torch.cat([image, background], dim=1)))
         with torch.autocast(x.device.type, enabled=False):
             logits = self.head(x.to(self.head.weight.dtype))
         height, width = image.shape[-2:]
