@@ -1,4 +1,4 @@
-"""The design lab of notebook 03: a decoder block with switches, the network made of it, and what a design costs."""
+"""The design lab (notebooks/extras): a decoder block with switches, the network made of it, and what a design costs."""
 
 import torch
 import torch.nn.functional as F

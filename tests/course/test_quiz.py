@@ -16,7 +16,6 @@ from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.files import AssetError
 from maskdepth_utils.models import MaskDepthNet, MaskNet
 from maskdepth_utils.models.blocks import UpProjection
-from maskdepth_utils.models.differences import match_exposure
 from maskdepth_utils.models.networks import count_parameters
 
 NAMES = [f"{number:02}" for number in range(1, 8)]
@@ -91,13 +90,6 @@ def quiz_03_half_as_wide():
     ratio = count_parameters(MaskDepthNet(width=0.5)) / count_parameters(MaskDepthNet())
     words = {1: "just as many", 1 / 2: "half as many", 1 / 4: "a quarter", 1 / 8: "an eighth"}
     return words[min(words, key=lambda share: abs(share - ratio))]
-
-
-@computed
-def quiz_03_ten_per_cent_brighter():
-    background = 0.9 * torch.rand(1, 3, 40, 40)
-    left = (1.1 * background - match_exposure(1.1 * background, background)).abs().max()
-    return "Like a dark copy of the background; then black" if left < 1e-3 else "An even gray"
 
 
 @computed
