@@ -1,4 +1,4 @@
-"""The designs of notebooks/extras/design_lab.ipynb, each trained on the same samples and measured: data/results/design_lab.json.
+"""The designs of notebooks/extras/design_lab.ipynb, each trained on the same samples: data/results/design_lab.json.
 
     python notebooks/tools/design_lab.py               # a few minutes per design; can be stopped and started
     python notebooks/tools/design_lab.py --only skip   # designs whose name has this word
