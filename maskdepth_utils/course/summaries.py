@@ -11,7 +11,7 @@ from ..models.networks import count_parameters, to_mask_depth
 def print_summary(model: nn.Module, size: int = 160) -> int:
     """Print torchsummary's table for one of our networks at size x size px; return its number of parameters.
 
-    torchsummary multiplies the sizes of several inputs or outputs instead of adding them (notebook 03), so it is given
+    torchsummary multiplies the sizes of several inputs or outputs instead of adding them, so it is given
     a network with one input and one output.
     """
     import torchsummary
