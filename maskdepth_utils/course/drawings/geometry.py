@@ -106,9 +106,9 @@ def z_buffer():
             rows.plot(column, z, color=color, **look)
         for panel, x, y, words, color in (
             (plan, -1.95, 3.3, "column", BLUE), (plan, 0.7, 5.4, "object", RUST), (plan, 2.0, 4.5, "wall", BLUE),
-            (plan, 0.35, 7.05, "floor", BLUE), (plan, -2.2, 5.55, "hidden", RUST),
+            (plan, -0.8, 7.75, "here the rays meet the floor", BLUE), (plan, -2.2, 5.55, "hidden", RUST),
             (rows, 44, 2.75, "column", BLUE), (rows, 76, 5.2, "object", RUST), (rows, 136, 4.6, "wall", BLUE),
-            (rows, 88, 7.0, "floor", BLUE), (rows, 22, 4.3, "hidden", RUST),
+            (rows, 72, 7.75, "here the rays meet the floor", BLUE), (rows, 22, 4.3, "hidden", RUST),
             (rows, 90, 1.2, "yellow: the nearer one", INK),
         ):  # fmt: skip
             write(panel, x, y, words, color=color)
