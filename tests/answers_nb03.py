@@ -6,6 +6,7 @@ from answers import Exercise
 from torch import nn
 
 from maskdepth_utils.course.checks.nb03 import count_by_hand
+from maskdepth_utils.models.blocks import UpProjection
 
 
 def field(layers):
@@ -96,19 +97,19 @@ class TwiceTheSize(Up):
         return self.mix[0](torch.cat([F.interpolate(x, scale_factor=2), stage], 1))
 
 
-class Added(nn.Module):
+class Residual(nn.Module):
     """A residual block whose last BatchNorm begins with zeros, and that changes its input in place."""
 
     def __init__(self, inputs, outputs, skip_channels):
         super().__init__()
-        self.lateral = nn.Conv2d(skip_channels, inputs, 1, bias=True)
+        inputs += skip_channels
         self.main = nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs))
         self.side = nn.Conv2d(inputs, outputs, 1)
         nn.init.zeros_(self.main[1].weight)
 
     def forward(self, x, stage):
         x.relu_()
-        x = F.interpolate(x, stage.shape[-2:]) + self.lateral(stage)
+        x = torch.cat([stage, F.interpolate(x, stage.shape[-2:])], dim=1)
         return F.relu(self.main(x) + self.side(x))
 
 
@@ -148,9 +149,10 @@ EXERCISES = {
         wrong=[(lambda f: f / 2, "expected values of shape (64, 6, 7, 7), found a tensor of shape (64, 3, 7, 7)")],
     ),
     "check_up_block": Exercise(
-        right=[Beside, Up, Added],
+        right=[Beside, Up, Residual],
         allowed=("nn.Sequential(nn.ReLU(), nn", "F.interpolate(x, stage.shape[-2:])", "[stage, x]", "-2 -> 2"),
         wrong=[
+            (UpProjection, "its convolutions take 6, 8, 4, 8 channels, none 14"),
             (TwiceTheSize, "Sizes of tensors must match"),
             (up(use="x"), "the stage stands where makes no difference"),
             (up(use=("x", "mean")), "the stage stands where makes no difference"),

@@ -42,10 +42,17 @@ def balanced(logits, target):
 def balanced_of_each(logits, target):
     found = []
     for x, y in zip(logits, target):
-        cost = F.binary_cross_entropy_with_logits(x, y, reduction="none")
-        sides = [(weight * cost).sum() / weight.sum() for weight in (y, 1 - y) if weight.sum() > 0]
+        pairs = (y, -F.logsigmoid(x)), (1 - y, -F.logsigmoid(-x))
+        sides = [(weight * cost).sum() / weight.sum() for weight, cost in pairs if weight.sum() > 0]
         found.append(sum(sides) / len(sides))
     return torch.stack(found).mean()
+
+
+def weighted_bce(x, y):
+    """Each side averages one cross-entropy per pixel: something else for soft masks."""
+    cost = F.binary_cross_entropy_with_logits(x, y, reduction="none")
+    sides = [(w * cost).sum((1, 2, 3)) / w.sum((1, 2, 3)).clamp(min=1e-9) for w in (y, 1 - y)]
+    return ((sides[0] + sides[1]) / sum((w.sum((1, 2, 3)) > 0).float() for w in (y, 1 - y))).mean()
 
 
 def unclamped(x, y, average=torch.mean):
@@ -96,6 +103,7 @@ EXERCISES = {
         wrong=[
             (unclamped, "An image without an object: expected 1.0516, found nan"),
             (lambda x, y: unclamped(x, y, torch.nanmean), "An image without an object, gradient: at index"),
+            (weighted_bce, "Soft masks: expected"),
             (lambda x, y: balanced(x, y).detach(), "no gradient reaches"),
             (lambda x, y: 0.7 * balanced(x, y) + 0.3 * balanced(x.detach(), y), "gradient: all values are 0.7 times"),
         ],

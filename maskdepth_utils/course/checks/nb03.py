@@ -8,7 +8,7 @@ from ...models.networks import count_parameters
 from .compare import compare_on_cases, find_gradients, require_nonlinear
 from .verdict import as_number, build_module, call_answer, call_module, report_verdict, require
 
-PICTURE = 160  # pixels: what a feature should see in exercise A
+PICTURE = 160  # pixels: what a feature should see
 
 
 @report_verdict
@@ -119,6 +119,9 @@ def check_up_block(MyUp):
             place = f"{where} on {small} and a stage of {large}"
             hint = "Enlarge to the stage's own size; twice the size is not always right, as stages round up."
             call_module(block, x, stage, shape=(2, outputs, *large), where=place, hint=hint)
+        widths = [p.shape[1] for p in block.parameters() if p.ndim == 4]
+        words = f"its convolutions take {', '.join(map(str, widths))} channels, none {inputs + skip}"
+        require(inputs + skip in widths, where, words, "Both beside one another, torch.cat([x, stage], dim=1)?")
         require_learning(block, torch.randn(2, inputs, 3, 3), torch.randn(2, skip, 6, 6), where)
     return "Tried: stages of 5 x 5, 8 x 12 and 9 x 6: sizes, values of x and of the stage, and all parameters"
 
@@ -140,7 +143,7 @@ def require_learning(block: nn.Module, x, stage, where: str) -> None:
     seen_x, seen_stage, seen_detail = (not torch.allclose(found, other, atol=1e-6) for other in others)
     hint = "What comes up from below belongs in, too."
     require(seen_x, where, "which value of x stands where makes no difference", hint)
-    hint = "Its size or its mean adds no detail. Add the stage itself to x, or put it beside x."
+    hint = "Its size or its mean adds no detail: put the stage itself beside x."
     require(seen_stage, where, "which value of the stage stands where makes no difference", hint)
     require(seen_detail, where, "the stage's finest detail makes no difference", hint)
     require_nonlinear(block, [x.shape, stage.shape], where)

@@ -1,5 +1,7 @@
 """Checks of the exercises in notebook 05: IoU and size, delta, a fair threshold, intervals, scale."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -75,9 +77,7 @@ def report(thresholds, val, test, scores=lambda val, test: val.mean(1)):
 
 REPORT_FAULTS = {
     "the threshold is chosen on the test images": lambda *inputs: report(*inputs, lambda val, test: test.mean(1)),
-    "the test images have a say in the choice": lambda *inputs: report(
-        *inputs, lambda val, test: val.mean(1) + test.mean(1)
-    ),
+    "the test images have a say in the choice": lambda *inputs: report(*inputs, lambda val, test: val.mean(1) + test.mean(1)),
     "a single image decides": lambda *inputs: report(*inputs, lambda val, test: val.max(1)),
     "this is the threshold's place in the list": lambda t, val, test: report(np.arange(len(t)), val, test),
     "this is the validation score, chosen to be high": lambda t, val, test: report(t, val, val),
@@ -108,23 +108,19 @@ def bootstrap(values, rooms, generator, percentiles=(2.5, 97.5), twice=True):
     return np.percentile((drawn @ sums) / (drawn @ sizes), percentiles)
 
 
-def room_means(values, rooms):
-    return np.array([values[rooms == name].mean() for name in np.unique(rooms)])
+def one_per_room(values, rooms, generator):
+    """Each room's mean in place of its images."""
+    names = np.unique(rooms)
+    return np.array([values[rooms == name].mean() for name in names]), names, generator
 
 
 INTERVAL_FAULTS = {
     "single images are drawn, not rooms": lambda v, rooms, g: bootstrap(v, np.arange(len(v)), g),
-    "it is as narrow as with 5 and 95 %, or if a room drawn twice counts once": lambda *inputs: bootstrap(
-        *inputs, twice=False
-    ),
-    "every room counts the same, however many images it has": lambda v, rooms, g: bootstrap(
-        room_means(v, rooms), np.unique(rooms), g
-    ),
+    "it is as narrow as with 5 and 95 %, or if a room drawn twice counts once": partial(bootstrap, twice=False),
+    "every room counts the same, however many images it has": lambda *inputs: bootstrap(*one_per_room(*inputs)),
     "the higher end comes first": lambda *inputs: bootstrap(*inputs)[::-1],
     "single images are spread like that, but not their mean": lambda v, rooms, g: np.percentile(v, [2.5, 97.5]),
-    "rooms are spread like that, but not the mean": lambda v, rooms, g: np.percentile(
-        room_means(v, rooms), [2.5, 97.5]
-    ),
+    "rooms are spread like that, but not the mean": lambda *inputs: np.percentile(one_per_room(*inputs)[0], [2.5, 97.5]),
     "there is no spread: without replacement all rooms come each time": lambda v, rooms, g: [v.mean(), v.mean()],
 }
 
@@ -176,15 +172,17 @@ def mean(x: Tensor) -> Tensor:
     return x.mean((1, 2, 3), keepdim=True)
 
 
+def median(x: Tensor) -> Tensor:
+    return x.flatten(1).median(1).values.view(-1, 1, 1, 1)
+
+
 def scaled_rmse(factor):
     return lambda a, b: metrics.rmse(factor(a, b) * a, b)
 
 
 SCALE_FREE_FAULTS = {
     "no factor is applied": metrics.rmse,
-    "the median of the ratios is near, but not the least": scaled_rmse(
-        lambda a, b: (b / a).flatten(1).median(1).values.view(-1, 1, 1, 1)
-    ),
+    "the median of the ratios is near, but not the least": scaled_rmse(lambda a, b: median(b / a)),
     "the ratio of the means is near, but not the least": scaled_rmse(lambda a, b: mean(b) / mean(a)),
     "the mean of the ratios is not the least": scaled_rmse(lambda a, b: mean(b / a)),
     "all images share one factor": scaled_rmse(lambda a, b: (a * b).sum() / (a * a).sum()),

@@ -207,14 +207,14 @@ def batch_gradient(model, parts, loss):
     return torch.autograd.grad(loss(model(inputs), targets), list(model.parameters()))
 
 
-def sum_of_parts(weight):
-    """The parts' gradients, added up with a weight for each (its samples, all samples, parts)."""
+def sum_of_parts(weight, earlier=0):
+    """The parts' gradients, added up with a weight for each: a function of (its samples, all samples, parts)."""
 
     def gradients(model, parts, loss):
         total = sum(len(x) for x, _ in parts)
         each = [batch_gradient(model, [part], loss) for part in parts]
         weights = [weight(len(x), total, len(parts)) for x, _ in parts]
-        return [sum(w * g for w, g in zip(weights, of_parameter)) for of_parameter in zip(*each)]
+        return [earlier + sum(w * g for w, g in zip(weights, of_parameter)) for of_parameter in zip(*each)]
 
     return gradients
 
@@ -224,9 +224,7 @@ GRADIENTS_FAULTS = {
     "each part counts the same, however few samples it has": sum_of_parts(lambda n, total, parts: 1 / parts),
     "it is not divided by the number of samples": sum_of_parts(lambda n, total, parts: n),
     "only the last part counts": lambda model, parts, loss: batch_gradient(model, parts[-1:], loss),
-    "the gradients of an earlier step are in it": lambda *inputs: [
-        1 + g for g in sum_of_parts(lambda n, total, parts: n / total)(*inputs)
-    ],
+    "the gradients of an earlier step are in it": sum_of_parts(lambda n, total, parts: n / total, earlier=1),
 }
 
 
@@ -256,30 +254,23 @@ def on_model(answer, watched=False):
 WATCHED = "my_gradients"
 
 
-class Kept:
-    """A tensor that a forward pass keeps for its backward pass."""
-
-    def __init__(self, tensor):
-        self.tensor = tensor
-
-
 def call_watched(answer, model, parts, loss, most: int):
     """Return answer(model, parts, loss); raise Wrong if more than one part is in the model's memory at a time."""
-    kept, problems = weakref.WeakSet(), []
+    kept, problems = [], []  # what forward passes keep for their backward pass
 
     def keep(tensor):
-        one = Kept(tensor)
-        kept.add(one)
-        return one
+        alias = tensor.detach()
+        kept.append(weakref.ref(alias))
+        return alias
 
     def look(_, given):
         if len(given[0]) > most:
             problems.append(f"the model gets {len(given[0])} samples at once, and memory holds {most}")
-        elif kept:
+        elif any(alias() is not None for alias in kept):
             problems.append("a part comes in while what the part before needs for backward() is still in memory")
 
     model.register_forward_pre_hook(look)
-    with saved_tensors_hooks(keep, lambda one: one.tensor):
+    with saved_tensors_hooks(keep, lambda alias: alias):
         found = call_answer(answer, model, parts, loss, where=WATCHED)
     hint = "One part at a time, forward and backward: backward() adds to the gradients that are there."
     require(not problems, WATCHED, " ".join(problems[:1]), hint)

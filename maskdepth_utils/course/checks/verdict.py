@@ -120,7 +120,7 @@ def call_answer(answer, *inputs, where: str, returns=True):
         raise
     except TimeIsUp as error:
         hint = "Does a loop never end? (If it is only slow, work on whole arrays.)"
-        raise Wrong(where, f"it was stopped after {TIME_LIMIT:g} seconds", hint) from error
+        raise Wrong(where, f"it was stopped after {TIME_LIMIT:g} seconds{own_line(error)}", hint) from error
     except (Exception, SystemExit, GeneratorExit) as error:
         if isinstance(error, NotImplementedError) and not error.args:  # PyTorch also raises it, with a message
             raise Unsolved("It raises NotImplementedError.") from error
@@ -215,14 +215,19 @@ def describe_value(value) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """Describe an exception, with the reader's own line that raised it."""
+    """Describe an exception, with the reader's own line."""
     try:
         message = textwrap.shorten(str(error), 300).rstrip(".")
     except Exception:  # a reader's own exception may not even have a message
         message = "(without words)"
+    return f"{type(error).__name__}: {message}{own_line(error)}"
+
+
+def own_line(error: BaseException) -> str:
+    """The reader's own line in which an exception was raised, if it is known."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if not f.filename.startswith(PACKAGE) and not LIBRARY.search(f.filename)]
-    return f"{type(error).__name__}: {message}" + (f", in your line `{own[-1].line}`" if own and own[-1].line else "")
+    return f", in your line `{own[-1].line}`" if own and own[-1].line else ""
 
 
 def is_number(value) -> bool:
