@@ -60,9 +60,9 @@ def order_margins():
 
 def interval_margins():
     """05, exercise D: how far the ends of a right interval lie from the expected ones, in widths; one end each."""
-    values, rooms = nb05.rooms_of_unequal_size(0.1, 0.04)
-    runs = np.array([nb05.bootstrap(values, rooms, np.random.default_rng(seed)) for seed in SEEDS])
-    runs = runs.reshape(-1, nb05.SEEDS, 2).mean(1) / np.ptp(runs.mean(0))  # as the check averages them
+    scores = nb05.scores_of_rooms(0.1, 0.04)
+    runs = np.array([nb05.bootstrap(*scores, np.random.default_rng(seed)) for seed in SEEDS])
+    runs = runs.reshape(-1, nb05.SEEDS, 2).mean(1)  # as the check averages them
     for name, spread in zip(("low", "high"), runs.std(0, ddof=1)):
         yield f"05 D  {name} end of a right interval", nb05.NEAR, 2**0.5 * spread  # the expected one is drawn, too
 

@@ -43,7 +43,7 @@ def compare_on_cases(answer, right, cases, faults, hint="", *, names=("",), whol
             place, difference = label(where, name), describe_difference(found[name], expected)
             if np.isfinite(expected).all() and not np.isfinite(found[name]).all():
                 raise Wrong(place, difference, NOT_FINITE)
-            fault = name_fault(answer, right, name, names, cases, faults)
+            fault = name_fault(answer, right, name, names, cases, faults, tolerance)
             raise Wrong(place, f"{fault} ({difference})" if fault else difference, hint)
     return "Tried: " + ", ".join(cases)
 
@@ -66,7 +66,7 @@ def evaluate_answer(answer, inputs, expected: dict, where: str, whole=False) -> 
     return {name: as_array(value, expected[name], label(where, name), whole) for name, value in zip(names, values)}
 
 
-def name_fault(answer, right, name: str, names, cases: dict, faults: dict) -> str:
+def name_fault(answer, right, name: str, names, cases: dict, faults: dict, tolerance) -> str:
     """The fault, in words, that explains what the answer gives on all cases; empty if none does."""
     truths = [evaluate(right, inputs, names) for inputs in cases.values()]
     try:
@@ -76,7 +76,7 @@ def name_fault(answer, right, name: str, names, cases: dict, faults: dict) -> st
     for words, fault in faults.items():
         try:
             faulty = (evaluate(fault, inputs, names) for inputs in cases.values())
-            if all(is_close(a[part], b[part], part) for a, b in zip(found, faulty) for part in a):
+            if all(is_close(a[part], b[part], part, tolerance) for a, b in zip(found, faulty) for part in a):
                 return words
         except Exception:  # a fault may break where the right function does not
             continue

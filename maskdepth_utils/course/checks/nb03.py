@@ -119,10 +119,10 @@ def check_up_block(MyUp):
             place = f"{where} on {small} and a stage of {large}"
             hint = "Enlarge to the stage's own size; twice the size is not always right, as stages round up."
             call_module(block, x, stage, shape=(2, outputs, *large), where=place, hint=hint)
+        require_learning(block, torch.randn(2, inputs, 3, 3), torch.randn(2, skip, 6, 6), where)
         widths = [p.shape[1] for p in block.parameters() if p.ndim == 4]
         words = f"its convolutions take {', '.join(map(str, widths))} channels, none {inputs + skip}"
         require(inputs + skip in widths, where, words, "Both beside one another, torch.cat([x, stage], dim=1)?")
-        require_learning(block, torch.randn(2, inputs, 3, 3), torch.randn(2, skip, 6, 6), where)
     return "Tried: stages of 5 x 5, 8 x 12 and 9 x 6: sizes, values of x and of the stage, and all parameters"
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ... import metrics
 from .compare import compare_on_cases, take_parts
-from .verdict import Wrong, as_number, call_answer, report_verdict, require
+from .verdict import as_number, call_answer, report_verdict, require
 
 WANTED = 0.9  # IoU of a square that is one pixel too large all round, exercise A
 SAME_RMSE = 1e-3  # exercise E: the difference of two nearly equal float32 numbers, under a root, errs by that much
@@ -69,16 +69,16 @@ def check_delta(my_delta):
     return compare_on_cases(my_delta, delta, cases, DELTA_FAULTS, hint)
 
 
-def report(thresholds, val, test, scores=lambda val, test: val.mean(1)):
-    """The threshold with the best mean on the validation images, and its mean on the test images."""
-    chosen = scores(val, test).argmax()
+def report(thresholds, val, test, scores=None):
+    """The threshold with the best mean on the validation images (or other scores), and its mean on the test images."""
+    chosen = (val.mean(1) if scores is None else scores).argmax()
     return thresholds[chosen], test[chosen].mean()
 
 
 REPORT_FAULTS = {
-    "the threshold is chosen on the test images": lambda *inputs: report(*inputs, lambda val, test: test.mean(1)),
-    "the test images have a say in the choice": lambda *inputs: report(*inputs, lambda val, test: val.mean(1) + test.mean(1)),
-    "a single image decides": lambda *inputs: report(*inputs, lambda val, test: val.max(1)),
+    "the threshold is chosen on the test images": lambda t, val, test: report(t, val, test, test.mean(1)),
+    "the test images have a say in the choice": lambda t, val, test: report(t, val, test, val.mean(1) + test.mean(1)),
+    "a single image decides": lambda t, val, test: report(t, val, test, val.max(1)),
     "this is the threshold's place in the list": lambda t, val, test: report(np.arange(len(t)), val, test),
     "this is the validation score, chosen to be high": lambda t, val, test: report(t, val, val),
     "this is the best test score of all thresholds": lambda t, val, test: (report(t, val, test)[0], test.mean(1).max()),
@@ -119,53 +119,48 @@ INTERVAL_FAULTS = {
     "it is as narrow as with 5 and 95 %, or if a room drawn twice counts once": partial(bootstrap, twice=False),
     "every room counts the same, however many images it has": lambda *inputs: bootstrap(*one_per_room(*inputs)),
     "the higher end comes first": lambda *inputs: bootstrap(*inputs)[::-1],
-    "single images are spread like that, but not their mean": lambda v, rooms, g: np.percentile(v, [2.5, 97.5]),
-    "rooms are spread like that, but not the mean": lambda *inputs: np.percentile(one_per_room(*inputs)[0], [2.5, 97.5]),
+    "this is the spread of single images, not of their mean": lambda v, rooms, g: np.percentile(v, [2.5, 97.5]),
     "there is no spread: without replacement all rooms come each time": lambda v, rooms, g: [v.mean(), v.mean()],
 }
+
+
+def averaged(interval):
+    """The mean of an interval over some seeds."""
+
+    def average(values, rooms):
+        found = []
+        for seed in range(SEEDS):
+            ends = call_answer(interval, values, rooms, np.random.default_rng(seed), where=f"seed {seed}")
+            pairs = zip(take_parts(ends, ("low", "high"), f"seed {seed}"), ("low", "high"))
+            found.append([as_number(end, f"seed {seed}, {name}") for end, name in pairs])
+        return tuple(np.mean(found, 0))
+
+    return average
 
 
 @report_verdict
 def check_interval(my_interval):
     """my_interval(values, rooms, generator): (N,) twice -> (low, high), the 95 % bootstrap interval by whole rooms."""
     cases = {"40 rooms of one to nine images": (0.1, 0.04), "rooms that are all alike": (0.0, 0.1)}
-    cases = {where: rooms_of_unequal_size(*spread) for where, spread in cases.items()}
-
-    def intervals(function):
-        """The mean over some seeds, for each case."""
-        generators = [np.random.default_rng(seed) for seed in range(SEEDS)]
-        return np.array([np.mean([function(where, generator) for generator in generators], 0) for where in cases])
-
-    def answer(where, generator):
-        found = call_answer(my_interval, *cases[where], generator, where=where)
-        values = zip(take_parts(found, ("low", "high"), where), ("low", "high"))
-        return [as_number(value, f"{where}, {name}") for value, name in values]
-
-    def ours(function):
-        return intervals(lambda where, generator: function(*cases[where], generator))
-
-    found, expected = intervals(answer), ours(bootstrap)
-    tolerance = NEAR * np.ptp(expected, axis=1, keepdims=True)
-    wrong = (abs(found - expected) > tolerance).any(1)
-    if wrong.any():
-        first = int(np.argmax(wrong))
-        words = "expected about {:.3f} to {:.3f}, found {:.3f} to {:.3f}".format(*expected[first], *found[first])
-        named = (name for name, fault in INTERVAL_FAULTS.items() if (abs(found - ours(fault)) <= tolerance).all())
-        fault = next(named, "")
-        hint = "Draw as many rooms as there are, take all images of each draw, and one mean over those images."
-        raise Wrong([*cases][first], f"{fault} ({words})" if fault else words, hint)
-    return f"Tried: rooms that differ much, and rooms that are all alike, {SEEDS} times each"
+    cases = {where: scores_of_rooms(*spread) for where, spread in cases.items()}
+    hint = "Draw as many rooms as there are, take all images of each draw, and one mean over those images."
+    faults = {words: averaged(fault) for words, fault in INTERVAL_FAULTS.items()}
+    answer = averaged(my_interval) if callable(my_interval) else my_interval
+    names = ("low", "high")
+    return compare_on_cases(answer, averaged(bootstrap), cases, faults, hint, names=names, tolerance=NEAR)
 
 
-def rooms_of_unequal_size(between: float, within: float):
-    """(values, room names), (N,): 40 rooms of one to nine images; if rooms differ at all, larger ones score lower."""
+def scores_of_rooms(between: float, within: float):
+    """(scores, room names), (N,): 40 rooms of one to nine images; if rooms differ at all, larger ones score lower.
+
+    The scores are scaled so that the interval is 1 wide.
+    """
     generator = np.random.default_rng(0)
     sizes = generator.integers(1, 10, 40)
-    level = 0.8 + between * (generator.normal(size=40) - (sizes - 5) / 4)
-    room = np.repeat(np.arange(40), sizes)
-    values = level[room] + within * generator.normal(size=len(room))
-    order = generator.permutation(len(room))
-    return values[order], np.array([f"room {number}" for number in room[order]])
+    level = between * (generator.normal(size=40) - (sizes - 5) / 4)
+    room = generator.permutation(np.repeat(np.arange(40), sizes))
+    values, names = level[room] + within * generator.normal(size=len(room)), np.array([f"room {i}" for i in room])
+    return values / np.ptp(bootstrap(values, names, generator)), names
 
 
 def mean(x: Tensor) -> Tensor:
