@@ -30,26 +30,6 @@ def draw_ray(g):
     return g.uniform(0.5, 9, g.integers(1, 9, 2)), float(g.uniform(2, 12))
 
 
-def merge(a, b):
-    count = a[0] + b[0]
-    mean = (a[0] * a[1] + b[0] * b[1]) / count
-    within = (a[0] * a[2] ** 2 + b[0] * b[2] ** 2) / count
-    between = (a[0] * (a[1] - mean) ** 2 + b[0] * (b[1] - mean) ** 2) / count
-    return count, mean, np.sqrt(within + between)
-
-
-def merge_sums(a, b):
-    counts, means, stds = (np.stack(values) for values in zip(a, b))
-    weights = (counts / counts.sum())[:, None]
-    mean = (weights * means).sum(0)
-    return [counts.sum(), mean, ((weights * (stds**2 + means**2)).sum(0) - mean**2).clip(0) ** 0.5]
-
-
-def draw_parts(g):
-    counts, channels = g.permutation([g.integers(0, 3), g.integers(1, 30)]), g.integers(1, 5)
-    return tuple((int(n), *(g.uniform(0, 1, (2, channels)) * (n > 0))) for n in counts)
-
-
 def split(rooms, objects, share=0.3, by_objects=True):
     generator = np.random.default_rng(0)
     new = []
@@ -94,17 +74,6 @@ EXERCISES = {
             (lambda ray, focal: 100 * z_depth(ray, focal), "all values are 100 times what is expected"),
             (lambda ray, focal: z_depth(ray, focal) + 1e-3, "at index (0, 0) expected 4, found 4.001"),
             (lambda ray, focal: np.sqrt(torch.tensor(ray, requires_grad=True)), "NumPy has no gradients"),
-        ],
-    ),
-    "check_merge": Exercise(
-        right=[merge, merge_sums],
-        draw=draw_parts,
-        names=("count", "mean", "std"),
-        wrong=[
-            (lambda a, b: (*merge(a, b)[:2], merge(a, b)[2] ** 2), "std: the root is missing"),
-            (lambda a, b: (a[0], a[1], a[2]), "count: expected 40, found 30"),
-            (lambda a, b: (*merge(a, b)[:2], merge(a, b)[2].mean()), "std: expected values of shape (3,), found 0."),
-            (lambda a, b: a[0] + b[0], "expected 3 values (count, mean, std), found 40"),
         ],
     ),
     "check_split": Exercise(

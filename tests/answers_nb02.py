@@ -117,15 +117,6 @@ def right_layers(i, o, **options):
 
 
 EXERCISES = {
-    "check_transposed_convolution": Exercise(
-        right=[(4, 1), (4.0, torch.tensor(1))],
-        wrong=[
-            ((3, 1), "checkerboard"),
-            ((2, 0), "painted 1, 1, 1, 1 times, expected 2"),
-            ((4, 0), "8 cells become 18 pixels, expected 16"),
-            ((4,), "missing a required argument: 'my_padding'"),
-        ],
-    ),
     "check_size": Exercise(
         right=[size, size_by_steps, lambda *sizes: torch.tensor(size(*sizes))],
         draw=draw_size,

@@ -4,8 +4,8 @@ Each check tries an answer on several inputs, prints one verdict (solved, not so
 hint) and returns True or False. It never raises, so that a notebook with open exercises runs to its end.
 """
 
-from .nb01 import check_merge, check_split, check_threshold, check_z_depth
-from .nb02 import check_bce, check_block, check_iou, check_size, check_transposed_convolution
+from .nb01 import check_split, check_threshold, check_z_depth
+from .nb02 import check_bce, check_block, check_iou, check_size
 from .nb03 import check_inflation, check_layers, check_parameters, check_receptive_field, check_up_block
 from .nb04 import check_balanced_bce, check_depth_loss, check_flat_wall, check_steepness
 from .nb05 import check_delta, check_interval, check_report, check_scale_free, check_side
@@ -14,8 +14,8 @@ from .nb07 import check_break, check_cure, check_distance, check_order
 from .verdict import tally
 
 __all__ = [
-    "check_threshold", "check_z_depth", "check_merge", "check_split",  # notebook 01
-    "check_transposed_convolution", "check_size", "check_iou", "check_bce", "check_block",  # notebook 02
+    "check_threshold", "check_z_depth", "check_split",  # notebook 01
+    "check_size", "check_iou", "check_bce", "check_block",  # notebook 02
     "check_layers", "check_receptive_field", "check_parameters", "check_inflation", "check_up_block",  # notebook 03
     "check_flat_wall", "check_steepness", "check_balanced_bce", "check_depth_loss",  # notebook 04
     "check_side", "check_delta", "check_report", "check_interval", "check_scale_free",  # notebook 05

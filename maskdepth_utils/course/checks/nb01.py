@@ -1,4 +1,4 @@
-"""Checks of the exercises in notebook 01: a threshold, z-depth, merged statistics, a split without leaks."""
+"""Checks of the exercises in notebook 01: a threshold, z-depth, a split without leaks."""
 
 import functools
 
@@ -13,7 +13,7 @@ from .verdict import Wrong, as_number, call_answer, describe_value, report_verdi
 
 SAMPLES = 24  # validation samples in exercise A
 NEAR_BEST = 0.02  # accepted distance from the best mean IoU in exercise A
-LEAST_SHARES = {"train": 0.4, "test": 0.05}  # of all samples in exercise D
+LEAST_SHARES = {"train": 0.4, "test": 0.05}  # of all samples in exercise B
 
 
 @report_verdict
@@ -68,42 +68,6 @@ def check_z_depth(my_z_depth):
     }
     hint = "Pixel (row, column) looks along (x, y, 1), with x = (column + 0.5 - width / 2) / focal."
     return compare_on_cases(my_z_depth, z_depth, cases, Z_DEPTH_FAULTS, hint)
-
-
-def average(a, b, first, second):
-    return (a[0] * first + b[0] * second) / (a[0] + b[0])
-
-
-def merge(a, b, std=None):
-    """(count, mean, std) of two parts together; another `std` produces the usual faults."""
-    mean = average(a, b, a[1], b[1])
-    variance = average(a, b, a[2] ** 2 + (a[1] - mean) ** 2, b[2] ** 2 + (b[1] - mean) ** 2)
-    return a[0] + b[0], mean, np.sqrt(variance) if std is None else std
-
-
-MERGE_FAULTS = {
-    "both parts count alike": lambda a, b: (a[0] + b[0], (a[1] + b[1]) / 2, a[2]),
-    "this is the average of the parts' deviations": lambda a, b: merge(a, b, (a[2] + b[2]) / 2),
-    "these are the deviations, averaged by their counts": lambda a, b: merge(a, b, average(a, b, a[2], b[2])),
-    "only the spread within the parts is there": lambda a, b: merge(a, b, average(a, b, a[2] ** 2, b[2] ** 2) ** 0.5),
-}
-
-
-@report_verdict
-def check_merge(my_merge):
-    """my_merge(a, b): (count, mean, std) of two parts -> the same of both together; mean and std are arrays (C,)."""
-    generator = np.random.default_rng(0)
-    dark, light = ((count, *generator.uniform(0, 1, (2, 3))) for count in (30, 10))
-    empty = 0, np.zeros(3), np.zeros(3)
-    cases = {
-        "30 dark and 10 light pixels": (dark, light),
-        "two parts of 10 pixels": ((10, *dark[1:]), light),
-        "two parts without any spread": ((4, np.array([0.2]), np.zeros(1)), (12, np.array([0.6]), np.zeros(1))),
-        "an empty second part": (dark, empty),
-        "an empty first part": (empty, light),
-    }
-    hint = "The variance is the mean of squared distances from the *common* mean, over the values of both parts."
-    return compare_on_cases(my_merge, merge, cases, MERGE_FAULTS, hint, names=("count", "mean", "std"))
 
 
 @report_verdict

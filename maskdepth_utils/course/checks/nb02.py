@@ -10,28 +10,7 @@ from torch.overrides import TorchFunctionMode
 from ... import metrics
 from ...models.networks import count_parameters
 from .compare import LOSS, compare_on_cases, find_gradients, require_nonlinear
-from .verdict import as_number, build_module, call_module, report_verdict, require
-
-STRIDE, CELLS = 2, 8  # of the transposed convolution in exercise A
-
-
-@report_verdict
-def check_transposed_convolution(my_kernel, my_padding):
-    """A transposed convolution of stride 2 that paints each pixel twice and doubles the size: two whole numbers."""
-    kernel = as_number(my_kernel, "my_kernel", 1, 100, "a whole number", whole=True)
-    padding = as_number(my_padding, "my_padding", 0, 100, "a whole number", whole=True)
-    row = F.conv_transpose1d(torch.ones(1, 1, CELLS), torch.ones(1, 1, kernel), stride=STRIDE)[0, 0]
-    middle = [int(times) for times in row[len(row) // 2 - 2 :][:4]]
-    words = f"in the middle pixels are painted {', '.join(map(str, middle))} times, expected 2"
-    hint = "Every pixel is painted equally often if the kernel is a multiple of the stride."
-    require(len(set(middle)) == 1, f"kernel {kernel}", f"{words}: a checkerboard", hint)
-    hint = "How many strides wide is a kernel that reaches over exactly one neighbour?"
-    require(middle == [2] * 4, f"kernel {kernel}", words, hint)
-    size = len(row) - 2 * padding
-    words = f"{CELLS} cells become {size} pixels, expected {CELLS * STRIDE}"
-    hint = "Without padding n cells paint (n - 1) * stride + kernel pixels; padding takes some off at both ends."
-    require(size == CELLS * STRIDE, f"padding {padding}", words, hint)
-    return f"Kernel {kernel}, padding {padding}: {CELLS} cells become {size} pixels, painted twice except at the border"
+from .verdict import build_module, call_module, report_verdict, require
 
 
 def output_size(pixels, kernel, stride, padding):
