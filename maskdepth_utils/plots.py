@@ -1,7 +1,7 @@
 """Figures of samples, predictions and training curves, and the course's colours.
 
 Colour-blind readers can tell the colours apart: viridis for depth (near is bright), and Okabe and Ito's palette for
-marks. Notebook 01 draws its first pictures by hand and then uses these functions.
+marks. The notebooks draw with these functions.
 """
 
 import contextlib

@@ -58,7 +58,7 @@ def view(image, depth, truth=None, mask=None, pitch: float = 0.0, edges: bool = 
 def lift(depth: np.ndarray) -> np.ndarray:
     """Lift a z-depth map (H, W) in metres to points (H, W, 3) in metres: right, down and ahead of the eye.
 
-    The slopes x / z and y / z of a pixel's ray grow evenly from the picture's centre (the pinhole camera, notebook 01).
+    The slopes x / z and y / z of a pixel's ray grow evenly from the picture's centre (a pinhole camera).
     """
     height, width = depth.shape
     focal = width / (2 * math.tan(math.radians(FOV / 2)))

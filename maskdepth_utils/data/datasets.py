@@ -1,6 +1,6 @@
-"""Datasets: composites made while you read them, and path-traced scenes. Notebook 01 builds a sample by hand.
+"""Datasets: composites made while you read them, and path-traced scenes.
 
-A sample is a dict of float32 tensors, see `tensors.to_sample`.
+A sample is a dict of float32 tensors, see `tensors.to_sample`; the extra composite_geometry builds one by hand.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Find, check and open what data/ holds: rooms, object cutouts and whole scenes. Notebook 01 opens the files by hand.
+"""Find, check and open what data/ holds: rooms, object cutouts and whole scenes.
 
 Loaded data stay in memory: 77 MB for 100 rooms with 5 views each and their floors, 77 MB for 100 objects.
 """

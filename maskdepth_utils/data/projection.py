@@ -8,7 +8,7 @@ into the camera's frame:
     R ((x / f) (D + r), (y / f) (D + r), d + r)        R = Rx(pitch) Ry(azimuth)
 
 Parts hidden from the cutout's camera stay unknown, and parts hidden from the room's camera may show: hence several
-distances D, of which the nearest is taken. Notebook 01 does this for r = 0, which is a homography.
+distances D, of which the nearest is taken. The extra composite_geometry does this for r = 0, a homography.
 """
 
 import math

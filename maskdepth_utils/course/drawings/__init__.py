@@ -1,4 +1,4 @@
-"""Drawings that explain the camera (notebook 01), the networks (03) and the losses (04).
+"""Drawings that explain the camera (the extra composite_geometry), the networks (03) and the losses (04).
 
 Each function returns a matplotlib Figure, 7 inches (700 pixels) wide, for the last line of a notebook's cell. What is
 written on it is computed from the course's own networks and data.

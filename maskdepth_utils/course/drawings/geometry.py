@@ -1,4 +1,4 @@
-"""Drawings of the camera and of composing, for notebook 01."""
+"""Drawings of the camera and of composing, for the extra composite_geometry."""
 
 import math
 from dataclasses import replace
@@ -15,7 +15,7 @@ from ...plots import BLUE, GRAY, INK, RUST, VERMILION, YELLOW
 from .card import NORMAL, add_axes, card, draw_arrow, draw_dimension, tint, write
 
 WALL = 4.0  # metres, straight ahead
-TREADMILL = 73  # the validation sample of notebook 01: a treadmill, partly behind a column
+TREADMILL = 73  # the validation sample of composite_geometry: a treadmill, partly behind a column
 
 
 def pinhole():
