@@ -1,6 +1,7 @@
-"""Scenes in hard light: python render_hard_light.py hard|mirror|shadows --furniture DIR. Resumable.
+"""Scenes in hard light: python render_hard_light.py hard|mirror|train|shadows --furniture DIR. Resumable.
 
 hard     data/scenes_hard: a small lamp beside the room's own light, so that the object casts a visible shadow
+train    data/scenes_train: the same in training rooms, for training
 mirror   data/scenes_mirror: the room's own light, and a floor so glossy that it mirrors the object
 shadows  build/hard_val, and tests/fixtures/shadows.npz: hard light in validation rooms. The fixture says where the
          lamp's shadow falls, to compare composites with
@@ -32,13 +33,16 @@ from meshes import FURNITURE
 from render_rooms import exposure
 from render_scenes import SIZE, candidates
 
-SAMPLES = 32
+SAMPLES, FEW_SAMPLES = 32, 4  # for each pixel: of a scene, and of a first look whether a lamp will do
 DARKER = 0.9  # a pixel is in shadow where the object leaves less than this share of its light
+VISIBLY_DARKER = 0.65  # the same for a shadow that a viewer notices
 LEAST_SHADOW = 0.015  # of the picture: a scene whose shadow is smaller gets another lamp
-TRIES = 1.3  # objects in rooms that are tried, for each scene: not every one gets a lamp that casts a visible shadow
+MOST_WHITE = 0.04  # of the picture: a scene with more pixels that are overexposed gets another lamp
+TRIES = 1.5  # objects in rooms that are tried, for each scene: not every one gets a lamp that casts a visible shadow
 SETS = {  # split, number of scenes, folder
     "hard": ("test", 100, DATA / "scenes_hard"),
     "mirror": ("test", 20, DATA / "scenes_mirror"),
+    "train": ("train", 160, DATA / "scenes_train"),
     "shadows": ("val", 44, DATA.parent / "build" / "hard_val"),
 }
 FIXTURE = DATA.parent / "tests" / "fixtures" / "shadows.npz"
@@ -81,8 +85,8 @@ def hidden_from(scene, alone, room, position):
     return np.array(alone.ray_test(ray)).reshape(SIZE, SIZE)
 
 
-def render(shapes, camera, seed):
-    return path_trace(mi.load_dict({"type": "scene", **shapes}), camera, SAMPLES, seed=seed)[0]
+def render(shapes, camera, seed, samples=SAMPLES):
+    return path_trace(mi.load_dict({"type": "scene", **shapes}), camera, samples, seed=seed)[0]
 
 
 def direct_shadow(shapes, lit, camera, seed):
@@ -94,8 +98,15 @@ def direct_shadow(shapes, lit, camera, seed):
     return full < DARKER * bare
 
 
-def light_hard(r, i, room, empty, shapes, camera, coverage):
-    """The room empty and with the object, linear light, and what is known of the lamp; None if no lamp does."""
+def exposure_of(room_name, bare):
+    return exposure(room_name, np.pad(bare, ((16, 16), (40, 40), (0, 0)), mode="edge"))
+
+
+def light_hard(r, i, room_name, room, empty, shapes, camera, coverage, visible):
+    """The room empty and with the object, linear light, and what is known of the lamp; None if no lamp does.
+
+    The lamp's share of the light is that where its shadow falls, if the shadow is to be `visible`; else everywhere.
+    """
     alone = mi.load_dict({"type": "scene", **shapes})
     # The same seed for both, so that the noise differs as little as possible.
     own = [render({**room.shapes, **extra}, camera, 20000 + i) for extra in ({}, shapes)]
@@ -104,18 +115,27 @@ def light_hard(r, i, room, empty, shapes, camera, coverage):
     outside = coverage < 0.02
     for _ in range(200):
         position, radius = draw_lamp(r, room, kind)
-        if not 1.5 * LEAST_SHADOW < (hidden_from(empty, alone, room, position) & outside).mean() < 0.3:
+        hidden = hidden_from(empty, alone, room, position) & outside
+        if not 1.5 * LEAST_SHADOW < hidden.mean() < 0.3:
             continue
         lit = {**dark, "lamp": lamp_shape(position, radius)}
-        lamp = [render({**lit, **extra}, camera, 30000 + i) for extra in ({}, shapes)]
-        share = float(r.uniform(0.35, 0.9))
-        weights = [(1 - share) / np.median(own[0][outside]), share / max(np.median(lamp[0][outside]), 1e-9)]
-        bare, full = (weights[0] * a + weights[1] * b for a, b in zip(own, lamp))
-        shadow = full.mean(-1) < DARKER * bare.mean(-1)
-        if (shadow & outside).mean() >= LEAST_SHADOW:
+        share = float(r.uniform(*((0.75, 0.97) if visible else (0.35, 0.9))))
+        region = hidden if visible else outside
+        for samples in (FEW_SAMPLES, SAMPLES) if visible else (SAMPLES,):
+            lamp = [render({**lit, **extra}, camera, 30000 + i, samples) for extra in ({}, shapes)]
+            weights = [(1 - share) / np.median(own[0][region]), share / max(np.median(lamp[0][region]), 1e-9)]
+            bare, full = (weights[0] * a + weights[1] * b for a, b in zip(own, lamp))
+            remaining = full.mean(-1) / np.maximum(bare.mean(-1), 1e-9)
+            shadow = remaining < (VISIBLY_DARKER if visible else DARKER)
+            white = exposure_of(room_name, bare)(bare).min(-1) > 250
+            fits = (shadow & outside).mean() >= LEAST_SHADOW and (not visible or white.mean() <= MOST_WHITE)
+            if not fits:
+                break
+        if fits:
             about = {"lamp": kind, "position": [round(float(v), 3) for v in position]}
-            shadows = {"_shadow.png": shadow, "_direct.png": direct_shadow(shapes, lit, camera, i)}
-            return bare, full, shadows, about | {"radius": round(radius, 3), "share": round(share, 3)}
+            about |= {"radius": round(radius, 3), "share": round(share, 3)}
+            direct = None if visible else direct_shadow(shapes, lit, camera, i)
+            return bare, full, {"_shadow.png": shadow, "_direct.png": direct}, about
     return None
 
 
@@ -146,12 +166,14 @@ def render_set(name, out, furniture):
         if name == "mirror":
             bare, full = light_mirror(i, room, shapes, camera)
         else:
-            lit = light_hard(generator(f"{name} lamp", i), i, room, empty, shapes, camera, coverage)
+            lit = light_hard(
+                generator(f"{name} lamp", i), i, room_name, room, empty, shapes, camera, coverage, name != "shadows"
+            )
             if lit is None:
                 print(scene, "no lamp casts a visible shadow", flush=True)
                 continue
             bare, full, shadows, about = lit
-        expose = exposure(room_name, np.pad(bare, ((16, 16), (40, 40), (0, 0)), mode="edge"))
+        expose = exposure_of(room_name, bare)
         pictures = {"_mask.png": np.uint8(np.round(coverage * 255)), "_depth.png": depth_png(depth)}
         if name == "shadows":
             pictures |= {ending: np.uint8(shadow) * 255 for ending, shadow in shadows.items()}
