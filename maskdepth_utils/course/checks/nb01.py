@@ -52,7 +52,6 @@ Z_DEPTH_FAULTS = {
     "the focal length is not used": lambda ray, focal: z_depth(ray, 1.0),
     "the middle is not always pixel 80": lambda ray, focal: z_depth(ray, focal, middle=(80, 80)),
     "rows and columns are mixed up": lambda ray, focal: z_depth(ray, focal, middle=np.array(ray.T.shape) / 2),
-    "it is divided by the squared length": lambda ray, focal: z_depth(z_depth(ray, focal), focal),
 }
 
 

@@ -82,7 +82,6 @@ REPORT_FAULTS = {
     "this is the threshold's place in the list": lambda t, val, test: report(np.arange(len(t)), val, test),
     "this is the validation score, chosen to be high": lambda t, val, test: report(t, val, val),
     "this is the best test score of all thresholds": lambda t, val, test: (report(t, val, test)[0], test.mean(1).max()),
-    "this is the average over all thresholds": lambda t, val, test: (report(t, val, test)[0], test.mean()),
 }
 
 
@@ -167,22 +166,14 @@ def mean(x: Tensor) -> Tensor:
     return x.mean((1, 2, 3), keepdim=True)
 
 
-def median(x: Tensor) -> Tensor:
-    return x.flatten(1).median(1).values.view(-1, 1, 1, 1)
-
-
 def scaled_rmse(factor):
     return lambda a, b: metrics.rmse(factor(a, b) * a, b)
 
 
 SCALE_FREE_FAULTS = {
-    "no factor is applied": metrics.rmse,
-    "the median of the ratios is near, but not the least": scaled_rmse(lambda a, b: median(b / a)),
     "the ratio of the means is near, but not the least": scaled_rmse(lambda a, b: mean(b) / mean(a)),
-    "the mean of the ratios is not the least": scaled_rmse(lambda a, b: mean(b / a)),
     "all images share one factor": scaled_rmse(lambda a, b: (a * b).sum() / (a * a).sum()),
     "the factor is upside down": scaled_rmse(lambda a, b: mean(a * b) / mean(b * b)),
-    "something is added, not multiplied": lambda a, b: metrics.rmse(a + mean(b - a), b),
 }
 
 

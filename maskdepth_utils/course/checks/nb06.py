@@ -20,28 +20,19 @@ from .compare import as_array, compare_on_cases, take_parts
 from .verdict import Unsolved, Wrong, as_number, call_answer, describe_value, report_verdict, require
 
 
-def rate(load, compute, workers, combine=lambda load, compute, workers: max(load / workers, compute)):
-    """Samples per second; without a worker nothing overlaps. Another `combine` produces the usual faults."""
-    return 1 / (combine(load, compute, workers) if workers else load + compute)
-
-
-RATE_FAULTS = {
-    "nothing overlaps without workers": lambda a, b, n: 1 / max(a / max(n, 1), b),
-    "both stages are added up": partial(rate, combine=lambda a, b, n: a / n + b),
-    "the workers do not share the loading": partial(rate, combine=lambda a, b, n: max(a, b)),
-    "this is the fastest stage": partial(rate, combine=lambda a, b, n: min(a / n, b)),
-}
+def rate(load, compute, workers):
+    """Samples per second; without a worker nothing overlaps."""
+    return 1 / (max(load / workers, compute) if workers else load + compute)
 
 
 @report_verdict
 def check_rate(my_rate):
     """my_rate(load, compute, workers): seconds per sample twice -> samples per second; 0 workers do not overlap."""
-    pairs = [(0.02, 0.05), (0.05, 0.02)]
-    some = [(*pair, workers) for workers in (0, 1) for pair in pairs]
-    some += [(0.02, 0.05, 2), (0.06, 0.02, 2), (0.3, 0.05, 4)]
+    seconds, workers = [(0.02, 0.05), (0.05, 0.02), (0.06, 0.02), (0.3, 0.05)], (0, 1, 2, 4)
+    some = [(*both, number) for both, number in itertools.product(seconds, workers)]
     cases = {"{:g} s to load, {:g} s to compute, workers: {}".format(*case): case for case in some}
     hint = "Without workers one process loads, then computes; workers share the loading meanwhile. Which is slower?"
-    return compare_on_cases(my_rate, rate, cases, RATE_FAULTS, hint)
+    return compare_on_cases(my_rate, rate, cases, {}, hint)
 
 
 def time_calls(call, clock, synchronize, calls, skip=1, before=True, after=True, middle=statistics.median) -> float:
@@ -114,17 +105,15 @@ def check_share(my_share):
         order = random.Random(length).sample(range(500, 500 + length), length)
         wanted = [order[position % length] for position in range(step * batch, (step + 1) * batch)]
         shares = [take_share(my_share, order, step, batch, rank, world, where) for rank in range(world)]
-        together, sizes = sum(shares, []), [len(share) for share in shares]
-        require(len(set(together)) == len(together), where, "some samples are in two places", "Shares do not overlap.")
-        words = f"the ranks together take {len(together)} samples {sizes}, expected the {len(wanted)} of one batch"
-        hint = "`batch` counts the samples of all ranks: each takes its part of them."
-        require(len(together) <= len(wanted), where, words, hint)
-        hint = "Step s takes the samples order[place] from place s * batch on, however many processes there are."
-        require(set(together) <= set(wanted), where, "some samples are not of this step", hint)
-        end = "After the last sample of `order` comes its first: % takes a place round the end."
-        rest = "What if the batch does not divide evenly? Some ranks then take one more."
-        hint = end if (step + 1) * batch > length else rest
-        require(len(together) == len(wanted), where, words, hint)
+        sizes, together = [len(share) for share in shares], sum(shares, [])
+        problems = {
+            "there twice": len(together) - len(set(together)),
+            "not of this step": len(set(together) - set(wanted)),
+            "missing": len(set(wanted) - set(together)),
+        }
+        words = ", ".join(f"{count} are {what}" for what, count in problems.items() if count)
+        hint = "Which places of `order` has the step (% goes round its end)? Divide these among the processes."
+        require(not words, where, f"shares of {sizes} samples: {words}", hint)
         require(max(sizes) - min(sizes) <= 1, where, f"shares of {sizes} samples", "All wait for the largest share.")
     return f"Tried: 1 to 4 processes, {len(cases)} steps; together always the whole batch, and no sample twice"
 
@@ -222,59 +211,53 @@ def sum_of_parts(weight, earlier=0):
 GRADIENTS_FAULTS = {
     "the parts' gradients are added, not averaged": sum_of_parts(lambda n, total, parts: 1),
     "each part counts the same, however few samples it has": sum_of_parts(lambda n, total, parts: 1 / parts),
-    "it is not divided by the number of samples": sum_of_parts(lambda n, total, parts: n),
     "only the last part counts": lambda model, parts, loss: batch_gradient(model, parts[-1:], loss),
     "the gradients of an earlier step are in it": sum_of_parts(lambda n, total, parts: n / total, earlier=1),
 }
 
 
-def on_model(answer, watched=False):
+def on_model(gradients_of):
     """Call a function (model, parts, loss) with a new model that holds gradients, and join what it returns."""
 
-    def gradients(inputs, targets, sizes, loss):
-        model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2))
-        same = torch.Generator().manual_seed(0)
+    def joined(inputs, targets, sizes, loss):
+        model, same = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)), torch.Generator().manual_seed(0)
         for parameter in model.parameters():
             nn.init.normal_(parameter, generator=same)
             parameter.grad = torch.ones_like(parameter)  # of an earlier step
-        parts = list(zip(inputs.split(sizes), targets.split(sizes)))
-        if not watched:
-            return flat(answer(model, parts, loss))
-        weights = flat(model.parameters()).detach().clone()
-        found = call_watched(answer, model, parts, loss, max(sizes))
-        require(torch.equal(weights, flat(model.parameters())), WATCHED, "it changes the weights")
-        names = [name for name, _ in model.named_parameters()]
-        places = {name: f"the gradient of {name}" for name in names}
-        values = zip(take_parts(found, names, WATCHED), model.named_parameters())
-        return np.concatenate([as_array(v, np.zeros(p.shape), places[name]).ravel() for v, (name, p) in values])
+        return flat(gradients_of(model, list(zip(inputs.split(sizes), targets.split(sizes))), loss))
+
+    return joined
+
+
+def watched(my_gradients):
+    """An answer that raises Wrong if more than one part is in the model's memory at a time, or the weights change."""
+    where, hint = "my_gradients", "One part at a time, forward and backward: backward() adds to what is there."
+
+    def gradients(model, parts, loss):
+        most, weights, named = max(len(x) for x, _ in parts), flat(model.parameters()).clone(), model.named_parameters()
+        kept, problems = [], []  # what forward passes keep for their backward pass
+
+        def keep(tensor):
+            alias = tensor.detach()
+            kept.append(weakref.ref(alias))
+            return alias
+
+        def look(_, given):
+            if len(given[0]) > most:
+                problems.append(f"the model gets {len(given[0])} samples at once, and memory holds {most}")
+            elif any(alias() is not None for alias in kept):
+                problems.append("a part comes in while what the part before needs for backward() is still in memory")
+
+        model.register_forward_pre_hook(look)
+        with saved_tensors_hooks(keep, lambda alias: alias):
+            found = call_answer(my_gradients, model, parts, loss, where=where)
+        require(not problems, where, " ".join(problems[:1]), hint)
+        require(torch.equal(weights, flat(model.parameters())), where, "it changes the weights")
+        shapes = {name: np.zeros(parameter.shape) for name, parameter in named}
+        values = zip(take_parts(found, shapes, where), shapes.items())
+        return [torch.from_numpy(as_array(value, shape, f"the gradient of {name}")) for value, (name, shape) in values]
 
     return gradients
-
-
-WATCHED = "my_gradients"
-
-
-def call_watched(answer, model, parts, loss, most: int):
-    """Return answer(model, parts, loss); raise Wrong if more than one part is in the model's memory at a time."""
-    kept, problems = [], []  # what forward passes keep for their backward pass
-
-    def keep(tensor):
-        alias = tensor.detach()
-        kept.append(weakref.ref(alias))
-        return alias
-
-    def look(_, given):
-        if len(given[0]) > most:
-            problems.append(f"the model gets {len(given[0])} samples at once, and memory holds {most}")
-        elif any(alias() is not None for alias in kept):
-            problems.append("a part comes in while what the part before needs for backward() is still in memory")
-
-    model.register_forward_pre_hook(look)
-    with saved_tensors_hooks(keep, lambda alias: alias):
-        found = call_answer(answer, model, parts, loss, where=WATCHED)
-    hint = "One part at a time, forward and backward: backward() adds to the gradients that are there."
-    require(not problems, WATCHED, " ".join(problems[:1]), hint)
-    return found
 
 
 def relative_error(output, targets):
@@ -292,6 +275,6 @@ def check_gradients(my_gradients):
             cases[f"{where}, {name}"] = (*values, parts, loss)
     hint = "A mean over 4 samples counts four times as much as one over 1. Weigh it before backward()."
     faults = {words: on_model(fault) for words, fault in GRADIENTS_FAULTS.items()}
-    answer = on_model(my_gradients, watched=True) if callable(my_gradients) else my_gradients
+    answer = on_model(watched(my_gradients)) if callable(my_gradients) else my_gradients
     compare_on_cases(answer, on_model(batch_gradient), cases, faults, hint)
     return "Tried: " + ", ".join(sizes) + ", with two losses, against one pass with all samples"

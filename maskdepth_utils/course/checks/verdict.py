@@ -231,11 +231,7 @@ def own_line(error: BaseException) -> str:
 
 
 def is_number(value) -> bool:
-    """Whether it is a real number, and not too large for a float."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_):
-        return False
-    try:
-        float(value)
-    except Exception:
-        return False
-    return True
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+    with suppress(Exception):  # no float can hold it
+        return real and isinstance(float(value), float)
+    return False
