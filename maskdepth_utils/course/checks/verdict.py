@@ -152,9 +152,9 @@ def time_limit(seconds: float):
                 if not ended.is_set():
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(TimeIsUp))
 
-    threading.Thread(target=watch, daemon=True).start()
     LIMITED.already = True
     try:
+        threading.Thread(target=watch, daemon=True).start()
         yield
     finally:
         for _ in range(2):  # TimeIsUp may arrive even here
