@@ -124,7 +124,7 @@ def cut(logits: Tensor, target: Tensor) -> Tensor:
 # The terms of each loss: (function, default weight).
 DEPTH_TERMS = {"l1": (l1, 1.0), "edge": (edge, 1.0), "ssim": (dssim, 1.0), "log": (log_l1, 0.0)}
 MASK_TERMS = {"bce": (bce, 1.0), "ssim": (dssim, 1.0), "dice": (dice_loss, 0.0), "cut": (cut, 0.0)}
-WRITE_UP_2020 = {"l1": 0.1, "edge": 1.0, "ssim": 1.0}  # from a paper with depths from 1 to 100: here all turn gray
+WRITE_UP_2020 = {"l1": 0.1, "edge": 1.0, "ssim": 1.0}  # from a paper whose depths run from 1 to 100
 
 
 def depth_loss(depth: Tensor, target: Tensor, **weights: float) -> Tensor:
