@@ -3,7 +3,7 @@
     python notebooks/tools/ablate.py network                # what holds the network back? (notebook 05)
     python notebooks/tools/ablate.py recipe                 # the same around the shipped network's recipe
     python notebooks/tools/ablate.py 160px --samples 12000  # its most telling row again, with larger pictures
-    python notebooks/tools/ablate.py losses --seeds 3       # what does each loss do? (notebook 04)
+    python notebooks/tools/ablate.py losses --seeds 3       # what does each loss do? (extras/loss_ablation_report)
     python notebooks/tools/ablate.py network --only rooms log    # rows whose name has one of these words
 
 Each run is a line of data/results/ablation.jsonl: what was changed, the seed (which draws the first weights and the
