@@ -131,14 +131,14 @@ EXERCISES = {
         draw=draw_layers,
         wrong=[
             (lambda layers: max(kernel for kernel, *_ in layers), "ValueError"),
-            (lambda layers: layers.clear() or 1, "Two 3 x 3 convolutions: expected 5, found 1"),
+            (lambda layers: layers.clear() or 1, "A 3 x 3 convolution: expected 3, found 1"),
         ],
     ),
     "check_parameters": Exercise(
         right=[parameters, count_parameters],
         draw=lambda g: tuple(g.integers((1, 1, 0), 9).tolist()),
         wrong=[
-            (lambda i, o, skip: count_by_hand(i, o, skip, fives=0), "UpProjection(8, 4, 8): expected 1832, found 216"),
+            (lambda i, o, skip: 25 * i * o, "UpProjection(8, 4, 8): expected 1832, found 800"),
             (lambda i, o, skip: count_by_hand(i, o, skip) + 6 * (i - 2 * o), "UpProjection(6, 2, 0)"),
             (lambda i, o, skip: float("nan"), "expected a whole number, found nan"),
         ],

@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from answers import Exercise
 
-from maskdepth_utils.course.checks.nb06 import time_calls
-
 
 def rate(load, compute, workers):
     if workers == 0:
@@ -39,8 +37,22 @@ def time_by_marks(function, clock, synchronize, calls):
     return statistics.median(b - a for a, b in zip(marks, marks[1:]))
 
 
-def upper_median(*device_and_calls):
-    return time_calls(*device_and_calls, middle=lambda times: sorted(times)[len(times) // 2])
+def time_calls(function, clock, synchronize, calls, skip=1, before=True, after=True, middle=statistics.median):
+    """Right except for what the options break."""
+    for _ in range(skip):
+        function()
+    times = []
+    for _ in range(calls):
+        synchronize() if before else None
+        start = clock()
+        function()
+        synchronize() if after else None
+        times.append(clock() - start)
+    return middle(times)
+
+
+def upper_median(times):
+    return sorted(times)[len(times) // 2]
 
 
 def share(order, step, batch, rank, world):
@@ -175,9 +187,13 @@ EXERCISES = {
     "check_time": Exercise(
         right=[my_time, time_by_marks],
         wrong=[
-            (partial(time_calls, before=False, after=False), "is done (expected 0.51, found 0.01)"),
+            (partial(time_calls, before=False, after=False), "Calls that are all alike: expected 0.51, found 0.01"),
+            (partial(time_calls, after=False), "Calls that are all alike: expected 0.51, found 0.01"),
+            (partial(time_calls, before=False), "Calls that are all alike: expected 0.51, found 0.75"),
+            (partial(time_calls, skip=0), "A first call that takes long: expected 0.46, found 0.71"),
+            (partial(time_calls, middle=statistics.fmean), "A first call that takes long: expected 0.46, found 0.485"),
+            (partial(time_calls, middle=upper_median), "A first call that takes long: expected 0.46, found 0.61"),
             (lambda *given: time_calls(*given[:3], given[3] + 1), "expected 0.46, found 0.31"),
-            (upper_median, "A first call that takes long: expected 0.46, found 0.61"),
         ],
     ),
     "check_share": Exercise(
@@ -212,10 +228,10 @@ EXERCISES = {
         right=[my_gradients, gradients_by_grad],
         allowed=("(inputs, _) -> (_, inputs)",),
         wrong=[
-            (gradients(lambda n, total, parts: 1), "added, not averaged"),
-            (gradients(lambda n, total, parts: 1 / parts), "each part counts the same"),
-            (lambda model, parts, loss: gradients()(model, parts[-1:], loss), "only the last part counts"),
-            (gradients(clear=False), "the gradients of an earlier step are in it"),
+            (gradients(lambda n, total, parts: 1), "Equal parts: at index"),
+            (gradients(lambda n, total, parts: 1 / parts), "Unequal parts: at index"),
+            (lambda model, parts, loss: gradients()(model, parts[-1:], loss), "Equal parts: at index"),
+            (gradients(clear=False), "A model that holds gradients of an earlier step: at index"),
             (gradients(step=0.1), "it changes the weights"),
             (all_at_once, "the model gets 8 samples at once, and memory holds 4"),
             (one_backward, "what the part before needs for backward() is still in memory"),

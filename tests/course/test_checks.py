@@ -203,3 +203,16 @@ def test_what_exercises_rest_on_was_measured_with_the_shipped_network():
     stored = read_json(measure_exercises.STORED)
     assert stored["network"] == write_results.checksum("maskdepthnet"), "run measure_exercises.py --measure"
     assert len(stored["rooms"]) >= 90 and len(stored["told_apart"]) >= 4
+
+
+@pytest.mark.parametrize(
+    "name, values, accepted",
+    [
+        ("check_layers", range(-2, 40), [7]),
+        ("check_side", range(-2, 200), [37]),
+        ("check_flat_wall", np.arange(0, 210) / 10, [7.9, 8.0]),
+        ("check_distance", np.arange(10, 60) / 10, [3.5, 3.6, 3.7, 3.8]),
+    ],
+)
+def test_only_the_right_numbers_are_accepted(name, values, accepted, capsys):
+    assert [value for value in values if verdict_on(name, value, capsys)[0]] == accepted

@@ -23,17 +23,22 @@ SHAPE_HINTS = (
 )
 
 
-def compare_on_cases(answer, right, cases, faults, hint="", *, names=("",), whole=False, tolerance=TOLERANCE) -> str:
+def compare_on_cases(
+    answer, right, cases, faults, hint="", *, names=("",), whole=False, tolerance=TOLERANCE, adapt=None
+) -> str:
     """Compare a reader's function with the right one on all cases, and return a sentence about what was tried.
 
     Args:
         cases: ``{description of the case: inputs}``.
         faults: ``{what is wrong: a function with that fault}``. One is named only if it explains all cases.
-        names: Names of the values, if the function returns several. LOSS: it is a loss, and its gradient with respect
-            to the first input is compared, too.
+        names: Names of the values, if there are several. LOSS: a loss and its gradient with respect to the first input.
         whole: Whether whole numbers are expected.
         tolerance: The accepted absolute difference.
+        adapt: Makes a function of a case's inputs of the answer, of the right one and of the faults.
     """
+    if adapt:
+        answer, right = adapt(answer) if callable(answer) else answer, adapt(right)
+        faults = {words: adapt(fault) for words, fault in faults.items()}
     for where, inputs in cases.items():
         truth = evaluate(right, inputs, names)
         found = evaluate_answer(answer, inputs, truth, where, whole)

@@ -99,9 +99,6 @@ def as_samples(part, count, where) -> np.ndarray:
     words = f"expected indices of samples, found {describe_value(part)}"
     try:
         array = np.asarray(part)
-        array = array if array.size else array.astype(int)  # an empty list would be floats
-        samples = np.unique(np.arange(count)[array]) if array.ndim == 1 and array.dtype.kind in "iub" else None
+        return np.unique(np.arange(count)[array if array.size else array.astype(int)])  # [] would be floats
     except Exception as error:
         raise Wrong(where, f"{words} ({error})", f"There are {count} samples, counted from 0.") from error
-    require(samples is not None, where, words)
-    return samples

@@ -21,7 +21,6 @@ SIZE_FAULTS = {
     "the one is added in the wrong place": lambda n, k, s, p: (n + 2 * p - k + 1) // s,
     "one is missing: a window that just fits moves zero steps": lambda n, k, s, p: (n + 2 * p - k) // s,
     "the padding counts once, but it is put at both ends": lambda n, k, s, p: (n + p - k) // s + 1,
-    "the padding is not counted": lambda n, k, s, p: (n - k) // s + 1,
     "rounded up, but a window that does not fit is left out": lambda n, k, s, p: math.ceil((n + 2 * p - k) / s) + 1,
 }
 
@@ -51,7 +50,6 @@ IOU_FAULTS = {
     "this is Dice, twice the overlap over the sum": from_counts(lambda both, a, b: 2 * both / (a + b)),
     "this is the share of the prediction that is right": from_counts(lambda both, a, b: both / a),
     "this is the share of the object that was found": from_counts(lambda both, a, b: both / b),
-    "one is added above and below": from_counts(lambda both, a, b: (both + 1) / (a + b - both + 1)),
     "this is the share of right pixels": lambda p, y: ((p > 0.5) == (y > 0.5)).float().mean((1, 2, 3)),
     "the values are not cut at 0.5": lambda p, y: (p * y).sum((1, 2, 3)) / (p + y - p * y).sum((1, 2, 3)),
 }
@@ -94,7 +92,6 @@ BCE_FAULTS = {
     "only the object's pixels count": lambda x, y: -(y * F.logsigmoid(x)).mean(),
     "only the background's pixels count": lambda x, y: -((1 - y) * F.logsigmoid(-x)).mean(),
     "the logarithm is to base 2": lambda x, y: bce(x, y) / math.log(2),
-    "prediction and truth are mixed up": lambda x, y: bce(y, x),
     "it is cut off": lambda x, y: F.binary_cross_entropy(x.sigmoid(), y),
     "the corner of max(x, 0) counts with slope 0": lambda x, y: bce(x, y, lambda x: corner(x > 0, x)),
     "the corner of max(x, 0) counts with slope 1": lambda x, y: bce(x, y, lambda x: corner(x >= 0, x)),

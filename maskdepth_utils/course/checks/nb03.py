@@ -23,23 +23,13 @@ def check_layers(my_layers):
     return f"After {count} layers a feature sees {field} pixels"
 
 
-def receptive_field(layers, start=1, own=1, dilated=True, strided=True, early=False) -> int:
-    """Pixels that a feature sees after layers of (kernel, stride, dilation); the options make the usual faults."""
-    field, step = start, 1
+def receptive_field(layers) -> int:
+    """Pixels that a feature sees after layers of (kernel, stride, dilation)."""
+    field, step = 1, 1
     for kernel, stride, dilation in layers:
-        growth = (kernel - own) * (dilation if dilated else 1)
-        field += growth * (step * stride if early else step if strided else 1)
+        field += (kernel - 1) * dilation * step
         step *= stride
     return field
-
-
-RECEPTIVE_FIELD_FAULTS = {
-    "one is missing: without any layer a pixel sees itself": lambda layers: receptive_field(layers, start=0),
-    "the kernel's own pixel is counted again": lambda layers: receptive_field(layers, own=0),
-    "the dilation is not used": lambda layers: receptive_field(layers, dilated=False),
-    "the strides are not used": lambda layers: receptive_field(layers, strided=False),
-    "the layer's own stride counts too early": lambda layers: receptive_field(layers, early=True),
-}
 
 
 @report_verdict
@@ -48,23 +38,24 @@ def check_receptive_field(my_field):
     plain, wide = (3, 1, 1), (3, 1, 2)
     cases = {
         "no layer at all": ([],),
+        "a 3 x 3 convolution": ([plain],),
         "two 3 x 3 convolutions": ([plain, plain],),
         "stride 2, then a 3 x 3": ([(3, 2, 1), plain],),
-        "a dilation of 2": ([wide],),
+        "a 3 x 3 of dilation 2": ([wide],),
         "MaskNet down and up": ([(3, 2, 1), (3, 2, 1), plain, plain],),
         "ResNet18's stem and max pooling": ([(7, 2, 1), (3, 2, 1)],),
         "growing dilations": ([plain, wide, (3, 1, 4), (3, 2, 8), (5, 1, 2)],),
         "kernels of 1, 2 and 4": ([(2, 2, 1), (1, 1, 1), (4, 3, 2), (1, 2, 1), (2, 1, 3)],),
     }
     hint = "Keep two numbers, the field and the step, and go layer by layer: first the field grows, then the step."
-    return compare_on_cases(my_field, receptive_field, cases, RECEPTIVE_FIELD_FAULTS, hint, whole=True)
+    return compare_on_cases(my_field, receptive_field, cases, {}, hint, whole=True)
 
 
-def count_by_hand(inputs, outputs, skip, norm=2, bias=0, lateral=True, fives=2, channels=None) -> int:
+def count_by_hand(inputs, outputs, skip, norm=2, bias=0, lateral=True, channels=None) -> int:
     """Parameters of an UpProjection by arithmetic; the options make the usual faults."""
     added = (norm + bias) * outputs
     three = 9 * (channels or outputs) * outputs + added
-    return lateral * skip * inputs + fives * (25 * inputs * outputs + added) + three
+    return lateral * skip * inputs + 2 * (25 * inputs * outputs + added) + three
 
 
 PARAMETERS_FAULTS = {
@@ -73,7 +64,6 @@ PARAMETERS_FAULTS = {
     "a BatchNorm is counted with all four numbers per channel": lambda i, o, skip: count_by_hand(i, o, skip, norm=4),
     "the convolutions are counted with a bias": lambda i, o, skip: count_by_hand(i, o, skip, bias=1),
     "the lateral is missing": lambda i, o, skip: count_by_hand(i, o, skip, lateral=False),
-    "`side` is missing": lambda i, o, skip: count_by_hand(i, o, skip, fives=1),
     "the 3 x 3 convolution has other inputs": lambda i, o, skip: count_by_hand(i, o, skip, channels=i),
 }
 
@@ -92,9 +82,7 @@ def check_parameters(my_parameters):
 
 INFLATION_FAULTS = {
     "the background is not looked at": lambda f: torch.cat([f, 0 * f], 1),
-    "the image is not looked at": lambda f: torch.cat([0 * f, f], 1),
     "two equal pictures give no response": lambda f: torch.cat([f, -f], 1),
-    "two equal pictures give twice the response": lambda f: torch.cat([f, f], 1),
     "the channels are in another order": lambda f: f.repeat_interleave(2, 1) / 2,
     "the colours are mixed": lambda f: f.mean(1, keepdim=True).repeat(1, 6, 1, 1) / 2,
 }

@@ -76,9 +76,7 @@ BALANCED_BCE_FAULTS = {
     "both means are added, not averaged": lambda x, y: 2 * balanced_bce(x, y),
     "only the object counts": lambda x, y: half_means(x, y)[0].mean(),
     "only the background counts": lambda x, y: half_means(x, y)[1].mean(),
-    "with nothing on one side the other counts only half": lambda x, y: sum(half_means(x, y)).mean() / 2,
     "all images are thrown together": lambda x, y: sum(half_means(x, y, (0, 1, 2, 3))) / 2,
-    "soft pixels are cut at 0.5": lambda x, y: balanced_bce(x, (y > 0.5).float()),
 }
 
 
@@ -130,7 +128,6 @@ def check_depth_loss(my_loss):
         "a checkerboard of too far and too near": truth + torch.where((row + column) % 2 > 0, 0.1, -0.1),
         "plain gray": gray,
         "black": torch.zeros_like(truth),
-        "half the contrast": gray + 0.5 * (truth - gray),
         "1 m too far": truth + 0.1,
         "1 m too near": truth - 0.1,
         "2 px to the right": F.pad(truth, (2, 0, 0, 0), mode="replicate")[..., :48],

@@ -143,10 +143,8 @@ def check_interval(my_interval):
     cases = {"40 rooms of one to nine images": (0.1, 0.04), "rooms that are all alike": (0.0, 0.1)}
     cases = {where: scores_of_rooms(*spread) for where, spread in cases.items()}
     hint = "Draw as many rooms as there are, take all images of each draw, and one mean over those images."
-    faults = {words: averaged(fault) for words, fault in INTERVAL_FAULTS.items()}
-    answer = averaged(my_interval) if callable(my_interval) else my_interval
-    names = ("low", "high")
-    return compare_on_cases(answer, averaged(bootstrap), cases, faults, hint, names=names, tolerance=NEAR)
+    options = {"names": ("low", "high"), "tolerance": NEAR, "adapt": averaged}
+    return compare_on_cases(my_interval, bootstrap, cases, INTERVAL_FAULTS, hint, **options)
 
 
 def scores_of_rooms(between: float, within: float):

@@ -39,7 +39,6 @@ HINTS = {  # a pattern in an error's type and message: what to try
         "Print the dtypes on the way: does that step take bools, whole numbers or floats?"
     ),
     "positional argument|keyword argument": "Which arguments does the function in that line take?",
-    "same device": "Print x.device on the way: all tensors must be on one device.",
     "TypeError|AttributeError": "Print the types on the way: is it a number, a list, an array or a tensor?",
     "shape|size|dimension|broadcast|index|channels": "Print the shapes on the way: which two of them do not fit?",
 }
