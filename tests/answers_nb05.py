@@ -4,26 +4,7 @@ import numpy as np
 import torch
 from answers import Exercise
 
-from maskdepth_utils.course.checks.nb05 import SAME_RMSE, bootstrap, is_within
-
-
-def delta(depth, target, region):
-    ratio = torch.maximum(depth / target, target / depth)
-    right = (ratio < 1.25) & region
-    return right.sum(dim=(1, 2, 3)) / region.sum(dim=(1, 2, 3))
-
-
-def delta_of_each(depth, target, region):
-    inside = [(a[r] / b[r]).log().abs() < np.log(1.25) for a, b, r in zip(depth, target, region)]
-    return torch.stack([right.float().mean() for right in inside])
-
-
-def draw_depths(g):
-    shape = g.integers(1, 5), 1, g.integers(2, 7), g.integers(2, 7)
-    target = g.uniform(0.01, 1, shape) * g.choice([1, 0.01], (shape[0], 1, 1, 1))
-    depth = target * g.choice([0.5, 0.7, 0.78, 0.82, 0.9, 1.1, 1.22, 1.28, 1.5], shape)
-    region = (g.random(shape) > 0.4) & (g.random((shape[0], 1, 1, 1)) > 0.2)
-    return tuple(torch.from_numpy(maps) for maps in (np.float32(depth), np.float32(target), region))
+from maskdepth_utils.course.checks.nb05 import SAME_RMSE, bootstrap
 
 
 def report(thresholds, val, test):
@@ -89,15 +70,6 @@ EXERCISES = {
             (36, "IoU 0.8975 when it is one pixel fat, expected at least 0.9"),
             (38, "but one of 37 x 37 still has 0.9001"),
             (37.5, "expected a whole number from 1 to 10000, found 37.5"),
-        ],
-    ),
-    "check_delta": Exercise(
-        right=[delta, delta_of_each],
-        draw=draw_depths,
-        wrong=[
-            (lambda a, b, r: is_within(a[r], b[r]).float().mean(), "expected values of shape (3,), found a tensor of"),
-            (lambda a, b, r: delta(a, b, r).nan_to_num(nan=1.0), "beside others: expected ["),
-            (lambda a, b, r: delta(a.clamp(min=0.01), b.clamp(min=0.01), r), "Less than 10 cm away"),
         ],
     ),
     "check_report": Exercise(

@@ -8,7 +8,7 @@ from .nb01 import check_split, check_threshold, check_z_depth
 from .nb02 import check_bce, check_block, check_iou, check_size
 from .nb03 import check_inflation, check_layers, check_parameters, check_receptive_field, check_up_block
 from .nb04 import check_balanced_bce, check_depth_loss, check_flat_wall, check_steepness
-from .nb05 import check_delta, check_interval, check_report, check_scale_free, check_side
+from .nb05 import check_interval, check_report, check_scale_free, check_side
 from .nb06 import check_gradients, check_rate, check_share, check_time, check_write
 from .nb07 import check_break, check_cure, check_distance, check_order
 from .verdict import tally
@@ -18,7 +18,7 @@ __all__ = [
     "check_size", "check_iou", "check_bce", "check_block",  # notebook 02
     "check_layers", "check_receptive_field", "check_parameters", "check_inflation", "check_up_block",  # notebook 03
     "check_flat_wall", "check_steepness", "check_balanced_bce", "check_depth_loss",  # notebook 04
-    "check_side", "check_delta", "check_report", "check_interval", "check_scale_free",  # notebook 05
+    "check_side", "check_report", "check_interval", "check_scale_free",  # notebook 05
     "check_rate", "check_time", "check_share", "check_write", "check_gradients",  # notebook 06
     "check_distance", "check_break", "check_order", "check_cure",  # notebook 07
     "tally",

@@ -11,9 +11,9 @@ from ...metrics import iou
 from .compare import compare_on_cases, take_parts
 from .verdict import Wrong, as_number, call_answer, describe_value, report_verdict, require
 
-SAMPLES = 24  # validation samples in exercise A
-NEAR_BEST = 0.02  # accepted distance from the best mean IoU in exercise A
-LEAST_SHARES = {"train": 0.4, "test": 0.05}  # of all samples in exercise B
+SAMPLES = 24  # validation samples of `check_threshold`
+NEAR_BEST = 0.02  # accepted distance from the best mean IoU
+LEAST_SHARES = {"train": 0.4, "test": 0.05}  # of all samples, in `check_split`
 
 
 @report_verdict
@@ -31,7 +31,7 @@ def check_threshold(my_threshold):
 
 @functools.cache
 def threshold_samples():
-    """(differences, masks, best threshold of 255, its mean IoU) of the samples of exercise A."""
+    """(differences, masks, best threshold of 255, its mean IoU) of the samples."""
     dataset = MaskDepthDataset("val", size=80, gap="tripod")
     batch = default_collate([dataset[index] for index in range(SAMPLES)])
     fitted = DifferenceThreshold().fit([batch])

@@ -1,4 +1,4 @@
-"""Checks of the exercises in notebook 05: IoU and size, delta, a fair threshold, intervals, scale."""
+"""Checks of the exercises in notebook 05: IoU and size, a fair threshold, intervals, scale."""
 
 from functools import partial
 
@@ -10,9 +10,9 @@ from ... import metrics
 from .compare import compare_on_cases, take_parts
 from .verdict import as_number, call_answer, report_verdict, require
 
-WANTED = 0.9  # IoU of a square that is one pixel too large all round, exercise A
-SAME_RMSE = 1e-3  # exercise E: the difference of two nearly equal float32 numbers, under a root, errs by that much
-SEEDS, NEAR = 4, 0.06  # exercise D: bootstraps to average, and the accepted error of an end, in interval widths
+WANTED = 0.9  # IoU of a square that is one pixel too large all round
+SAME_RMSE = 1e-3  # the difference of two nearly equal float32 numbers, under a root, errs by that much
+SEEDS, NEAR = 4, 0.06  # bootstraps to average, and the accepted error of an end, in interval widths
 
 
 @report_verdict
@@ -26,47 +26,6 @@ def check_side(my_side):
     words = f"IoU {found:.4f}, but one of {side - 1} x {side - 1} still has {smaller:.4f}"
     require(smaller < WANTED, where, words, "The smallest one is asked for.")
     return f"One pixel fat, {side} x {side} pixels have an IoU of {found:.4f}, the next smaller square {smaller:.4f}"
-
-
-def share_where(is_right):
-    """The share of the region's pixels where a function (depth, target) is true."""
-    return lambda a, b, region: (is_right(a, b) & region).sum((1, 2, 3)) / region.sum((1, 2, 3))
-
-
-def is_within(a, b):
-    return torch.maximum(a / b, b / a) < 1.25
-
-
-delta = share_where(is_within)
-DELTA_FAULTS = {
-    "no pixel is not the same as no right pixel": lambda a, b, region: delta(a, b, region).nan_to_num(),
-    "what is too near counts as right": share_where(lambda a, b: a / b < 1.25),
-    "what is too far counts as right": share_where(lambda a, b: b / a < 1.25),
-    "this is a difference of 25 %, not a factor": share_where(lambda a, b: (a - b).abs() / b < 0.25),
-    "this is a difference of 0.25, not a factor": share_where(lambda a, b: (a - b).abs() < 0.25),
-    "pixels outside the region count as well": lambda a, b, region: is_within(a, b).float().mean((1, 2, 3)),
-    "it is divided by all pixels": lambda a, b, region: (is_within(a, b) & region).float().mean((1, 2, 3)),
-}
-
-
-@report_verdict
-def check_delta(my_delta):
-    """my_delta(depth, target, region): share of the region's pixels within the factor 1.25, (N,)."""
-    target = 0.1 + 0.8 * torch.rand(3, 1, 6, 7)
-    depth = target * (0.5 + 1.3 * torch.rand(3, 1, 6, 7))
-    some = torch.rand(3, 1, 6, 7) > 0.5
-    cases = {
-        "some pixels of three images": (depth, target, some),
-        "the whole of three images": (depth, target, torch.ones_like(some)),
-        "everything 30 % too near": (target / 1.3, target, some),
-        "everything 30 % too far": (1.3 * target, target, some),
-        "less than 10 cm away": (depth / 100, target / 100, some),
-        "maps in metres": (10 * depth, 10 * target, some),
-        "a single image": (depth[:1], target[:1], some[:1]),
-        "a region without a pixel, beside others": (depth, target, some & (torch.arange(3) != 1).view(3, 1, 1, 1)),
-    }
-    hint = "A factor of 1.25 too far, or one too near: take the larger of both ratios. Then count inside the region."
-    return compare_on_cases(my_delta, delta, cases, DELTA_FAULTS, hint)
 
 
 def report(thresholds, val, test, scores=None):

@@ -122,8 +122,7 @@ def check_write(my_write):
     """my_write(path, content, write): whenever the session ends, `path` is entirely the old or the new file."""
     cases = {"the first file": False, "a newer one": False, "a session that ends": True, "the next session": False}
     with tempfile.TemporaryDirectory() as place:
-        path = Path(place).resolve() / "run" / "checkpoint.bin"
-        path.parent.mkdir()
+        path = Path(place).resolve() / "checkpoint.bin"
         for count, (where, ends) in enumerate(cases.items()):
             there = {path, *path.parent.iterdir()}  # possibly left by a session that ended
             write_once(my_write, path, f"step {count}. ".encode() * 100, ends, where)

@@ -14,18 +14,18 @@ from .. import widgets
 from .compare import take_parts
 from .verdict import Wrong, as_number, call_answer, describe_error, describe_value, report_verdict, require
 
-CHEST = widgets.Setup("room_test_003", "test_015_chest", 2, -8.0, 2.6)  # of exercise A
-FAILED, LEAST_PIXELS = 0.5, 100  # exercise B: IoU, pixels of the object
+CHEST = widgets.Setup("room_test_003", "test_015_chest", 2, -8.0, 2.6)  # of `check_distance`
+FAILED, LEAST_PIXELS = 0.5, 100  # of `check_break`: IoU, pixels of the object
 STRENGTHS = ("light", "noise", "compression", "motion")
-LIMITS = dict.fromkeys(STRENGTHS, 2) | {"shadow": 1, "gloss": 0, "lamp": 0, "distance": 20}  # of exercise B
-SCENES = (  # of exercise D: four objects that are easy to find, each with its own gap
+LIMITS = dict.fromkeys(STRENGTHS, 2) | {"shadow": 1, "gloss": 0, "lamp": 0, "distance": 20}
+SCENES = (  # of `check_cure`: four objects that are easy to find, each with its own gap
     widgets.Setup("room_test_010", "test_010_sofa", 1, 0.0, 3.5, seed=1),
     widgets.Setup("room_test_003", "test_002_chair", 2, -8.0, 2.6, seed=2),
     widgets.Setup("room_test_018", "test_007_bookcase", 7, -1.0, 4.2, seed=3),
     widgets.Setup("room_test_020", "test_015_chest", 0, 3.0, 3.0, seed=4),
 )
 STRONG = 4.0  # strength of each part
-CURED, NO_WORSE = 0.8, 0.03  # exercise D: IoU after the cure, and the loss allowed where nothing moved
+CURED, NO_WORSE = 0.8, 0.03  # IoU after the cure, and the loss allowed where nothing moved
 
 build = functools.cache(widgets.build_scene)
 shipped = functools.cache(load_pretrained)
