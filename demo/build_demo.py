@@ -58,6 +58,16 @@ class PageError(RuntimeError):
     """The page cannot be built here. The message says what is missing."""
 
 
+def build_if_possible(out: Path) -> bool:
+    """Build the page, or say why that is not possible here; return whether it was."""
+    try:
+        build(out)
+    except PageError as error:
+        print(f"The page Try it was not built: {error}", file=sys.stderr)
+        return False
+    return True
+
+
 def build(out: Path) -> None:
     """Write the page into the folder `out`, which may hold an earlier one. Raises PageError."""
     out.mkdir(parents=True, exist_ok=True)
@@ -216,8 +226,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "site" / "demo", help="folder for the page")
     options = parser.parse_args()
-    try:
-        build(options.out)
-    except PageError as error:
-        sys.exit(f"the page was not built: {error}")
-    print(options.out / "index.html")
+    sys.exit(not build_if_possible(options.out))

@@ -1,7 +1,8 @@
 """Build the course's web site.    python docs/build_site.py [--out build/site]
 
-Nothing is fetched from the network, neither while building nor while reading. Sphinx's warnings count as errors: among
-them are links between pages, and references to names of the package, that lead nowhere.
+Nothing is fetched from the network while reading, and nothing but onnxruntime-web, once, while building: for the page
+"Try it" (demo/), which is left out where npm is missing. Sphinx's warnings count as errors: among them are links
+between pages, and references to names of the package, that lead nowhere.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
-sys.path[:0] = [str(DOCS), str(ROOT / "notebooks" / "tools")]
+sys.path[:0] = [str(DOCS), str(ROOT / "demo"), str(ROOT / "notebooks" / "tools")]
 
 import gather  # noqa: E402  (after the path to it)
 
@@ -31,10 +32,15 @@ if __name__ == "__main__":
     except OSError as error:
         parser.error(f"{error}. Name another folder: make site OUT=FOLDER, or --out FOLDER")
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # removes the sources
-    with tempfile.TemporaryDirectory() as sources:
-        gather.gather(Path(sources))
+    with tempfile.TemporaryDirectory() as sources, tempfile.TemporaryDirectory() as demo:
+        from build_demo import build_if_possible  # here, because it takes seconds
+
+        has_demo = args.builder == "html" and build_if_possible(Path(demo))
+        gather.gather(Path(sources), has_demo)
         options = ["-W", "--keep-going", "-q", "-j", "auto", "-c", str(DOCS), "-b", args.builder]
         # In a process of its own: where Sphinx imports a module, it would catch the exception of sys.exit above.
         failed = subprocess.run([sys.executable, "-m", "sphinx", *options, sources, args.out]).returncode
+        if has_demo and not failed:
+            shutil.copytree(demo, args.out / "demo")
     print("failed" if failed else args.out / "index.html")
     sys.exit(failed)

@@ -125,7 +125,7 @@ def toctrees() -> str:
     return "\n\n".join(blocks)
 
 
-def fill(text: str) -> str:
+def fill(text: str, has_demo: bool) -> str:
     """A page of docs/ with its places, such as {{ address }}, filled in."""
     guide = "- [Teacher's guide](notebooks/TEACHING.md): how to teach from these notebooks."
     places = {
@@ -133,14 +133,15 @@ def fill(text: str) -> str:
         "folder": address().rsplit("/", 1)[1],
         "notebook_table": notebook_table(find_notebooks(extras=False)),
         "extras": f"### Extras: going deeper\n\n{notebook_table(extras())}" if extras() else "",
+        "try_it": (DOCS / "try_it.html").read_text(encoding="utf8") if has_demo else "",
         "teaching": guide if TEACHING.exists() else "",
         "toctrees": toctrees(),
     }
     return re.sub(r"\{\{ (\w+) \}\}", lambda match: places[match[1]], text)
 
 
-def gather(folder: Path) -> None:
-    """Write every source into `folder`, which is empty."""
+def gather(folder: Path, has_demo: bool = False) -> None:
+    """Write every source into `folder`, which is empty. The landing page shows the page "Try it" if there is one."""
     pages, pictures = set(page_sources()), set()
 
     def take(text, source):
@@ -164,6 +165,6 @@ def gather(folder: Path) -> None:
         else:
             write(path.relative_to(ROOT), take(path.read_text(encoding="utf8"), path).encode())
     for path in DOCS.glob("*.md"):  # their links are written as seen from the site's top, which is the repository's
-        write(path.name, take(fill(path.read_text(encoding="utf8")), ROOT / path.name).encode())
+        write(path.name, take(fill(path.read_text(encoding="utf8"), has_demo), ROOT / path.name).encode())
     for path in pictures:
         write(path.relative_to(ROOT), path.read_bytes())

@@ -2,8 +2,8 @@
 
     python notebooks/tools/write_address.py
 
-The places: colab_setup.sh, CITATION.cff, the Colab links in README.md and the notebooks, and the cell that sets a
-notebook up on Colab, which is written here for all of them.
+The places: colab_setup.sh, CITATION.cff, the Colab links in README.md and the notebooks, README's link to the published
+site, and the cell that sets a notebook up on Colab, which is written here for all of them.
 """
 
 import re
@@ -42,6 +42,7 @@ def with_address(text, slug):
     if text.startswith("import importlib.util") and "colab_setup.sh" in text:
         return SETUP_CELL.replace("SLUG", slug)
     text = re.sub(r'(?m)^ADDRESS="[^"]*"', f'ADDRESS="{GITHUB}{slug}"', text)
+    text = re.sub(r"https://[\w-]+\.github\.io/[\w.-]+/", "https://{}.github.io/{}/".format(*slug.split("/")), text)
     text = re.sub(r'(?m)^repository-code: "[^"]*"', f'repository-code: "{GITHUB}{slug}"', text)
     return re.sub(rf"(colab\.research\.google\.com/github/){SLUG}(/blob/)", rf"\g<1>{slug}\2", text)
 

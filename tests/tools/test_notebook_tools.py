@@ -236,8 +236,10 @@ def test_new_address_reaches_every_kind_of_place():
         "https://colab.research.google.com/github/OWNER/maskdepth/blob/main/notebooks/01.ipynb\n"
         'repository-code: "https://github.com/OWNER/maskdepth"\n'
         "https://raw.githubusercontent.com/someone/else/master/data/bg/bg001.jpg\n"
+        "https://OWNER.github.io/maskdepth/demo/\n"
     )
     new = write_address.with_address(text, "me/my-course")
+    assert "https://me.github.io/my-course/demo/" in new
     assert new.count("me/my-course") == 3 and "OWNER" not in new and "someone/else" in new
     cell = "import importlib.util\n!curl https://raw.githubusercontent.com/OWNER/maskdepth/main/colab_setup.sh | bash"
     assert write_address.with_address(cell, "me/my-course") == write_address.SETUP_CELL.replace("SLUG", "me/my-course")
