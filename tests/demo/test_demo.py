@@ -29,14 +29,12 @@ import build_demo  # noqa: E402  (after the path to it)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SHOTS = os.environ.get("MASKDEPTH_SCREENSHOTS")  # a folder to keep pictures of the page in
-REMEMBER = "async () => { window.before = (await import('./try.js')).shown; }"
-CHANGED = """async () => (await import('./try.js')).shown !== window.before
-  && document.getElementById('panels').ariaBusy === 'false'"""
-# What the page shows now. The numbers of a test come out of the page's own module.
-NUMBERS = """async () => {
-  const { shown } = await import("./try.js");
-  const { width, height } = shown.photo.pixels;
-  return { mask: Array.from(shown.mask), depth: Array.from(shown.depth), width, height, ms: shown.milliseconds };
+# What the page shows; the numbers of a test come out of the page's own module.
+IMPORT = "async () => { window.demo = await import('./try.js'); }"
+CHANGED = "window.demo.shown !== window.before && document.getElementById('panels').ariaBusy === 'false'"
+NUMBERS = """() => {
+  const { mask, depth, milliseconds, photo } = window.demo.shown;
+  return [Array.from(mask), Array.from(depth), milliseconds, photo.pixels.width];
 }"""
 
 
@@ -64,14 +62,15 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 def loaded_page(browser, site):
     """The page with its first example, in which no test may cause an error or a request to another host."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(120_000)  # a slow page on a busy machine is not broken
+    page.set_default_timeout(60_000)  # a slow page on a busy machine is not broken
     page.problems = []
     page.on("console", lambda message: page.problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     own = (site, "data:", "blob:")
     page.on("request", lambda request: request.url.startswith(own) or page.problems.append(request.url))
     page.goto(f"{site}demo/")
-    page.wait_for_function(CHANGED)
+    page.evaluate(IMPORT)
+    page.wait_for_function("window.demo.shown")
     yield page
     page.close()
 
@@ -94,7 +93,7 @@ def status(page) -> str:
 @contextlib.contextmanager
 def prediction(page):
     """Wait for the prediction that the block causes."""
-    page.evaluate(REMEMBER)
+    page.evaluate("window.before = window.demo.shown")
     yield
     page.wait_for_function(CHANGED)
 
@@ -121,9 +120,8 @@ def to_png(array: np.ndarray) -> bytes:
 
 def read_numbers(page) -> tuple[np.ndarray, np.ndarray, float]:
     """Mask, depth and milliseconds of the prediction on the page."""
-    numbers = page.evaluate(NUMBERS)
-    shape = numbers["height"], numbers["width"]
-    return np.reshape(numbers["mask"], shape), np.reshape(numbers["depth"], shape), numbers["ms"]
+    mask, depth, milliseconds, width = page.evaluate(NUMBERS)
+    return np.reshape(mask, (-1, width)), np.reshape(depth, (-1, width)), milliseconds
 
 
 def read_pair(page, site, number: int) -> list[np.ndarray]:

@@ -7,6 +7,7 @@ import torch
 from maskdepth_utils.inference.onnx import Deployed, write_onnx
 from maskdepth_utils.inference.predictor import Predictor
 from maskdepth_utils.models import MaskDepthNet
+from maskdepth_utils.models.networks import count_parameters
 
 
 @pytest.mark.slow
@@ -14,8 +15,10 @@ def test_onnxruntime_runs_the_file_at_any_size(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     pytest.importorskip("torch", "2.7", reason=f"PyTorch {torch.__version__} is too old for this export: it says so")
     path = tmp_path / "net.onnx"
-    facts = write_onnx(Predictor(MaskDepthNet(width=0.125), {}, "cpu"), path)
+    model = MaskDepthNet(width=0.125).half().float()  # weights as in a file that ships
+    facts = write_onnx(Predictor(model, {}, "cpu"), path)
     assert facts["largest_difference"] < 1e-3 and facts["outputs"] == ["mask", "depth"]
+    assert facts["megabytes"] < 2.1e-6 * count_parameters(model) + 0.3  # two bytes for a weight
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for value in (*session.get_inputs(), *session.get_outputs()):
         assert value.shape == ["batch", 1 if value.name in facts["outputs"] else 3, "height", "width"]
