@@ -1,9 +1,9 @@
 /* The network, in a worker of its own so that the page never stops. It does what maskdepth_utils/inference/predictor.py
    does: make both pictures 160 pixels wide, run the network, and bring mask and depth back to the photo's size.
 
-   The page sends {photo, background}, two ImageData of equal size, and gets
-   {mask, depth, smooth, milliseconds}: probabilities and metres, Float32Array, one value for each pixel of the photo;
-   smooth is the mask at a size for the screen. Before that, it hears {loaded: bytes} and {ready}; {failure: message} if something goes wrong. */
+   The page sends {photo, background}, two ImageData of equal size, and gets {mask, depth, smooth, milliseconds}:
+   probabilities and metres, one for each pixel of the photo, and the mask at a size for the screen; or {failure: why}.
+   While the files arrive it gets {loaded: bytes}, and then {ready}. */
 
 import * as ort from "./ort.mjs";
 
@@ -108,9 +108,8 @@ function coveredPixels(from, to) {
   return Array.from({ length: to }, (_, i) => {
     const [begin, end] = [i * step, Math.min(from, (i + 1) * step)];
     const [first, last] = [Math.floor(begin + 1e-3), Math.ceil(end - 1e-3)];
-    const parts = Array.from({ length: last - first }, (_, k) => first + k);
-    const weights = parts.map((p) => (Math.min(p + 1, end) - Math.max(p, begin)) / (end - begin));
-    return { first, weights };
+    const covered = (pixel) => Math.min(pixel + 1, end) - Math.max(pixel, begin);
+    return { first, weights: Array.from({ length: last - first }, (_, k) => covered(first + k) / (end - begin)) };
   });
 }
 
@@ -119,8 +118,7 @@ function nearestPixels(from, to) {
   return Array.from({ length: to }, (_, i) => {
     const centre = Math.min(Math.max(((i + 0.5) * from) / to - 0.5, 0), from - 1);
     const first = Math.floor(centre);
-    const weights = first === centre ? [1] : [first + 1 - centre, centre - first];
-    return { first, weights };
+    return { first, weights: first === centre ? [1] : [first + 1 - centre, centre - first] };
   });
 }
 

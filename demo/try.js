@@ -171,7 +171,7 @@ async function readPicture(file, name) {
     throw new Error(`${name} is ${file.type.startsWith("image/") ? damaged : "not a picture"}.`);
   });
   const { width, height } = bitmap;
-  const [shorter, longer] = [Math.min(width, height), Math.max(width, height)];
+  const [shorter, longer] = [width, height].sort((a, b) => a - b);
   if (shorter < MIN_SIDE || longer > MAX_ASPECT * shorter) {
     const expected = `sides of at least ${MIN_SIDE} pixels, one at most ${MAX_ASPECT} times the other`;
     throw new Error(`${name}: expected ${expected}; found ${width} × ${height}.`);
@@ -210,7 +210,6 @@ function fillSlots(pair) {
 
 /* Take the reader's files, {slot: file}, beside those taken before. */
 async function takeFiles(files) {
-  press(null);
   try {
     for (const [slot, file] of Object.entries(files)) {
       own[slot] = await readPicture(file, file.name);
@@ -222,6 +221,7 @@ async function takeFiles(files) {
 }
 
 function predictOwn() {
+  press(null);
   fillSlots(own);
   const { photo, background } = own;
   if (!photo || !background) {
@@ -279,7 +279,6 @@ element("cutout").addEventListener("click", saveCutout);
 element("swap").addEventListener("click", () => {
   const pair = own.photo ? own : shown;
   own = { photo: pair.background, background: pair.photo };
-  press(null);
   predictOwn();
 });
 
@@ -328,7 +327,6 @@ if (!view) {
   element("space").parentElement.textContent = "This browser shows no points in space: it has no WebGL.";
 }
 
-// ----------------------------------------------------------------------------------------------------------- the start
 say("Loading the network …");
 const bar = new ImageData(256, 1);
 colors.forEach((color, i) => bar.data.set([...color, 255], 4 * i));
