@@ -38,7 +38,6 @@ COMPUTED = {
     ("02", "half-found"): 20 / (30 + 30 - 20),
     ("02", "three-convolutions"): 3 + 2 * 2 + 2 * 2,
     ("03", "start-at-the-base-rate"): math.log(0.1 / 0.9),
-    ("05", "pooled-or-mean"): f"{(900 / 1000 + 10 / 50) / 2:.2f} and {(900 + 10) / (1000 + 50):.2f}",
     ("05", "one-pixel-fat"): 10**2 / 12**2,
     ("05", "a-wider-lens"): 5 * math.tan(math.radians(30)) / math.tan(math.radians(45)),
     ("06", "twice-the-batch"): f"The loader: it delivers {64 / 0.8:.0f} samples" if 64 / 0.8 == 128 / 1.6 else "",
