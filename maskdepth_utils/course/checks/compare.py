@@ -16,11 +16,7 @@ USUAL_FAULTS = {  # as functions of what is expected
 }
 TENSORS_ONLY = "Use tensors only, from the first step to the last: no .item(), .detach() or NumPy."
 NOT_FINITE = "Which step makes it? 0 / 0, the root or logarithm of 0 (their slope is infinite), or too large a number?"
-SHAPE_HINTS = (
-    "One number is wanted: average over all.",
-    "One value per image is wanted: sum over all dimensions but 0.",
-    "Print the shapes on the way: which step changes this one?",
-)
+SHAPE_HINTS = {0: "One number is wanted: average over all.", 1: "One value per image: sum over all dimensions but 0."}
 
 
 def compare_on_cases(
@@ -123,7 +119,7 @@ def as_array(found, expected: np.ndarray, where: str, whole=False) -> np.ndarray
     except Exception as error:  # whatever it is, NumPy cannot make an array of it
         raise Wrong(where, words) from error
     require(array.dtype.kind in "iuf", where, words)
-    require(array.shape == expected.shape, where, words, SHAPE_HINTS[min(expected.ndim, 2)])
+    require(array.shape == expected.shape, where, words, SHAPE_HINTS.get(expected.ndim, "Print the shapes on the way."))
     floats = array.dtype.kind == "f"
     if whole:
         require(not floats, where, words, "// divides and rounds down.")

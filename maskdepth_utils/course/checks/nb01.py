@@ -51,7 +51,6 @@ Z_DEPTH_FAULTS = {
     "the pixels' centres are missed by half a pixel": lambda ray, focal: z_depth(ray, focal, offset=0.0),
     "the focal length is not used": lambda ray, focal: z_depth(ray, 1.0),
     "the middle is not always pixel 80": lambda ray, focal: z_depth(ray, focal, middle=(80, 80)),
-    "rows and columns are mixed up": lambda ray, focal: z_depth(ray, focal, middle=np.array(ray.T.shape) / 2),
 }
 
 

@@ -42,7 +42,6 @@ def check_receptive_field(my_field):
         "two 3 x 3 convolutions": ([plain, plain],),
         "stride 2, then a 3 x 3": ([(3, 2, 1), plain],),
         "a 3 x 3 of dilation 2": ([wide],),
-        "ResNet18's stem and max pooling": ([(7, 2, 1), (3, 2, 1)],),
         "growing dilations": ([plain, wide, (3, 1, 4), (3, 2, 8), (5, 1, 2)],),
         "kernels of 1, 2 and 4": ([(2, 2, 1), (1, 1, 1), (4, 3, 2), (1, 2, 1), (2, 1, 3)],),
     }

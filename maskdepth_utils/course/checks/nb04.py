@@ -49,7 +49,6 @@ def check_steepness(my_steepness):
         "a slope of 0.3 m per pixel to the right": (0.03 * column,),
         "one of 0.2 m per pixel upwards": (0.5 - 0.02 * row,),
         "one to the lower right": (0.03 * column + 0.04 * row,),
-        "one to the lower left": (0.5 - 0.03 * column + 0.04 * row,),
         "a flat wall": (torch.full((1, 1, 7, 9), 0.4),),
         "three maps": (torch.rand(3, 1, 8, 6),),
     }
@@ -73,7 +72,6 @@ BALANCED_BCE_FAULTS = {
     "every pixel counts the same": F.binary_cross_entropy_with_logits,
     "both means are added, not averaged": lambda x, y: 2 * balanced_bce(x, y),
     "only the object counts": lambda x, y: half_means(x, y)[0].mean(),
-    "only the background counts": lambda x, y: half_means(x, y)[1].mean(),
     "all images are thrown together": lambda x, y: sum(half_means(x, y, (0, 1, 2, 3))) / 2,
 }
 
@@ -104,7 +102,7 @@ def check_balanced_bce(my_balanced_bce):
 def check_depth_loss(my_loss):
     """my_loss(depth, target): (N, 1, H, W) in [0, 1] twice -> scalar, fit for training and not blind to any fault."""
     truth = small_rooms()
-    gray = truth.mean((2, 3), keepdim=True).expand_as(truth)
+    gray, black = truth.mean((2, 3), keepdim=True).expand_as(truth), torch.zeros_like(truth)
 
     def cost(depth, where, target=truth):
         loss, gradient = call_loss(my_loss, depth, target, where=where)
@@ -117,17 +115,16 @@ def check_depth_loss(my_loss):
             require(loss > 1e-6, where, f"expected a loss above 0, found {loss:.4g}", hint)
         return float(loss)
 
-    for where, target in {"the truth itself": truth, "a truth of 0": torch.zeros_like(truth)}.items():
-        cost(target, where, target)
+    cost(truth, "the truth itself")
+    cost(black, "a truth of 0", black)
     column, row = torch.arange(48), torch.arange(40)[:, None]
     maps = {
         "the left half too far, the right too near": truth + torch.where(column < 24, 0.1, -0.1),
         "the upper half too far, the lower too near": truth + torch.where(row < 20, 0.1, -0.1),
         "a checkerboard of too far and too near": truth + torch.where((row + column) % 2 > 0, 0.1, -0.1),
         "plain gray": gray,
-        "black": torch.zeros_like(truth),
+        "black": black,
         "1 m too far": truth + 0.1,
-        "1 m too near": truth - 0.1,
         "2 px to the right": F.pad(truth, (2, 0, 0, 0), mode="replicate")[..., :48],
     }
     costs = {where: cost(depth, where) for where, depth in maps.items()}

@@ -92,14 +92,11 @@ def check_share(my_share):
         wanted = [order[position % length] for position in range(step * batch, (step + 1) * batch)]
         shares = [take_share(my_share, order, step, batch, rank, world, where) for rank in range(world)]
         sizes, together = [len(share) for share in shares], sum(shares, [])
-        problems = {
-            "there twice": len(together) - len(set(together)),
-            "not of this step": len(set(together) - set(wanted)),
-            "missing": len(set(wanted) - set(together)),
-        }
-        words = ", ".join(f"{count} are {what}" for what, count in problems.items() if count)
+        twice, foreign = len(together) - len(set(together)), len(set(together) - set(wanted))
+        missing = len(set(wanted) - set(together))
+        words = f"{twice} are there twice, {foreign} are not of this step, {missing} are missing"
         hint = "Which places of `order` has the step (% goes round its end)? Divide these among the processes."
-        require(not words, where, f"shares of {sizes} samples: {words}", hint)
+        require(sorted(together) == sorted(wanted), where, f"shares of {sizes} samples: {words}", hint)
         require(max(sizes) - min(sizes) <= 1, where, f"shares of {sizes} samples", "All wait for the largest share.")
     return f"Tried: 1 to 4 processes, {len(cases)} steps; together always the whole batch, and no sample twice"
 
@@ -111,10 +108,6 @@ def take_share(my_share, order, step, batch, rank, world, where: str) -> list[in
     right = isinstance(share, list | tuple | range) or isinstance(share, np.ndarray | Tensor) and share.ndim == 1
     require(right, place, f"expected a list of samples, found {describe_value(share)}")
     return [as_number(sample, place, unit="a sample's number", whole=True) for sample in share]
-
-
-class SessionEnds(KeyboardInterrupt):
-    """What an interrupted kernel raises: no `except Exception` stops it."""
 
 
 @report_verdict
@@ -153,14 +146,14 @@ def write_once(my_write, path: Path, new: bytes, ends: bool, where: str) -> None
             return problems.append("it writes in another folder, and renaming is one step only within a disk")
         Path(other).write_bytes(content[: len(content) // 2])
         if ends:
-            raise SessionEnds
+            raise KeyboardInterrupt  # the session ends here: no `except Exception` stops it
         Path(other).write_bytes(content)
         moment = "after `write`"
 
     try:
         sys.setprofile(look)
         call_answer(my_write, path, new, write, where=where, returns=False)
-    except SessionEnds:
+    except KeyboardInterrupt:
         pass
     except Wrong:
         if not problems:  # they say more than an error that they cause

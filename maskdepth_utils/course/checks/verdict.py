@@ -35,9 +35,7 @@ HINTS = {  # a pattern in an error's type and message: what to try
     "not iterable|unpack|0-d|has no len": "One value is used like a list of several: print it, and its type.",
     "RecursionError": "It calls itself without end: in which case does it stop?",
     "division by zero": "Which of the inputs named above is 0 there?",
-    "not implemented for|[Dd]type|scalar type|Input type|bool tensor|ufunc|can't be cast": (
-        "Print the dtypes on the way: does that step take bools, whole numbers or floats?"
-    ),
+    "(d|scalar |put )type|implemented for|bool tensor|ufunc|be cast": "Print the dtypes on the way: is one no float?",
     "positional argument|keyword argument": "Which arguments does the function in that line take?",
     "TypeError|AttributeError": "Print the types on the way: is it a number, a list, an array or a tensor?",
     "shape|size|dimension|broadcast|index|channels": "Print the shapes on the way: which two of them do not fit?",
@@ -106,10 +104,7 @@ def require(right, where: str, words: str, hint: str = "") -> None:
 
 
 def call_answer(answer, *inputs, where: str, returns=True):
-    """Return ``answer(*inputs)``; raise Unsolved if it returns nothing, and Wrong if it raises or does not end.
-
-    The answer gets copies, so that whatever it does to its inputs has no effect on what follows.
-    """
+    """Return an answer to copies of the inputs; raise Unsolved if it is nothing, Wrong if it raises or does not end."""
     hint = "Pass the function itself, without calling it: my_function and not my_function(...)."
     require(callable(answer), where, f"expected a function, found {describe_value(answer)}", hint)
     try:
@@ -135,8 +130,8 @@ def call_answer(answer, *inputs, where: str, returns=True):
 def time_limit(seconds: float):
     """Raise TimeIsUp in the calling thread after so many seconds; inside another limit, that one counts.
 
-    It works on every system and in a notebook's kernel, where signals may not, but only between two of Python's own
-    steps: a single call that never comes back, such as ``time.sleep``, is not stopped.
+    It works on every system and in a notebook's kernel, where signals may not, but only between two steps of Python:
+    one call that never comes back, such as ``time.sleep``, is not stopped.
     """
     if getattr(LIMITED, "already", False):
         yield
