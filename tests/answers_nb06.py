@@ -180,7 +180,7 @@ EXERCISES = {
         draw=lambda g: (*g.uniform(0.01, 0.3, 2).tolist(), int(g.integers(0, 6))),
         wrong=[
             (lambda a, b, n: 1 / rate(a, b, n), "this is 1 divided by what is expected"),
-            (lambda a, b, n: n / a if n else rate(a, b, n), "expected 20, found 50"),
+            (lambda a, b, n: n / a if n else rate(a, b, n), "expected 50, found 100"),
             (lambda a, b, n: 1 / max(a / n, b), "Which of the inputs named above is 0 there?"),
         ],
     ),

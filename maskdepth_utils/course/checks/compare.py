@@ -122,7 +122,7 @@ def as_array(found, expected: np.ndarray, where: str, whole=False) -> np.ndarray
     require(array.shape == expected.shape, where, words, SHAPE_HINTS.get(expected.ndim, "Print the shapes on the way."))
     floats = array.dtype.kind == "f"
     if whole:
-        require(not floats, where, words, "// divides and rounds down.")
+        require(not floats, where, words, "// divides and rounds down." * bool(np.isfinite(array)))
     elif expected.ndim:
         require(floats, where, f"expected floats, found {describe_value(found)}", "x.float() makes floats of them.")
     return array.astype(np.float64)

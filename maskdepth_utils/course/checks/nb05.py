@@ -47,11 +47,11 @@ REPORT_FAULTS = {
 def check_report(my_report):
     """my_report(thresholds, val, test): (T,) and IoUs (T, N) twice -> (chosen threshold, the mean IoU to report)."""
     cases = {}
-    for seed, count, val, test in ((20, 5, 30, 50), (33, 5, 30, 50), (5, 4, 9, 3), (2, 1, 2, 5)):
+    for seed, count, val, test in ((20, 5, 30, 50), (33, 5, 30, 50), (5, 4, 9, 3), (2, 2, 2, 5)):
         thresholds = np.random.default_rng(seed).permutation(np.linspace(0.15, 0.6, count))
         generator = np.random.default_rng(seed)
         curves = (generator.uniform(0.3, 0.9, (count, images)) for images in (val, test))
-        cases[f"{count} thresholds, {val} validation and {test} test images, seed {seed}"] = (thresholds, *curves)
+        cases[f"{count} thresholds, {val} and {test} images, seed {seed}"] = (thresholds, *curves)
     hint = "Choose where choosing is allowed, by the mean over images; then report the test images at that threshold."
     return compare_on_cases(my_report, report, cases, REPORT_FAULTS, hint, names=("threshold", "IoU"))
 

@@ -35,7 +35,7 @@ HINTS = {  # a pattern in an error's type and message: what to try
     "not iterable|unpack|0-d|has no len": "One value is used like a list of several: print it, and its type.",
     "RecursionError": "It calls itself without end: in which case does it stop?",
     "division by zero": "Which of the inputs named above is 0 there?",
-    "(d|scalar |put )type|implemented for|bool tensor|ufunc|be cast": "Print the dtypes on the way: is one no float?",
+    "(d|scalar |put )type|implemented for|bool tensor|ufunc|be cast": "Print the dtypes on the way: all floats?",
     "positional argument|keyword argument": "Which arguments does the function in that line take?",
     "TypeError|AttributeError": "Print the types on the way: is it a number, a list, an array or a tensor?",
     "shape|size|dimension|broadcast|index|channels": "Print the shapes on the way: which two of them do not fit?",
