@@ -6,12 +6,10 @@
 "Then, I trained the network with image size of 160x160. After the first epoch, the resulting predictions were good
 enough to start. But after this, the depth predictions were just gray images." One network is trained at 80 px as the
 write-up says; from there each condition continues at 160 px and is measured on the same validation samples: the
-contrast of its depth (`spread`; a gray image has 0) with BatchNorm's running statistics and with the batch's own, the
-error, and each loss's share of the gradients at two layers. Everything goes to data/results/collapse.json, some
+contrast of its depth (`spread`; a gray image has 0) and the error. Everything goes to data/results/collapse.json, some
 predictions to collapse.npz beside it. The original's network has twice the width and a full-size stem: days on a CPU.
 """
 
-import copy
 import functools
 
 import numpy as np
@@ -74,34 +72,10 @@ def frames_of(depth: torch.Tensor) -> np.ndarray:
 
 @torch.no_grad()
 def look(model: MaskDepthNet, batch: dict) -> tuple[dict, np.ndarray]:
-    """Measure the depth with BatchNorm's own statistics of the batch and with the running ones; return frames, too."""
-    figures = {}
-    model = copy.deepcopy(model)  # the forward pass in training mode changes BatchNorm's statistics
-    for mode in ("train", "eval"):
-        depth = model.train(mode == "train")(batch["image"], batch["background"]).depth.float()
-        figures[f"spread_{mode}"] = metrics.spread(depth, batch["depth"]).mean().item()
-        figures[f"rmse_{mode}"] = metrics.rmse(depth, batch["depth"]).mean().item()
-    return figures, frames_of(depth)
-
-
-def shares(model: MaskDepthNet, batch: dict, condition: dict) -> dict:
-    """Compute each loss's share of the lengths of the gradients at two layers."""
-    part = {name: values[:BATCH] for name, values in batch.items()}
-    model = copy.deepcopy(model).train()
-    output = model(part["image"], part["background"])
-    terms = {
-        f"depth {name}": weight * losses.DEPTH_TERMS[name][0](output.depth, part["depth"])
-        for name, weight in condition["depth"].items()
-        if weight
-    }
-    terms["mask"] = losses.mask_loss(output.mask_logits, part["mask"], **condition["mask"])
-    last, first = model.branches["depth"].head.weight, model.encoder.conv1.weight
-    found = {}
-    for place, weight in {"depth's last layer": last, "encoder's first layer": first}.items():
-        grad = functools.partial(torch.autograd.grad, inputs=weight, retain_graph=True, materialize_grads=True)
-        lengths = torch.stack([grad(term)[0].norm() for term in terms.values()])
-        found[place] = dict(zip(terms, (lengths / lengths.sum().clamp(min=1e-12)).tolist()))
-    return found
+    """Measure the depth of the watched samples, and return it as small pictures, too."""
+    depth = model.eval()(batch["image"], batch["background"]).depth.float()
+    figures = {"spread_eval": metrics.spread(depth, batch["depth"]), "rmse_eval": metrics.rmse(depth, batch["depth"])}
+    return {name: values.mean().item() for name, values in figures.items()}, frames_of(depth)
 
 
 def run(name: str) -> tuple[dict, np.ndarray]:
@@ -121,7 +95,7 @@ def run(name: str) -> tuple[dict, np.ndarray]:
                     lr=condition["lr"], workers=0, out=out, progress=False, resume=step > every,
                 )  # fmt: skip
             figures, frame = look(model, batch)
-            looks.append({"step": step, **figures, "shares": shares(model, batch, condition)})
+            looks.append({"step": step, **figures})
             frames.append(frame)
     print(f"{name}: spread {looks[0]['spread_eval']:.2f} at first, {looks[-1]['spread_eval']:.2f} at last", flush=True)
     return row, np.stack(frames)
