@@ -6,7 +6,6 @@ affects all of them equally. Only rates of one run can be compared with each oth
 
 import functools
 import itertools
-import json
 import os
 import shutil
 import statistics
@@ -36,29 +35,13 @@ ROUNDS = 5
 
 
 def bench(options) -> dict:
-    """Measure the speed of samples, formats, training steps and losses here, and compare it with a stored run."""
+    """Measure the speed of samples, formats, training steps and losses on this machine."""
     parts = {"data": bench_data, "formats": bench_formats, "step": bench_step, "losses": bench_losses}
     if unknown := set(options.what) - set(parts):
         raise ValueError(f"bench: expected {', '.join(parts)}; found {', '.join(sorted(unknown))}")
     device = choose_device()
     facts = {"machine": machine_facts(device, choose_precision("auto", device)) | {"cores": os.cpu_count()}}
-    found = {name: parts[name](device, options.seconds) for name in options.what or parts}
-    return facts | found | compare(found)
-
-
-def compare(found: dict) -> dict:
-    """Divide figures by those that measure_speed.py stored: ``{"data, here / reference": {row: {column: ratio}}}``."""
-    path = data_dir() / "results" / "bench.json"
-    stored = json.loads(path.read_text(encoding="utf8"))["results"] if path.is_file() else {}
-    result = {}
-    for part, rows in found.items():
-        ratios = {}
-        for row, columns in rows.items():
-            known = stored.get(part, {}).get(row, {})
-            ratios[row] = {name: round(value / known[name], 2) for name, value in columns.items() if name in known}
-        if ratios := {row: columns for row, columns in ratios.items() if columns}:
-            result[f"{part}, here / reference"] = ratios
-    return result
+    return facts | {name: parts[name](device, options.seconds) for name in options.what or parts}
 
 
 def measure(functions: dict[Hashable, Callable[[], object]], seconds: float, skip: int = 0) -> dict[Hashable, float]:

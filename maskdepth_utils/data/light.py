@@ -2,7 +2,7 @@
 
 Colours: there are few training rooms, and a network that recognises the green carpet need not look where the floor
 ends. If colours tell it nothing, it must learn shapes. Light: shadows and reflections belong to no mask, and composites
-have few. (notebooks/tools/ablate.py measures the effect of each.)
+have few.
 """
 
 import math

@@ -7,15 +7,12 @@ Everything but the design is the same: losses, 80 px, the samples and their orde
 predicted depth maps go to design_lab.npz beside it, for the picture of the checkerboard.
 """
 
-import functools
-
 import numpy as np
 import torch
 from notebook_files import ROOT, read_json, tool_parser, write_json
 from results import RESULTS, read_arrays, run_folder, timed_report, write_arrays
 from torch.utils.data import Subset
 
-from maskdepth_utils.course.bench import measure
 from maskdepth_utils.course.design import LabNet, checkerboard, multiply_adds
 from maskdepth_utils.data import MaskDepthDataset, make_loader
 from maskdepth_utils.evaluation import evaluate, network_predict
@@ -39,16 +36,6 @@ DESIGNS = {
     "bottleneck 16": {"bottleneck": 16},
     "bottleneck 512": {"bottleneck": 512},
 }
-
-
-@torch.no_grad()
-def milliseconds() -> dict[str, float]:
-    """Measure one prediction on one core, the designs in turn; nothing else should run on the machine."""
-    torch.set_num_threads(1)
-    pair = torch.rand(2, 1, 3, SIZE, SIZE)
-    models = {name: LabNet(**changed).eval() for name, changed in DESIGNS.items()}
-    seconds = measure({name: functools.partial(model, *pair) for name, model in models.items()}, 10.0)
-    return {name: round(1000 * value, 2) for name, value in seconds.items()}
 
 
 def run(name: str) -> tuple[dict, np.ndarray]:
@@ -83,9 +70,6 @@ def main() -> None:
             report["rows"].append(row)
             write_arrays(FRAMES, frames)
             write_json(STORED, report)
-    if "milliseconds" not in report:
-        report["milliseconds"] = milliseconds()
-        write_json(STORED, report)
 
 
 if __name__ == "__main__":

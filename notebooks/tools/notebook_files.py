@@ -52,16 +52,12 @@ def find_notebooks(names=(), extras=True, solutions=False):
     selected = []
     for name in names:
         path = Path(name).resolve()
-        match = [path] if path.is_file() else [one for one in found if name and begins(one, name)]
+        begins = [one for one in found if one.name.startswith(name) or label(one).startswith(name)]
+        match = [path] if path.is_file() else begins
         if not match:
             sys.exit(f"expected a notebook of {', '.join(map(label, found))}; found {name!r}")
         selected += match
     return selected if names else found
-
-
-def begins(path, name):
-    """Return whether a notebook's file name or its label begins with `name`."""
-    return path.name.startswith(name) or label(path).startswith(name)
 
 
 def is_lesson(path):

@@ -183,7 +183,7 @@ def test_own_photos_good_and_bad(jupyterlab, tmp_path):
 def test_a_quiz_explains_choices_by_mouse_and_by_keyboard(jupyterlab):
     page = jupyterlab.page
     page.wait_for_selector(".md-quiz")
-    explanation = page.get_by_text("This is the checkerboard.")
+    explanation = page.get_by_text("In exact arithmetic, yes.")
     assert not explanation.is_visible()
     page.locator("details", has=explanation).locator("summary").click()
     assert explanation.is_visible()
@@ -192,7 +192,7 @@ def test_a_quiz_explains_choices_by_mouse_and_by_keyboard(jupyterlab):
     page.keyboard.press("a")  # in JupyterLab's command mode: a new cell
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert page.get_by_text("Twice each: every patch overlaps").is_visible()
+    assert page.get_by_text("is too small for float32 and becomes 0").is_visible()
     assert page.locator(".jp-CodeCell").count() == len(CELLS)
 
 

@@ -12,14 +12,8 @@ def test_ready_to_be_read(path):
     assert notebook_checks.problems(read(path)) == []
 
 
-LESSONS = find_notebooks()
-TOO_LONG = {path.stem for path in find_notebooks(extras=False)}  # being shortened
-
-
-@pytest.mark.parametrize("path", LESSONS, ids=label)
-def test_short_enough_to_finish(path, request):
-    if path.stem in TOO_LONG:
-        request.applymarker(pytest.mark.xfail)
+@pytest.mark.parametrize("path", find_notebooks(), ids=label)
+def test_short_enough_to_finish(path):
     assert notebook_checks.shape_problems(read(path), path) == []
 
 

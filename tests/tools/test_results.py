@@ -5,7 +5,6 @@ import shlex
 import ablate
 import pytest
 import results
-import torch
 import train_network
 import write_results
 from notebook_files import read_json
@@ -47,22 +46,6 @@ def test_every_row_of_the_ablations_is_one_the_program_knows(study):
         parsed = make_parser().parse_args(["train", "--out", "x", *shlex.split(ablate.options(study, row))])
         commands[row] = tuple(sorted((key, str(value)) for key, value in vars(parsed).items()))
     assert len(set(commands.values())) == len(commands)  # and no two rows are the same run
-
-
-@pytest.mark.parametrize("row", ["depth head: log", "averaged weights"])
-def test_changes_by_hand_are_made_to_the_base_and_measured(row, monkeypatch):
-    calls = []
-    scale = ablate.BY_HAND[row]
-    if scale:
-        monkeypatch.setitem(ablate.BY_HAND, row, lambda values: calls.append(row) or scale(values))
-    line = ablate.run("recipe", row, seed=0, samples=32, tested=8)
-    assert all(0 < line[part]["rmse"] < 1 for part in ("test", "scenes", "training"))
-    assert bool(calls) == bool(scale) and line["changed"] == {"by hand": row}
-
-
-@pytest.mark.parametrize("scale", [scale for scale in ablate.BY_HAND.values() if scale])
-def test_scales_of_depth_end_at_30_cm_and_10_m(scale):
-    assert torch.allclose(scale(torch.tensor([0.0, 1.0])), torch.tensor([ablate.SMALLEST, 1.0]))
 
 
 def test_an_interrupted_training_is_not_measured(monkeypatch):
