@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 from heads import alt_texts
-from notebook_files import NOTEBOOKS, find_notebooks, is_lesson, read
+from notebook_files import NOTEBOOKS, find_notebooks, is_lesson, label, read
 from write_address import address
 
 ROOT = NOTEBOOKS.parent
@@ -25,8 +25,7 @@ BADGE = re.compile(r"\[!\[(Open in Colab)\]\([^)]*\)\]")
 
 def page_sources() -> list[Path]:
     """Every file outside docs/ that becomes a page as it is."""
-    guide = [TEACHING] if TEACHING.exists() else []
-    return [*find_notebooks(solutions=True), *(ROOT / name for name in CARDS), *guide]
+    return [*find_notebooks(solutions=True), *(ROOT / name for name in CARDS), TEACHING]
 
 
 def source_of(page: str) -> Path | None:
@@ -74,7 +73,7 @@ def opening(path: Path) -> dict:
     """What a notebook's first cell says: `title`, `learn` (a list), `time`. Raises ValueError where one is missing."""
     text = read(path).cells[0].source
     patterns = {
-        "title": r"^# (.+)$",
+        "title": r"^# (?:Going deeper · )?(.+)$",
         "learn": r"^\*\*You will learn\*\*\s*\n((?:[-* ] .*\n?)+)",
         "time": r"^\*\*Time\*\*: *(.+)$",
     }
@@ -107,34 +106,34 @@ def extras() -> list[Path]:
 def toctrees() -> str:
     """The contents in the sidebar: every page, under captions."""
 
-    def names(paths):
-        return [path.relative_to(ROOT).with_suffix("").as_posix() for path in paths]
+    def pages(paths):
+        first_lines = [read(path).cells[0].source.split("\n")[0] for path in paths]
+        titles = [re.sub("^# |Solutions to |Going deeper · ", "", line) for line in first_lines]
+        return [f"{title} <notebooks/{label(path)}>" for title, path in zip(titles, paths)]
 
     parts = {
-        "Course": names(find_notebooks(extras=False)),
-        "Extras": names(extras()),
-        "Solutions": names(path for path in find_notebooks(solutions=True) if not is_lesson(path)),
-        "For teachers": [f"Teacher's guide <{name}>" for name in names([TEACHING]) if TEACHING.exists()],
+        "Course": pages(find_notebooks(extras=False)),
+        "Extras": pages(extras()),
+        "Solutions": pages([path for path in find_notebooks(solutions=True) if not is_lesson(path)]),
+        "For teachers": ["Teacher's guide <notebooks/TEACHING>"],
         "Reference": [*(f"{title} <{Path(name).with_suffix('')}>" for name, title in CARDS.items()), "api"],
     }
     blocks = [
-        "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```"])
-        for caption, pages in parts.items()
-        if pages
+        "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```"])
+        for caption, entries in parts.items()
+        if entries
     ]
     return "\n\n".join(blocks)
 
 
 def fill(text: str, has_demo: bool) -> str:
     """A page of docs/ with its places, such as {{ address }}, filled in."""
-    guide = "- [Teacher's guide](notebooks/TEACHING.md): how to teach from these notebooks."
     places = {
         "address": address(),
         "folder": address().rsplit("/", 1)[1],
         "notebook_table": notebook_table(find_notebooks(extras=False)),
         "extras": f"### Extras: going deeper\n\n{notebook_table(extras())}" if extras() else "",
         "try_it": (DOCS / "try_it.html").read_text(encoding="utf8") if has_demo else "",
-        "teaching": guide if TEACHING.exists() else "",
         "toctrees": toctrees(),
     }
     return re.sub(r"\{\{ (\w+) \}\}", lambda match: places[match[1]], text)
