@@ -3,7 +3,6 @@
     python notebooks/tools/execute_notebooks.py            # those whose code changed since they were executed
     python notebooks/tools/execute_notebooks.py --all      # every one
     python notebooks/tools/execute_notebooks.py 02 05      # these, and their solutions
-    python notebooks/tools/execute_notebooks.py notebooks/solutions/*.ipynb
     python notebooks/tools/execute_notebooks.py --confirm  # after a change of imports and names only
 
 Stored with them, in `metadata.maskdepth.executed`: the day, seconds, peak memory in MB, and the machine. Head, alt

@@ -8,8 +8,8 @@ words, how long it takes to read and to run, and a line about the last run. Titl
 execute_notebooks.py updates the rest. The picture is at the end of the cell as a data URI, because Colab and myst-nb
 show no attachments of cells.
 
-The outputs of cells tagged `hide-output` are folded in JupyterLab; the web site folds them by the tag. A stored quiz is
-written anew from its file.
+Cells tagged `hide-output` or `hide-input` are folded in JupyterLab; the web site folds them by the tag. A stored quiz
+is written anew from its file.
 
 The alt text of a picture is the caption in the cell below: a hidden line, <!-- alt: what it shows -->, or "*Figure:
 what it shows.*", or else the first paragraph, as many whole sentences as fit.
@@ -39,6 +39,7 @@ DATA = "[goal]: data:image/jpeg;base64,"
 MADE = re.compile(r"\[!\[Open in Colab\]|!\[[^]]*\]\[goal\]|\*\*Time\*\*: |\*Run for these pages on |\[goal\]: ")
 COMMENT = re.compile(r"<!-- alt: (.+?) -->", re.DOTALL)
 EMPHASIS = re.compile(r"\*(?![*\s])(.+?)(?<![*\s])\*(?!\*)", re.DOTALL)
+FOLDED = {"hide-output": "outputs_hidden", "hide-input": "source_hidden"}  # tag: JupyterLab's name
 QUIZ = re.compile(r'quiz\.show\("(\w+)"\)')
 ROW = re.compile(r"(?m)^(?P<before>\| \[[^]]+\]\(notebooks/(?P<name>[^)]+)\) \|[^|]+)(\|[^|]*){2}(?=\| \[Colab\])")
 
@@ -52,8 +53,8 @@ def finish(nb, path):
             if (shown := QUIZ.search(cell.source)) and "text/html" in output.get("data", {}):
                 output.data = quiz.to_output(shown[1])
         cell.metadata.pop("jupyter", None)
-        if "hide-output" in cell.metadata.get("tags", []):
-            cell.metadata["jupyter"] = {"outputs_hidden": True}
+        if folded := {FOLDED[tag]: True for tag in cell.metadata.get("tags", []) if tag in FOLDED}:
+            cell.metadata["jupyter"] = folded
     if is_lesson(path):
         title, *paragraphs = re.split(r"\n\s*\n", nb.cells[0].source.strip())
         if nb.cells[0].cell_type != "markdown" or not title.startswith("# "):
@@ -72,7 +73,7 @@ def problems(nb, path):
         found.append("no cell tagged `goal` has a picture for its head")
     pairs = zip(nb.cells, finish(copy.deepcopy(nb), path).cells)
     if any((a.source, a.get("outputs"), a.metadata) != (b.source, b.get("outputs"), b.metadata) for a, b in pairs):
-        found.append("run heads.py: its head, an alt text, a folded output or its quiz is out of date")
+        found.append("run heads.py: its head, an alt text, a folded cell or its quiz is out of date")
     for number, cell in enumerate(nb.cells):
         if pictures(cell) and len(caption(nb, number).split()) < 3:
             how = "begin that cell with *Figure: what it shows.* or <!-- alt: what it shows -->"

@@ -160,10 +160,11 @@ def test_a_reader_of_an_extra_finds_it_on_colab():
     assert "/blob/main/notebooks/extras/x.ipynb)" in nb.cells[0].source
 
 
-def test_outputs_under_a_prediction_are_folded():
-    nb = notebook(tag="hide-output")
-    assert "folded output" in "".join(heads.problems(nb, SOLUTION))
-    assert heads.finish(nb, SOLUTION).cells[2].metadata.jupyter.outputs_hidden
+@pytest.mark.parametrize("tag, name", [("hide-output", "outputs_hidden"), ("hide-input", "source_hidden")])
+def test_tagged_cells_are_folded(tag, name):
+    nb = notebook(tag=tag)
+    assert "folded cell" in "".join(heads.problems(nb, SOLUTION))
+    assert heads.finish(nb, SOLUTION).cells[2].metadata.jupyter == {name: True}
     nb.cells[2].metadata.tags = ["goal"]
     assert "jupyter" not in heads.finish(nb, SOLUTION).cells[2].metadata
     nbformat.validate(nb)

@@ -118,7 +118,7 @@ def test_a_notebooks_page_shows_its_times_pictures_with_alt_texts_and_formulas(s
     assert [alt for alt in alts if f'alt="{alt}"' not in shown] == []
     assert re.search(r'<a [^>]*href="https://colab[^>]*>Open [^<]*in Colab</a>', shown)
     assert re.search(r"about \d+ minutes to read", shown)
-    assert source.count('<details class="admonition hide') == len(tagged(read(path), "hide-output"))
+    assert source.count('<details class="admonition hide below-input') == len(tagged(read(path), "hide-output"))
     formulas = any("$" in cell.source for cell in read(path).cells if cell.cell_type == "markdown")
     assert "<math" in shown or not formulas
 
