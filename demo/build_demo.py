@@ -38,13 +38,13 @@ from maskdepth_utils.inference.predictor import Predictor  # noqa: E402
 CACHE = ROOT / "build" / "demo"
 RUNTIME = "1.30.0"  # of onnxruntime-web, and the checksum that npm lists for it
 CHECKSUM = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
-RUNTIME_FILES = {"ort.wasm.bundle.min.mjs": "ort.mjs", "ort-wasm-simd-threaded.wasm": "ort.wasm"}
+RUNTIME_FILES = {"ort.wasm.bundle.min.mjs": "ort.js", "ort-wasm-simd-threaded.wasm": "ort.wasm"}
 DOWNLOADED = ("ort.wasm", "maskdepthnet.onnx")  # what the progress bar counts
 SOURCES = ("style.css", "try.js", "network.js", "view3d.js")
 MAX_MEGABYTES = 9  # of the network's file: phones load it, too
 
 # Which of the test scenes, and of the test composites, are shown: pictures that differ, not those of the best results.
-CHOSEN = {"soft": (23, 46, 41, 28, 29, 2, 82, 13, 73), "hard": (0, 6, 15, 16, 8)}
+CHOSEN = {"soft": (23, 2, 41, 46, 29, 28, 82, 13, 73), "hard": (0, 6, 15, 16, 8)}
 COMPOSITES = (3612, 3623, 3637)
 GROUPS = {
     "soft": ("Soft light", "A path-traced room in soft light."),
@@ -217,7 +217,7 @@ def write_preview(files: Path, predictor: Predictor, example: dict) -> None:
     """The picture on the site's front page: photo, background, mask over the photo, and depth of the first example."""
     image, background = (np.asarray(Image.open(files / example[kind])) for kind in ("photo", "background"))
     mask, depth = predictor.predict(image, background)
-    shown = np.uint8(plots.overlay(image, mask) * 255)
+    shown = np.uint8(plots.overlay(image, mask, plots.BLUE) * 255)
     row = np.hstack([image, background, shown, plots.color_depth(depth)])
     Image.fromarray(row).resize((1280, 320), Image.Resampling.LANCZOS).save(files / "preview.webp", quality=88)
 

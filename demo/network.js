@@ -5,7 +5,7 @@
    probabilities and metres, one for each pixel of the photo, and the mask at a size for the screen; or {failure: why}.
    While the files arrive it gets {loaded: bytes}, and then {ready}. */
 
-import * as ort from "./ort.mjs";
+import * as ort from "./ort.js";
 
 const SIZE = 160; // pixels: the width of the pictures that the network was trained on
 const TALLEST = 2; // times as tall as wide: taller pictures are made smaller

@@ -5,7 +5,7 @@ import { createView } from "./view3d.js";
 const MAX_SIDE = 2048; // pixels: larger photos are reduced, so that a phone's memory suffices
 const MIN_SIDE = 32; // the network's limit
 const MAX_ASPECT = 5; // so that the shorter side has as many pixels when the network sees it
-const ORANGE = [230, 159, 0];
+const [BLUE, ORANGE] = [[0, 114, 178], [230, 159, 0]]; // of the object and its outline
 const SLOTS = ["photo", "background"];
 
 const element = (id) => document.getElementById(id);
@@ -98,9 +98,8 @@ function drawMask() {
       const object = mask[i] > threshold;
       count += object;
       const outline = object !== isObject(x + line, y) || object !== isObject(x, y + line);
-      const tint = outline ? 1 : object ? 0.5 : 0;
-      for (let c = 0; tint && c < 3; c++) {
-        picture.data[4 * i + c] += tint * (ORANGE[c] - picture.data[4 * i + c]);
+      for (let c = 0; (object || outline) && c < 3; c++) {
+        picture.data[4 * i + c] = outline ? ORANGE[c] : 0.45 * picture.data[4 * i + c] + 0.55 * BLUE[c];
       }
     }
   }

@@ -24,8 +24,8 @@ const FRAGMENT_SHADER = `
   void main() { gl_FragColor = vec4(shade, 1.0); }`;
 const SLOPE = Math.tan(Math.PI / 6); // of the outermost rays of a camera with a field of view of 60 degrees
 const FINEST = 256; // points along the longer side
-const STEEPEST = 0.08; // change of the depth from point to point on one surface
-const START = { side: 0.35, up: 0.15, away: 1.15 };
+const STEEPEST = 0.1; // change of the depth from point to point on one surface
+const START = { side: 0.35, up: 0.15, away: 1.3 };
 
 export function createView(canvas) {
   const gl = canvas.getContext("webgl", { antialias: false });

@@ -176,9 +176,12 @@ def test_photos_of_other_sizes(page, site, predictor, size):
     assert np.abs(depth - expected.depth).max() < 0.2
 
 
-def test_a_large_photo_is_reduced(page):
+def test_a_large_photo_is_reduced_and_turned_upright(page):
     choose(page, 0)
-    upload(page, "photo", "large.png", to_png(np.zeros((3000, 700, 3), np.uint8)))
+    file, turned = io.BytesIO(), Image.Exif()
+    turned[0x0112] = 6  # the orientation of a photo taken with the phone upright
+    Image.new("RGB", (3000, 700)).save(file, "JPEG", exif=turned)
+    upload(page, "photo", "large.jpg", file.getvalue(), "image/jpeg")
     wait_for(page, "Now choose the background")
     size = page.locator("[data-slot=photo] canvas").evaluate("(canvas) => [canvas.width, canvas.height]")
     assert size == [478, 2048]

@@ -109,6 +109,13 @@ def test_every_source_and_every_module_has_a_page_that_needs_no_network(site):
 
 
 @pytest.mark.slow
+def test_the_landing_page_shows_the_page_that_runs_the_network_if_there_is_one(site):
+    built = (site / "demo" / "index.html").exists()
+    assert built or os.environ.get("MASKDEPTH_NPM") != "required"
+    assert ('href="demo/index.html"' in (site / "index.html").read_text(encoding="utf8")) == built
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("path", find_notebooks(), ids=label)
 def test_a_notebooks_page_shows_its_times_pictures_with_alt_texts_and_formulas(site, path):
     source = (site / "notebooks" / f"{label(path)}.html").read_text(encoding="utf8")
