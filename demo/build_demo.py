@@ -110,7 +110,7 @@ def gallery(examples: list[dict]) -> str:
 def fetch_runtime() -> Path:
     """The folder with onnxruntime-web's files, fetched by npm unless it was before."""
     folder = CACHE / f"onnxruntime-web-{RUNTIME}"
-    if folder.exists():
+    if all((folder / name).exists() for name in RUNTIME_FILES.values()):
         return folder
     npm = shutil.which("npm")
     if npm is None:
@@ -129,6 +129,7 @@ def fetch_runtime() -> Path:
         with tarfile.open(packages[0]) as package:
             for name, new_name in RUNTIME_FILES.items():
                 (files / new_name).write_bytes(package.extractfile(f"package/dist/{name}").read())
+        shutil.rmtree(folder, ignore_errors=True)
         files.rename(folder)
     return folder
 
