@@ -209,11 +209,14 @@ function fillSlots(pair) {
 
 /* Take the reader's files, {slot: file}, beside those taken before. */
 async function takeFiles(files) {
+  const pair = own;
   try {
     for (const [slot, file] of Object.entries(files)) {
-      own[slot] = await readPicture(file, file.name);
+      pair[slot] = await readPicture(file, file.name);
     }
-    predictOwn();
+    if (pair === own) {
+      predictOwn();
+    }
   } catch (error) {
     say(error.message, true);
   }
@@ -236,16 +239,14 @@ function predictOwn() {
 }
 
 // ------------------------------------------------------------------------------------------------------- the examples
-let newest = 0; // counts the choices: a picture that arrives late is not shown
-
 async function choose(button) {
-  const choice = ++newest;
+  const none = {};
+  own = none;
   press(button);
-  own = {};
   try {
     const read = async (slot) => readPicture(await (await fetch(button.dataset[slot])).blob(), button.dataset[slot]);
     const [photo, background] = await Promise.all(SLOTS.map(read));
-    if (choice === newest) {
+    if (own === none && !own.photo && !own.background) { // otherwise the reader has gone on
       fillSlots({ photo, background });
       predict({ photo, background, note: button.dataset.note });
     }

@@ -322,6 +322,8 @@ def test_random_actions(page, site):
     }
     for _ in range(60):
         actions[choice.choice(list(actions))]()
+    page.wait_for_timeout(200)
+    page.wait_for_function("document.getElementById('panels').ariaBusy === 'false'")
     choose(page, 0)
     assert re.search(r"about \d+\.\d m away", status(page))
 
