@@ -186,8 +186,7 @@ COMMANDS = {
 
 def make_parser() -> Parser:
     """Make the parser of all commands. The help of a command is its function's docstring."""
-    purpose = "Predict an object's mask and a photo's depth from the photo and its empty background."
-    parser = Parser(prog="python -m maskdepth_utils", description=f"{purpose} Each command has its own --help.")
+    parser = Parser(prog="python -m maskdepth_utils", description="Masks and depth of photos. See COMMAND --help.")
     versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}, {platform.platform()}"
     parser.add_argument("--version", action="version", version=f"maskdepth_utils {__version__}, {versions}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
