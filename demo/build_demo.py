@@ -73,6 +73,8 @@ def build(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     CACHE.mkdir(parents=True, exist_ok=True)
     with FileLock(CACHE / ".lock"):
+        for rest in CACHE.glob("tmp*"):  # of a build that was killed
+            shutil.rmtree(rest)
         runtime, made = fetch_runtime(), make_files()
     for folder in (runtime, made):
         shutil.copytree(folder, out, dirs_exist_ok=True)
