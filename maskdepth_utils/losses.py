@@ -1,4 +1,4 @@
-"""The losses of the course, built and compared in notebook 04.
+"""The losses of the course. Notebook 04 builds L1, the edge loss, SSIM and Dice, and compares losses for depth.
 
 Every function takes two tensors of one shape (N, 1, H, W) and returns a scalar. All compute in float32, even under
 autocast: SSIM and edges subtract nearly equal numbers, of which bf16 keeps three digits.

@@ -105,7 +105,7 @@ def multiply_adds(model: nn.Module, size: int = 80) -> int:
 
 
 def deepest_field(stages: int = DEEPEST) -> int:
-    """Compute the receptive field of the last of the first `stages` encoder stages, in pixels (notebook 03)."""
+    """Compute the receptive field of the last of the first `stages` encoder stages, in pixels (extras/design_lab)."""
     field, step = 1, 1
     three, two = [(3, 1)] * 4, [(3, 2)] + [(3, 1)] * 3
     for layers in ([(7, 2)], [(3, 2), *three], two, two, two)[:stages]:

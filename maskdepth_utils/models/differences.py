@@ -1,4 +1,6 @@
-"""Thirteen channels that show how two shots of a place differ apart from exposure and noise. Built in notebook 03.
+"""Thirteen channels that show how two shots of a place differ apart from exposure and noise.
+
+The optional notebook extras/differences_and_matting builds them.
 
 A plain difference mixes the object, another exposure and noise. Exposure and noise can be estimated from the pictures
 themselves, since most pixels show no object; nothing here is learned. Pictures are (N, 3, H, W) in [0, 1].

@@ -1,4 +1,4 @@
-"""Samples as tar shards, as the library webdataset writes and reads them, from front to back. Used in notebook 06.
+"""Samples as tar shards, as the library webdataset writes and reads them, from front to back.
 
 A sample is a run of members with one stem: 0000007.background.jpg, .depth.png, .image.jpg, .json and .mask.png.
 """
