@@ -1,8 +1,8 @@
 """Build the course's web site.    python docs/build_site.py [--out build/site]
 
-Nothing is fetched from the network while reading, and nothing but onnxruntime-web, once, while building: for the page
-"Try it" (demo/), which is left out where npm is missing. Sphinx's warnings count as errors: among them are links
-between pages, and references to names of the package, that lead nowhere.
+The site needs no network. Building it fetches onnxruntime-web, once, for the page "Try it" (demo/); where npm is
+missing, that page is left out. Sphinx's warnings count as errors: among them are links between pages, and references to
+names of the package, that lead nowhere.
 """
 
 import argparse
@@ -27,7 +27,7 @@ if __name__ == "__main__":
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         if any(args.out.iterdir()) and not (args.out / ".doctrees").exists():
-            raise FileExistsError(f"{args.out.resolve()} holds other files than an earlier site")
+            raise FileExistsError(f"{args.out.resolve()} holds files that no earlier build wrote")
         shutil.rmtree(args.out)  # otherwise Sphinx would skip known warnings and keep old pages
     except OSError as error:
         parser.error(f"{error}. Name another folder: make site OUT=FOLDER, or --out FOLDER")

@@ -2,7 +2,7 @@
 
     python docs/draw_readme.py    # about two minutes; writes data/results/playground.webp
 
-The widget runs in JupyterLab in Chromium, and the keyboard moves its slider as a reader would. Run it again when the
+The widget runs in JupyterLab in Chromium, and the slider is moved by the keyboard, as a reader would do it. Run it again when the
 widget or the network changes.
 """
 
@@ -27,7 +27,7 @@ from maskdepth_utils.course import widgets
 box = widgets.playground(load_pretrained())
 box.set(room="room_test_057", object="test_014_modern_armchair", yaw=1, distance=2.5, azimuth=3,
         lamp=0.55, lamp_x=-2.4, lamp_z=1.2, lamp_height=2.2, lamp_radius=0.5)"""
-LAMP = "to the right, m"  # the slider that moves
+LAMP = "to the right, m"  # the slider that is moved
 LAST = 2.4  # metres
 HIDDEN = ("Try this", "Scene", "Gap between the two shots", "Difference threshold", "True depth", "Depth error")
 WIDTH = 830  # pixels: four pictures in a row

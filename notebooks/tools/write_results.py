@@ -122,7 +122,7 @@ def training(name):
             f"begun at commit {stage['commit']}; at its end IoU {curves['val_iou'][-1]:.3f}{depth} on its validation "
             "samples"
         )
-    lines += ["", f"Seed 0 where a command names no other. The curves: [{file}](../results/{file})."]
+    lines += ["", f"Commands that name no seed use seed 0. The curves: [{file}](../results/{file})."]
     return "\n".join(lines)
 
 
