@@ -2,8 +2,8 @@
 
     python docs/draw_readme.py    # about two minutes; writes data/results/playground.webp
 
-The widget runs in JupyterLab in Chromium, and the slider is moved by the keyboard, as a reader would do it. Run it again when the
-widget or the network changes.
+The widget runs in JupyterLab in Chromium, and its slider is moved by the keyboard, as a reader would do it. Run it
+again when the widget or the network changes.
 """
 
 import io

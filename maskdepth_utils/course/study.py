@@ -28,7 +28,7 @@ WORDS = {0: ("less", "more"), 1: ("worse", "better"), -1: ("better", "worse")}  
 
 
 def stored(study: str, part: str = "test") -> dict[str, dict[int, dict]]:
-    """Read a study's figures, ``{row: {seed: figures}}``; part: ``"test"``, ``"scenes"`` or ``"training"``."""
+    """Read a study's figures, ``{row: {seed: figures}}``; part: ``"test"`` or ``"scenes"``."""
     found = {}
     for run in stored_runs(study):
         found.setdefault(run["row"], {})[run["seed"]] = run[part]

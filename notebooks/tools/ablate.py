@@ -4,9 +4,8 @@
     python notebooks/tools/ablate.py losses --only Dice    # rows whose name has this word
 
 Each run is a line of data/results/ablation.jsonl: what was changed, the seed (which draws the first weights and the
-samples), its commands, its seconds, and the figures on test rooms and objects, on the scenes in real light, and in its
-own training rooms with training objects (at other places and in other light). Runs that are stored already are not
-repeated, and a stopped run continues.
+samples), its commands, its seconds, and the figures on test rooms and objects and on the scenes in real light. Runs
+that are stored already are not repeated, and a stopped run continues.
 """
 
 import itertools
@@ -17,7 +16,6 @@ import torch
 from notebook_files import ROOT, tool_parser
 from torch.utils.data import Dataset, Subset
 
-from maskdepth_utils.__main__ import make_parser
 from maskdepth_utils.data import MaskDepthDataset, SceneDataset, make_loader
 from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.files import write_file
@@ -25,15 +23,13 @@ from maskdepth_utils.models.weights import load_network, read_run
 
 STORED = results.RESULTS / "ablation.jsonl"
 # Small, and without the full-size detail, so that three seeds of each row are affordable.
-BASES = {
-    "losses": {
-        "--rooms": "400", "--gap": "tripod", "--size": "80", "--width": "0.25", "--detail": "off", "--batch": "16",
-        "--optimizer": "adamw", "--lr": "0.001", "--weight-decay": "0.01", "--schedule": "one-cycle",
-        "--mask-loss": "bce=1 ssim=1", "--depth-loss": "l1=1 edge=1 ssim=1", "--val-every": "100000",
-        "--val-samples": "16", "--workers": "0",
-    },
+BASE = {
+    "--rooms": "400", "--gap": "tripod", "--size": "80", "--width": "0.25", "--detail": "off", "--batch": "16",
+    "--optimizer": "adamw", "--lr": "0.001", "--weight-decay": "0.01", "--schedule": "one-cycle",
+    "--mask-loss": "bce=1 ssim=1", "--depth-loss": "l1=1 edge=1 ssim=1", "--val-every": "100000",
+    "--val-samples": "16", "--workers": "0",
 }  # fmt: skip
-# What each row changes in its base; "" marks a flag.
+# What each row changes in the base; "" marks a flag.
 STUDIES = {
     "losses": {
         "L1 + edge + SSIM (base)": {},
@@ -52,26 +48,24 @@ STUDIES = {
 
 def options(study: str, row: str) -> str:
     """Return the options of `train` for one row."""
-    return " ".join(f"{option} {value}".strip() for option, value in (BASES[study] | STUDIES[study][row]).items())
+    return " ".join(f"{option} {value}".strip() for option, value in (BASE | STUDIES[study][row]).items())
 
 
 def run(study: str, row: str, seed: int, samples: int, tested: int = 400) -> dict:
     """Train and measure; a stopped training run continues."""
     out = results.run_folder("ablation", study, row, seed, samples)
     train = f"train --out {out} --samples {samples} --seed {seed} {options(study, row)}"
-    settings = make_parser().parse_args(train.split())
-    test = f"evaluate --checkpoint {out} --size {settings.size} --gap tripod --count {tested} --no-baselines"
+    size = int(BASE["--size"])
+    test = f"evaluate --checkpoint {out} --size {size} --gap tripod --count {tested} --no-baselines"
     commands = [f"python -m maskdepth_utils {command}" for command in (train, test)]
     with results.timed_report(changed=STUDIES[study][row], commands=commands) as report:
         results.call(train)
         results.require_finished(out, samples)
     report["seconds"] = round(results.training_seconds(read_run(ROOT / out)["history"]))
     network = load_network(ROOT / out)[0]
-    known = MaskDepthDataset("train", settings.size, "tripod", seed + 1000, settings.rooms)
     return report | {
-        "test": measure(network, MaskDepthDataset("test", settings.size, "tripod"), tested),
-        "scenes": measure(network, SceneDataset(settings.size, "none"), tested),
-        "training": measure(network, known, tested),
+        "test": measure(network, MaskDepthDataset("test", size, "tripod"), tested),
+        "scenes": measure(network, SceneDataset(size, "none"), tested),
     }
 
 
@@ -83,9 +77,10 @@ def measure(network: torch.nn.Module, dataset: Dataset, count: int) -> dict:
 
 
 def main() -> None:
-    parser = tool_parser(__doc__, only=True)
+    parser = tool_parser(__doc__)
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("--samples", type=int, default=20000, help="training samples of each run")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="WORD", help="rows whose name has one of these")
     parser.add_argument("--seeds", type=int, default=1, help="how many runs of each row")
     args = parser.parse_args()
     # All rows once, then all again: a study that is stopped early leaves a complete table.

@@ -1,13 +1,11 @@
 """Why did depth turn gray? The write-up's step from 80 to 160 px again and again, one condition changed at a time.
 
-    python notebooks/tools/collapse.py              # about half an hour on two CPU cores; can be stopped and started
-    python notebooks/tools/collapse.py --only L1    # the conditions whose name has this word
+    python notebooks/tools/collapse.py    # about half an hour on two CPU cores; can be stopped and started
 
-"Then, I trained the network with image size of 160x160. After the first epoch, the resulting predictions were good
-enough to start. But after this, the depth predictions were just gray images." One network is trained at 80 px as the
-write-up says; from there each condition continues at 160 px and is measured on the same validation samples: the
-contrast of its depth (`spread`; a gray image has 0) and the error. Everything goes to data/results/collapse.json, some
-predictions to collapse.npz beside it. The original's network has twice the width and a full-size stem: days on a CPU.
+One network is trained at 80 px as the write-up says; from there each condition continues at 160 px and is measured on
+the same validation samples: the contrast of its depth (`spread`; a gray image has 0) and the error. Everything goes to
+data/results/collapse.json, some predictions to collapse.npz beside it, for notebooks/extras/reading_numbers.ipynb. The
+original's network has twice the width and a full-size stem: days on a CPU.
 """
 
 import functools
@@ -102,12 +100,12 @@ def run(name: str) -> tuple[dict, np.ndarray]:
 
 
 def main() -> None:
-    words = tool_parser(__doc__, only=True).parse_args().only
+    tool_parser(__doc__).parse_args()
     stored = read_json(STORED, {"settings": SETTINGS, "runs": []})
     frames = read_arrays(FRAMES) or {"truth": frames_of(watched()["depth"])}
     done = [one["condition"] for one in stored["runs"]]
     for name in CONDITIONS:
-        if any(word in name for word in words) and name not in done:
+        if name not in done:
             row, frames[name] = run(name)
             stored["runs"].append(row)
             write_arrays(FRAMES, frames)

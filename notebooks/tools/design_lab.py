@@ -1,7 +1,6 @@
 """The designs of notebooks/extras/design_lab.ipynb, each trained on the same samples: data/results/design_lab.json.
 
-    python notebooks/tools/design_lab.py               # a few minutes per design; can be stopped and started
-    python notebooks/tools/design_lab.py --only skip   # designs whose name has this word
+    python notebooks/tools/design_lab.py    # a few minutes per design; can be stopped and started
 
 Everything but the design is the same: losses, 80 px, the samples and their order, optimizer and schedule. A few
 predicted depth maps go to design_lab.npz beside it, for the picture of the checkerboard.
@@ -60,12 +59,12 @@ def run(name: str) -> tuple[dict, np.ndarray]:
 
 
 def main() -> None:
-    words = tool_parser(__doc__, only=True).parse_args().only
+    tool_parser(__doc__).parse_args()
     about = {"command": "python notebooks/tools/design_lab.py", "size": SIZE, "gap": "tripod"}
     report, frames = read_json(STORED, {"rows": []} | about), read_arrays(FRAMES)
     done = [row["design"] for row in report["rows"]]
     for name in DESIGNS:
-        if any(word in name for word in words) and name not in done:
+        if name not in done:
             row, frames[name] = run(name)
             report["rows"].append(row)
             write_arrays(FRAMES, frames)

@@ -12,6 +12,7 @@ A notebook whose exercises were rewritten has to be executed again, unless only 
 
 import os
 import re
+from itertools import zip_longest
 from pathlib import Path
 
 from nbformat.v4 import new_code_cell, new_markdown_cell
@@ -38,10 +39,8 @@ def exercise_cells(path):
     link = Path(os.path.relpath(solutions, path.parent)).as_posix()
     cells = [new_markdown_cell(INTRO.format(name=path.name, link=link), metadata=tags)]
     for cell in tagged(read(solutions), TAG):
-        if cell.cell_type == "code":
-            cells.append(new_code_cell(blank(cell.source), metadata=tags))
-        else:
-            cells.append(new_markdown_cell(cell.source, metadata=tags))
+        make = new_code_cell if cell.cell_type == "code" else new_markdown_cell
+        cells.append(make(blank(cell.source), metadata=tags))
     return cells
 
 
@@ -60,12 +59,9 @@ def problems(nb, path):
     """Say, in a sentence, where the exercises of the notebook at `path` differ from its solutions, if they do."""
     if not is_lesson(path) or not solutions_of(path).is_file():
         return []
-    expected, found = exercise_cells(path), tagged(nb, TAG)
-    for number, (a, b) in enumerate(zip(expected, found)):
-        if (a.cell_type, a.source) != (b.cell_type, b.source):
-            return [f"exercise cell {number} differs from its solution: {b.source.splitlines()[:1]}"]
-    unequal = len(expected) != len(found)
-    return [f"{len(found)} exercise cells, its solutions have {len(expected)}"] if unequal else []
+    pairs = zip_longest(exercise_cells(path), tagged(nb, TAG), fillvalue=new_markdown_cell())
+    same = [(a.cell_type, a.source) == (b.cell_type, b.source) for a, b in pairs]
+    return [] if all(same) else [f"exercise cell {same.index(False)} differs from its solution"]
 
 
 def main():

@@ -32,7 +32,6 @@ from maskdepth_utils.files import write_file
 
 README = NOTEBOOKS.parent / "README.md"
 WIDTH = 700  # pixels of the head's picture, at most
-BYTES = 60_000  # of the head's picture, at most
 LONGEST_ALT = 300  # characters
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
 DATA = "[goal]: data:image/jpeg;base64,"
@@ -138,7 +137,7 @@ def goal_picture(nb):
 
 
 def small_picture(nb, picture):
-    """Return the base64 text of a JPEG on white for the head, no wider than WIDTH and no larger than BYTES."""
+    """Return the base64 text of a JPEG on white for the head, no wider than WIDTH."""
     about = nb.metadata.setdefault("maskdepth", {})
     digest = hashlib.sha256(picture).hexdigest()[:16]
     stored = nb.cells[0].source.partition(DATA)[2].partition("\n")[0]
@@ -149,12 +148,9 @@ def small_picture(nb, picture):
     card = Image.new("RGBA", image.size, "white")  # opaque, so that it can be read on dark pages, too
     card.alpha_composite(image)
     card.thumbnail((WIDTH, 2 * WIDTH), Image.Resampling.LANCZOS)
-    for quality in range(92, 40, -4):
-        file = io.BytesIO()
-        card.convert("RGB").save(file, "JPEG", quality=quality, subsampling=0)
-        if file.tell() <= BYTES:
-            return base64.b64encode(file.getvalue()).decode()
-    raise ValueError(f"the cell tagged `goal`: {card.width} x {card.height} pixels do not fit into {BYTES} bytes")
+    file = io.BytesIO()
+    card.convert("RGB").save(file, "JPEG", quality=80, subsampling=0)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def about_the_run(executed):

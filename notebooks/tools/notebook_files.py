@@ -30,13 +30,11 @@ NOT_PROSE = re.compile(  # hidden comments, HTML tags, pictures, links' addresse
 WIDGET, PLOTLY = "application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json"
 
 
-def tool_parser(description, names=False, only=False):
-    """Return a parser that shows a tool's docstring and takes notebooks, or words that choose some runs of a study."""
+def tool_parser(description, names=False):
+    """Return a parser that shows a tool's docstring, and takes names of notebooks if `names` is true."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if names:
         parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="how its name begins, or its path")
-    if only:
-        parser.add_argument("--only", nargs="+", default=[""], metavar="WORD", help="runs whose name has one of these")
     return parser
 
 

@@ -1,6 +1,5 @@
 """What the measuring tools have in common: where results are, how they are stored, and what made them."""
 
-import argparse
 import contextlib
 import os
 import platform
@@ -16,10 +15,8 @@ import numpy as np
 import torch
 from notebook_files import ROOT
 
-from maskdepth_utils.cli import make_loss, training_samples
 from maskdepth_utils.files import replacing
 from maskdepth_utils.models.weights import read_run
-from maskdepth_utils.training import fit
 
 CHECKPOINTS = ROOT / "data" / "checkpoints"
 RESULTS = ROOT / "data" / "results"
@@ -60,12 +57,9 @@ def run_folder(study: str, *parts) -> str:
 
 
 def call(command: str, **options) -> str:
-    """Run `python -m maskdepth_utils COMMAND` in the project's folder; exit with its status if it fails."""
+    """Run `python -m maskdepth_utils COMMAND` in the project's folder; return what it prints if options capture it."""
     words = [sys.executable, "-m", "maskdepth_utils", *shlex.split(command)]
-    done = subprocess.run(words, cwd=ROOT, text=True, **options)
-    if done.returncode:
-        sys.exit(done.returncode)
-    return done.stdout
+    return subprocess.run(words, cwd=ROOT, text=True, check=True, **options).stdout
 
 
 def require_finished(out: str, samples: int) -> None:
@@ -80,15 +74,6 @@ def training_seconds(history: list[dict]) -> float:
     timed = [record for record in history if "step_seconds" in record]
     steps = [b["step"] - a["step"] for a, b in zip([{"step": 0}, *timed], timed)]
     return sum(n * (record["data_seconds"] + record["step_seconds"]) for n, record in zip(steps, timed))
-
-
-def fit_as_commanded(network: torch.nn.Module, options: argparse.Namespace, **more) -> list[dict]:
-    """Train a network in this process with the options of the command `train`; `more` goes to `fit`."""
-    return fit(
-        network, training_samples(options), samples=options.samples, batch=options.batch, loss=make_loss(options),
-        lr=options.lr, weight_decay=options.weight_decay, optimizer=options.optimizer, schedule=options.schedule,
-        workers=options.workers, seed=options.seed, **more,
-    )  # fmt: skip
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

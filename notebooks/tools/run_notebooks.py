@@ -4,8 +4,8 @@
     python notebooks/tools/run_notebooks.py --profile full 01 03   # some, as a reader runs them
     python notebooks/tools/run_notebooks.py extras                 # all the extras
 
-The executed copies and results.json are written to build/notebooks/. The headline figures are what a notebook's cells
-tagged `headline` print. A notebook that fails does not stop the others, but the exit code is then 1.
+The executed copies and run_notebooks.json are written to build/notebooks/. The headline figures are what a notebook's
+cells tagged `headline` print. A notebook that fails does not stop the others, but the exit code is then 1.
 """
 
 import contextlib
@@ -18,13 +18,11 @@ from pathlib import Path
 
 import papermill
 import psutil
-from notebook_files import QUIET_KERNEL, ROOT, find_notebooks, headline, label, read, read_json, tool_parser, write_json
+from notebook_files import QUIET_KERNEL, ROOT, find_notebooks, headline, label, read, tool_parser, write_json
 
-from maskdepth_utils.files import WriteError
 from maskdepth_utils.tables import format_table
 
 OUT = ROOT / "build" / "notebooks"
-OTHER_FOLDER = "make course OUT=FOLDER, or --out FOLDER"
 
 
 @contextlib.contextmanager
@@ -93,15 +91,6 @@ def table(results):
     return format_table("notebook", rows, "presto", missing="")
 
 
-def is_report(path):
-    """Return whether a file is the results.json of an earlier run."""
-    try:
-        content = read_json(path)
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, list) and all(isinstance(one, dict) and "headline" in one for one in content)
-
-
 def interruptible(main):
     """Call `main` and exit with what it returns. After Ctrl-C or SIGTERM, end the kernels that are left."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -124,13 +113,14 @@ def main():
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the executed copies")
     args = parser.parse_args()
     paths = find_notebooks(args.names, extras=bool(args.names))
-    results, report = [], args.out / "results.json"
-    if not is_report(report) and any((args.out / path.name).exists() for path in [report, *paths]):
-        parser.error(f"{args.out} holds files that no earlier run wrote. Name another folder: {OTHER_FOLDER}")
+    results, report = [], args.out / "run_notebooks.json"
     try:
+        known = args.out == OUT or report.exists()
+        if not known and any((args.out / path.name).exists() for path in paths):
+            raise FileExistsError(f"{args.out} holds files that no earlier run wrote")
         write_json(report, [])
-    except WriteError as error:
-        parser.error(f"{error}. Name a folder for the executed copies: {OTHER_FOLDER}")
+    except OSError as error:
+        parser.error(f"{error}. Name a folder for the executed copies: make course OUT=FOLDER, or --out FOLDER")
     for path in paths:
         print(f"{label(path)} ({args.profile}) ...", end=" ", flush=True)
         results.append(run(path, args.profile, args.out.resolve()))

@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 import subprocess
-import time
 
 from notebook_files import ROOT, read_json, tool_parser, write_json
 from results import CHECKPOINTS, RESULTS, call, timed_report
@@ -43,13 +42,10 @@ def measure(name):
             except AssetError:
                 print(f"{row}: left out, the 2020 project's photos are not available")
                 continue
-            start = time.monotonic()
             command = f"evaluate {options} --json"
             found = json.loads(call(command, stdout=subprocess.PIPE))
-            seconds = round(time.monotonic() - start, 1)
-            print(f"{row}: {seconds:.0f} s", flush=True)
-            command = f"python -m maskdepth_utils {command}"
-            report["runs"].append({"row": row, "command": command, "seconds": seconds, **found})
+            print(f"{row}: done", flush=True)
+            report["runs"].append({"row": row, "command": f"python -m maskdepth_utils {command}", **found})
     return report
 
 
@@ -74,11 +70,10 @@ def results(stored):
                 row["depth RMSE"] = figures["MaskDepthNet"]["rmse"]
                 row["per pixel"] = figures["mean depth per pixel"]["rmse"]
             rows[run["row"]] = row
-    minutes = sum(run["seconds"] for run in stored["runs"]) / 60
     where = f"{stored['machine']['device']} ({stored['machine']['processor']}), commit {stored['commit']}"
     return f"""{markdown("tested on", rows)}
 
-Measured in {minutes:.0f} min on {where}.
+Measured in {stored["seconds"] / 60:.0f} min on {where}.
 Commands: [data/results/evaluation.json](data/results/evaluation.json)."""
 
 
@@ -122,8 +117,8 @@ def training(name):
             f"begun at commit {stage['commit']}; at its end IoU {curves['val_iou'][-1]:.3f}{depth} on its validation "
             "samples"
         )
-    lines += ["", f"Commands that name no seed use seed 0. The curves: [{file}](../results/{file})."]
-    return "\n".join(lines)
+    seed = f"Commands that name no seed use seed 0. The curves: [{file}](../results/{file})."
+    return "\n".join([*lines, "", seed])
 
 
 def between(text, mark, content):
@@ -142,16 +137,6 @@ def pages(stored):
     for mark, content in parts.items():
         card = between(card, mark, content)
     return {README: between(README.read_text(encoding="utf8"), "results", results(stored)), CARD: card}
-
-
-def out_of_date():
-    """List, in sentences, what is out of date."""
-    stored = read_json(STORED)
-    measured = {"maskdepthnet": stored["network"], "masknet": stored["masknet"]["network"]}
-    other = [name for name in measured if measured[name] != checksum(name)]
-    old = [path for path, text in pages(stored).items() if text != path.read_text(encoding="utf8")]
-    found = [f"{name} has changed since it was measured: run write_results.py --measure" for name in other]
-    return found + [f"{path}: its tables are not those of evaluation.json: run write_results.py" for path in old]
 
 
 def main():

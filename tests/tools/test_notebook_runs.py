@@ -25,7 +25,7 @@ def results(tmp_path_factory):
     def run(name):
         command = [sys.executable, run_notebooks.__file__, "--out", folder / name, name]
         subprocess.run(command, cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True)
-        return json.loads((folder / name / "results.json").read_text())[0]
+        return json.loads((folder / name / "run_notebooks.json").read_text())[0]
 
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(LESSONS, pool.map(run, LESSONS)))
