@@ -146,7 +146,7 @@ EXERCISES = {
         wrong=[
             (bce_of_probabilities, "expected 1000, found inf"),
             (lambda x, y: -bce(x, y), "the sign is wrong"),
-            (lambda x, y: F.softplus(x) - x * y, "One number is wanted"),
+            (lambda x, y: F.softplus(x) - x * y, "One number is expected"),
             (lambda x, y: bce(x.detach(), y), "no gradient reaches"),
             (lambda x, y: bce(x, y).item(), "expected a tensor, found 1."),
             (lambda x, y: F.softplus(x).mean() - (x.detach() * y).mean(), "gradient: at index"),

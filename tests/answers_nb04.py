@@ -83,7 +83,7 @@ EXERCISES = {
         wrong=[
             (6, "SSIM 0.984, expected 0.900"),
             (7.8, "SSIM tolerates more than that"),
-            (12, "Nearer, then"),
+            (12, "Try a smaller number"),
             (0.8, "expected metres from 5 to 20, found 0.8"),
         ],
     ),

@@ -24,7 +24,7 @@ EXERCISES = {
     "check_distance": Exercise(
         right=[3.65, 3.7, np.float32(3.68)],
         wrong=[
-            (5.2, "expected 50 %, give or take 5 %"),
+            (5.2, "expected 45 to 55 %"),
             (2.6, "At 2.6 m: it covers 100% of what it covers"),
             (365, "expected metres from 0.5 to 20, found 365"),
         ],

@@ -24,7 +24,7 @@ class LabBlock(nn.Module):
         skip: ``None`` uses only the stage's size, ``"add"`` adds the stage through a conv1x1, ``"concat"`` appends
             its channels, which makes the first convolution wider.
         up: ``"bilinear"`` interpolates. ``"transposed"`` is a transposed convolution of kernel 3 and stride 2, whose
-            patches overlap at every second pixel only: the source of the checkerboard (Odena et al. 2016).
+            patches overlap at every second pixel only, which is the source of the checkerboard (Odena et al. 2016).
     """
 
     def __init__(self, inputs: int, outputs: int, skip_channels: int, skip: str | None, up: str):
@@ -104,15 +104,20 @@ def multiply_adds(model: nn.Module, size: int = 80) -> int:
     return counter.get_total_flops() // 2  # it counts a multiplication and its addition as two
 
 
+def receptive_field(layers: list[tuple[int, int, int]]) -> int:
+    """Compute how many pixels wide a feature's view is after layers of (kernel, stride, dilation)."""
+    field, step = 1, 1
+    for kernel, stride, dilation in layers:
+        field += (kernel - 1) * dilation * step
+        step *= stride
+    return field
+
+
 def deepest_field(stages: int = DEEPEST) -> int:
     """Compute the receptive field of the last of the first `stages` encoder stages, in pixels (extras/design_lab)."""
-    field, step = 1, 1
-    three, two = [(3, 1)] * 4, [(3, 2)] + [(3, 1)] * 3
-    for layers in ([(7, 2)], [(3, 2), *three], two, two, two)[:stages]:
-        for kernel, stride in layers:
-            field += (kernel - 1) * step
-            step *= stride
-    return field
+    plain, halving = (3, 1, 1), (3, 2, 1)
+    layers = [(7, 2, 1)], [halving, *[plain] * 4], *[[halving, *[plain] * 3]] * 3
+    return receptive_field(sum(layers[:stages], []))
 
 
 def gradient_field(model: nn.Module, size: int = 160) -> Tensor:

@@ -35,7 +35,7 @@ class Cloud(NamedTuple):
     colors: np.ndarray
 
 
-def view(image, depth, truth=None, mask=None, pitch: float = 0.0, edges: bool = True) -> "View":
+def view(image, depth, truth=None, mask=None, pitch: float = 0.0) -> "View":
     """Show a scene in 3D as its depth map places it; with the true depth too, buttons switch between the two.
 
     Args:
@@ -44,7 +44,6 @@ def view(image, depth, truth=None, mask=None, pitch: float = 0.0, edges: bool = 
         truth: The true depth, likewise.
         mask: A mask (H, W) of the pixels to tint.
         pitch: How many degrees the camera looks down, to set the room upright.
-        edges: Whether points that fly between foreground and background are left out (see `depth_edges`).
     """
     depths = {"prediction": depth} if truth is None else {"prediction": depth, "truth": truth}
     height, width = plots.to_array(image).shape[:2]
@@ -52,7 +51,7 @@ def view(image, depth, truth=None, mask=None, pitch: float = 0.0, edges: bool = 
     y = x * height / width
     eye, a, b, c, d = (0, 0, 0), (-x, -y, far), (x, -y, far), (x, y, far), (-x, y, far)
     camera = upright(np.array([eye, a, b, eye, c, d, eye, a, d, c, b, eye]), pitch)
-    return View({name: to_cloud(image, one, mask, pitch, edges) for name, one in depths.items()}, camera)
+    return View({name: to_cloud(image, one, mask, pitch) for name, one in depths.items()}, camera)
 
 
 def lift(depth: np.ndarray) -> np.ndarray:
@@ -88,14 +87,14 @@ def depth_edges(depth: np.ndarray) -> np.ndarray:
     return (around.min(axis=(2, 3)) < depth * (1 - JUMP)) & (around.max(axis=(2, 3)) > depth * (1 + JUMP))
 
 
-def to_cloud(image, depth, mask=None, pitch: float = 0.0, edges: bool = True) -> Cloud:
-    """Lift a picture's pixels. Arguments as for `view`."""
+def to_cloud(image, depth, mask=None, pitch: float = 0.0) -> Cloud:
+    """Lift a picture's pixels, except those that `depth_edges` finds. Arguments as for `view`."""
     picture, depth = plots.to_unit(image), plots.to_metres(depth)
     if picture.shape[:2] != depth.shape:
         raise ValueError(f"image and depth: expected equal sizes, found {picture.shape[:2]} and {depth.shape}")
     if mask is not None:
         picture = plots.overlay(picture, mask, opacity=0.5)
-    keep = ~depth_edges(depth) if edges else np.ones(depth.shape, bool)
+    keep = ~depth_edges(depth)
     return Cloud(upright(lift(depth)[keep], pitch), np.uint8(picture[keep] * 255 + 0.5))
 
 

@@ -1,7 +1,7 @@
 """The quizzes at the end of the notebooks: `quiz.show("03")` shows the questions of notebooks/quizzes/03.json.
 
-A quiz is plain HTML without a script: each choice is a line to unfold, and what unfolds says whether the choice is
-right, and why. So it works wherever HTML is shown, by mouse and by keyboard: in JupyterLab, Notebook 7 and Colab, on
+A quiz is plain HTML without a script: each choice is a line to unfold, and the text below it says whether the choice
+is right, and why. So it works with mouse and keyboard wherever HTML is shown: in JupyterLab, Notebook 7 and Colab, on
 an exported page, and in a notebook that is not trusted.
 """
 

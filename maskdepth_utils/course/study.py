@@ -62,7 +62,7 @@ def student_interval(values: Iterable[float]) -> tuple[float, float]:
     """Return the mean of the values and the half width of Student's 95 % interval around it.
 
     With n values the half width is t(n - 1) * s / sqrt(n), where t is 12.7 for two values, 4.3 for three and 2.3 for
-    ten; of one value, it is infinite. Source: Student (1908); notebook 04.
+    ten; with a single value it is infinite. Source: Student (1908); notebook 04.
     """
     values = list(values)
     if not values:

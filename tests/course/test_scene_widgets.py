@@ -122,7 +122,7 @@ def as_png(size):
 def test_own_photos_are_predicted_and_can_be_saved():
     box = widgets.own_photos(LeftHalf())
     upload(box.controls["photo"], as_png((80, 60)))
-    assert "Still to come: background." in box.note.value and "10 MB" in box.note.value and box.links.value == ""
+    assert "Still missing: background." in box.note.value and "10 MB" in box.note.value and box.links.value == ""
     upload(box.controls["background"], as_png((80, 60)))
     assert "covers 50.0% of the picture and is about 3.0 m away" in box.note.value
     assert "<b>Warning</b>: not a pair" in box.note.value

@@ -16,7 +16,7 @@ USUAL_FAULTS = {  # as functions of what is expected
 }
 TENSORS_ONLY = "Use tensors only, from the first step to the last: no .item(), .detach() or NumPy."
 NOT_FINITE = "Which step makes it? 0 / 0, the root or logarithm of 0 (their slope is infinite), or too large a number?"
-SHAPE_HINTS = {0: "One number is wanted: average over all.", 1: "One value per image: sum over all dimensions but 0."}
+SHAPE_HINTS = {0: "One number is expected: average over all.", 1: "One value per image: sum over all dimensions but 0."}
 
 
 def compare_on_cases(
@@ -30,7 +30,7 @@ def compare_on_cases(
         names: Names of the values, if there are several. LOSS: a loss and its gradient with respect to the first input.
         whole: Whether whole numbers are expected.
         tolerance: The accepted absolute difference.
-        adapt: Makes a function of a case's inputs of the answer, of the right one and of the faults.
+        adapt: Turns the answer, the right function and the faults into functions of a case's inputs.
     """
     if adapt:
         answer, right = adapt(answer) if callable(answer) else answer, adapt(right)
@@ -110,7 +110,7 @@ def find_gradients(result: Tensor, sources, where: str) -> list[Tensor]:
 
 
 def as_array(found, expected: np.ndarray, where: str, whole=False) -> np.ndarray:
-    """Return a tensor, array, number or list of numbers as an array like `expected`; raise Wrong if it is none."""
+    """Return a tensor, array, number or list of numbers as an array like `expected`; otherwise raise Wrong."""
     one = "a whole number" if whole else "one number"
     kind = f"values of shape {expected.shape}" if expected.ndim else one
     words = f"expected {kind}, found {describe_value(found)}"

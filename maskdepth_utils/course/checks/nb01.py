@@ -22,7 +22,7 @@ def check_threshold(my_threshold):
     threshold = as_number(my_threshold, "my_threshold", 1, 255, "a gray value")
     difference, mask, best_threshold, best = threshold_samples()
     score = iou(difference, mask, threshold / 255).mean().item()
-    words = f"mean IoU {score:.3f} on {SAMPLES} validation samples, while another one has {best:.3f}"
+    words = f"mean IoU {score:.3f} on {SAMPLES} validation samples, while another threshold reaches {best:.3f}"
     low, high = "Noise and shadows pass it, too.", "Too much of the objects differs by less than that."
     hint = low if threshold < best_threshold else high
     require(score >= best - NEAR_BEST, f"a threshold of {threshold:g}", words, hint)

@@ -5,6 +5,7 @@ from torch import nn
 
 from ...models.blocks import UpProjection
 from ...models.networks import count_parameters
+from ..design import receptive_field
 from .compare import compare_on_cases, find_gradients, require_nonlinear
 from .verdict import as_number, build_module, call_answer, call_module, report_verdict, require
 
@@ -21,15 +22,6 @@ def check_layers(my_layers):
     require(field >= PICTURE, where, f"{words}, expected at least {PICTURE}", hint)
     require(fewer < PICTURE, where, f"{words}, but after {count - 1} it already sees {fewer}", hint)
     return f"After {count} layers a feature sees {field} pixels"
-
-
-def receptive_field(layers) -> int:
-    """Pixels that a feature sees after layers of (kernel, stride, dilation)."""
-    field, step = 1, 1
-    for kernel, stride, dilation in layers:
-        field += (kernel - 1) * dilation * step
-        step *= stride
-    return field
 
 
 @report_verdict
@@ -105,8 +97,8 @@ def check_up_block(MyUp):
             call_module(block, x, stage, shape=(2, outputs, *large), where=place, hint=hint)
         require_learning(block, torch.randn(2, inputs, 3, 3), torch.randn(2, skip, 6, 6), where)
         widths = [p.shape[1] for p in block.parameters() if p.ndim == 4]
-        words = f"its convolutions take {', '.join(map(str, widths))} channels, none {inputs + skip}"
-        require(inputs + skip in widths, where, words, "Both beside one another, torch.cat([x, stage], dim=1)?")
+        words = f"its convolutions take {', '.join(map(str, widths))} channels; none takes {inputs + skip}"
+        require(inputs + skip in widths, where, words, "torch.cat([x, stage], dim=1) puts both side by side.")
     return "Tried: stages of 5 x 5, 8 x 12 and 9 x 6: sizes, values of x and of the stage, and all parameters"
 
 
@@ -125,10 +117,10 @@ def require_learning(block: nn.Module, x, stage, where: str) -> None:
     hint = "Layers made in `forward` start at random each time: make them in `__init__`."
     require(torch.equal(found, again), where, "the same inputs give another output the second time", hint)
     seen_x, seen_stage, seen_detail = (not torch.allclose(found, other, atol=1e-6) for other in others)
-    hint = "What comes up from below belongs in, too."
-    require(seen_x, where, "which value of x stands where makes no difference", hint)
+    hint = "What comes up from below must be used, too."
+    require(seen_x, where, "its output stays the same if the values of x change places", hint)
     hint = "Its size or its mean adds no detail: put the stage itself beside x."
-    require(seen_stage, where, "which value of the stage stands where makes no difference", hint)
+    require(seen_stage, where, "its output stays the same if the stage's values change places", hint)
     require(seen_detail, where, "the stage's finest detail makes no difference", hint)
     require_nonlinear(block, [x.shape, stage.shape], where)
     gradients = find_gradients(call_answer(block, x, stage, where=where).square(), list(parameters.values()), where)

@@ -21,7 +21,7 @@ def check_flat_wall(my_metres):
     """The predicted distance in metres, beyond the true 5 m, at which a flat wall's SSIM has fallen to 0.9."""
     metres = as_number(my_metres, "my_metres", WALL, 20, "metres")
     nearer, found, farther = (wall_ssim(metres + step) for step in (-NEAR, 0, NEAR))
-    hint = "Nearer, then." if found < WANTED else "SSIM tolerates more than that: go on."
+    hint = "Try a smaller number." if found < WANTED else "SSIM tolerates more than that: try a larger number."
     right = farther <= WANTED <= nearer
     require(right, f"a wall at {metres:g} m", f"SSIM {found:.3f}, expected {WANTED:.3f}", hint)
     return f"A wall {metres - WALL:.1f} m too far away has an SSIM of {found:.3f}"
@@ -72,7 +72,7 @@ BALANCED_BCE_FAULTS = {
     "every pixel counts the same": F.binary_cross_entropy_with_logits,
     "both means are added, not averaged": lambda x, y: 2 * balanced_bce(x, y),
     "only the object counts": lambda x, y: half_means(x, y)[0].mean(),
-    "all images are thrown together": lambda x, y: sum(half_means(x, y, (0, 1, 2, 3))) / 2,
+    "all images are pooled": lambda x, y: sum(half_means(x, y, (0, 1, 2, 3))) / 2,
 }
 
 
@@ -111,7 +111,7 @@ def check_depth_loss(my_loss):
         if depth is target:
             require(abs(loss) <= 1e-5, where, f"expected a loss of 0, found {loss:.4g}", "What is compared with what?")
         else:
-            hint = "Do errors cancel? Is something unseen?"
+            hint = "Do errors cancel? Is a part of the map left out?"
             require(loss > 1e-6, where, f"expected a loss above 0, found {loss:.4g}", hint)
         return float(loss)
 

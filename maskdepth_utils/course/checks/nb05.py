@@ -35,7 +35,7 @@ def report(thresholds, val, test, scores=None):
 
 REPORT_FAULTS = {
     "the threshold is chosen on the test images": lambda t, val, test: report(t, val, test, test.mean(1)),
-    "the test images have a say in the choice": lambda t, val, test: report(t, val, test, val.mean(1) + test.mean(1)),
+    "the test images influence the choice": lambda t, val, test: report(t, val, test, val.mean(1) + test.mean(1)),
     "a single image decides": lambda t, val, test: report(t, val, test, val.max(1)),
     "this is the threshold's place in the list": lambda t, val, test: report(np.arange(len(t)), val, test),
     "this is the validation score, chosen to be high": lambda t, val, test: report(t, val, val),
@@ -77,7 +77,7 @@ INTERVAL_FAULTS = {
     "every room counts the same, however many images it has": lambda *inputs: bootstrap(*one_per_room(*inputs)),
     "the higher end comes first": lambda *inputs: bootstrap(*inputs)[::-1],
     "this is the spread of single images, not of their mean": lambda v, rooms, g: np.percentile(v, [2.5, 97.5]),
-    "there is no spread: without replacement all rooms come each time": lambda v, rooms, g: [v.mean(), v.mean()],
+    "there is no spread: without replacement every room is drawn each time": lambda v, rooms, g: [v.mean(), v.mean()],
 }
 
 

@@ -94,10 +94,11 @@ def check_share(my_share):
         sizes, together = [len(share) for share in shares], sum(shares, [])
         twice, foreign = len(together) - len(set(together)), len(set(together) - set(wanted))
         missing = len(set(wanted) - set(together))
-        words = f"{twice} are there twice, {foreign} are not of this step, {missing} are missing"
-        hint = "Which places of `order` has the step (% goes round its end)? Divide these among the processes."
+        words = f"{twice} are repeated, {foreign} do not belong to this step, {missing} are missing"
+        hint = "Which positions of `order` belong to the step (% continues at its start)? Divide these among all."
         require(sorted(together) == sorted(wanted), where, f"shares of {sizes} samples: {words}", hint)
-        require(max(sizes) - min(sizes) <= 1, where, f"shares of {sizes} samples", "All wait for the largest share.")
+        hint = "The process with the largest share keeps all others waiting."
+        require(max(sizes) - min(sizes) <= 1, where, f"shares of {sizes} samples", hint)
     return f"Tried: 1 to 4 processes, {len(cases)} steps; together always the whole batch, and no sample twice"
 
 
@@ -143,7 +144,7 @@ def write_once(my_write, path: Path, new: bytes, ends: bool, where: str) -> None
         nonlocal moment
         moment = "in the middle of `write`"
         if Path(other).absolute().parent != path.parent:
-            return problems.append("it writes in another folder, and renaming is one step only within a disk")
+            return problems.append("it writes to another folder, and renaming is a single step only within one disk")
         Path(other).write_bytes(content[: len(content) // 2])
         if ends:
             raise KeyboardInterrupt  # the session ends here: no `except Exception` stops it
@@ -204,7 +205,7 @@ def watched(my_gradients):
             if len(given[0]) > most:
                 problems.append(f"the model gets {len(given[0])} samples at once, and memory holds {most}")
             elif any(alias() is not None for alias in kept):
-                problems.append("a part comes in while what the part before needs for backward() is still in memory")
+                problems.append("a part comes in while what an earlier part needs for backward() is still in memory")
 
         model.register_forward_pre_hook(look)
         with saved_tensors_hooks(keep, lambda alias: alias):

@@ -5,12 +5,12 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from ...files import data_dir, read_dict
 from ...inference.predictor import Prediction, load_pretrained
 from ...metrics import iou
 from .. import widgets
+from ..widgets.scene import score
 from .compare import take_parts
 from .verdict import Wrong, as_number, call_answer, describe_error, describe_value, report_verdict, require
 
@@ -32,7 +32,7 @@ shipped = functools.cache(load_pretrained)
 
 
 def mask_iou(mask: np.ndarray, scene) -> float:
-    return iou(*(torch.from_numpy(np.float32(x))[None, None] for x in (mask > 0.5, scene.mask))).item()
+    return score(iou, mask > 0.5, scene.mask)
 
 
 @functools.cache
@@ -47,7 +47,7 @@ def check_distance(my_distance):
     near, far = (build(replace(CHEST, distance=d)).mask.sum() for d in (CHEST.distance, distance))
     share = far / near
     hint = "Area has two directions: if both shrink with the distance, what becomes of their product?"
-    words = f"it covers {share:.0%} of what it covers at {CHEST.distance:g} m, expected 50 %, give or take 5 %"
+    words = f"it covers {share:.0%} of what it covers at {CHEST.distance:g} m, expected 45 to 55 %"
     require(abs(share - 0.5) <= 0.05, f"at {distance:g} m", words, hint)
     return f"At {distance:g} m the chest covers {share:.0%} of what it covers at {CHEST.distance:g} m"
 
@@ -64,11 +64,11 @@ def check_break(my_setup):
         scene = build(my_setup)
     except Exception as error:
         raise Wrong(where, f"no such scene can be made: {describe_error(error)}") from error
-    hint = "Another distance or azimuth? It has to stand free."
+    hint = "Try another distance or azimuth: the object has to stand free."
     require(not scene.remark, where, scene.remark.rstrip("."), hint)
     pixels = int((scene.mask > 0.5).sum())
     words = f"the object has {pixels} pixels, expected at least {LEAST_PIXELS}"
-    require(pixels >= LEAST_PIXELS, where, words, "Nearer.")
+    require(pixels >= LEAST_PIXELS, where, words, "Move it nearer to the camera.")
     found = shipped_iou(my_setup)
     hint = "Which objects are thin, or small at that distance? What happens to their edges if the camera moves?"
     require(found < FAILED, where, f"IoU {found:.2f}, expected below {FAILED}", hint)

@@ -57,7 +57,7 @@ class Unsolved(Exception):
 
 
 class TimeIsUp(BaseException):
-    """A call has taken too long. It is no `Exception`, so that a reader's `except Exception` lets it pass."""
+    """A call has taken too long. It is not an `Exception`, so that a reader's `except Exception` does not catch it."""
 
 
 def report_verdict(check: Callable) -> Callable[..., bool]:
@@ -83,7 +83,7 @@ def report_verdict(check: Callable) -> Callable[..., bool]:
         except Wrong as wrong:
             text = f"Not right yet. {wrong}." + (f"\nHint: {wrong.hint}" if wrong.hint else "")
         except Exception as error:  # answers may be wrong in unforeseen ways
-            text = f"Not right yet. The check broke off: {describe_error(error)}."
+            text = f"Not right yet. The check could not finish: {describe_error(error)}."
         RESULTS[check.__name__] = solved
         print(text)
         return solved
@@ -104,7 +104,7 @@ def require(right, where: str, words: str, hint: str = "") -> None:
 
 
 def call_answer(answer, *inputs, where: str, returns=True):
-    """Return an answer to copies of the inputs; raise Unsolved if it is nothing, Wrong if it raises or does not end."""
+    """Call an answer with copies of the inputs; raise Unsolved if it returns nothing, Wrong if it raises or hangs."""
     hint = "Pass the function itself, without calling it: my_function and not my_function(...)."
     require(callable(answer), where, f"expected a function, found {describe_value(answer)}", hint)
     try:
@@ -128,7 +128,7 @@ def call_answer(answer, *inputs, where: str, returns=True):
 
 @contextmanager
 def time_limit(seconds: float):
-    """Raise TimeIsUp in the calling thread after so many seconds; inside another limit, that one counts.
+    """Raise TimeIsUp in the calling thread after so many seconds; inside another limit, only the outer one counts.
 
     It works on every system and in a notebook's kernel, where signals may not, but only between two steps of Python:
     one call that never comes back, such as ``time.sleep``, is not stopped.
@@ -158,7 +158,7 @@ def time_limit(seconds: float):
 
 
 def copied(value):
-    """A copy of an input; what needs gradients, and what holds no values, is handed over as it is."""
+    """A copy of an input; inputs that need gradients, and objects without values, are passed on as they are."""
     if isinstance(value, Tensor):
         return value if value.requires_grad else value.clone()
     if isinstance(value, np.ndarray):
@@ -213,7 +213,7 @@ def describe_error(error: BaseException) -> str:
     try:
         message = textwrap.shorten(str(error), 300).rstrip(".")
     except Exception:  # a reader's own exception may not even have a message
-        message = "(without words)"
+        message = "(no message)"
     return f"{type(error).__name__}: {message}{own_line(error)}"
 
 

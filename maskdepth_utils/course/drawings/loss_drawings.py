@@ -15,8 +15,8 @@ PERSON = 28  # a validation sample: a person before a wall
 def sobel_edge():
     """Draw the Sobel filter's response to an edge, along one row of a true and a predicted depth map.
 
-    The maps are in metres; the losses compute the same on metres / 10. Of the edge loss's two directions this is the
-    horizontal one. The prediction is the shipped network's.
+    The maps are in metres; the losses compute the same on metres / 10. This is the horizontal of the edge loss's two
+    directions. The prediction is the shipped network's.
     """
     row = 72
     shown = 90.5, 150.5  # the columns that are drawn

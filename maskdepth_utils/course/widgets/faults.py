@@ -35,7 +35,7 @@ ROUNDING = 1e-5  # a loss below this share of plain gray's consists of rounding 
 
 @dataclass(frozen=True)
 class Fault:
-    """Ways to spoil a map, applied in this order; the defaults change nothing."""
+    """Ways to spoil a map, in the order in which they are applied; the defaults change nothing."""
 
     blur: float = 0.0  # standard deviation of a Gaussian in pixels
     shift: int = 0  # pixels to the right

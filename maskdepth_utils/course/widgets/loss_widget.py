@@ -80,7 +80,7 @@ def loss_explorer() -> w.VBox:
 
 
 def set_ranges(controls: dict) -> None:
-    """Offer the task's presets, give offset and noise its unit, and set both to 0, as their units have changed."""
+    """Offer the task's presets, give offset and noise its unit, and set both to 0, since their units have changed."""
     task = controls["task"].value
     for name, (label, low, high, step) in RANGES[task].items():
         control = controls[name]

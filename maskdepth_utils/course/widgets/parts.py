@@ -25,7 +25,7 @@ WRAP = {"flex_flow": "row wrap"}
 
 
 def slider(label: str, value, low, high, step) -> w.Widget:
-    """A slider for whole numbers if its step is one, otherwise for decimals."""
+    """A slider for whole numbers if the step is a whole number, otherwise for decimals."""
     kind = w.IntSlider if isinstance(step, int) else w.FloatSlider
     return kind(value, min=low, max=high, step=step, description=label, **CONTROL)
 

@@ -16,9 +16,9 @@ CAPTIONS = {
     "depth": ("Depth", "bright is near"),
     "cutout": ("Cutout", "the object alone"),
 }
-CHOOSE = """Choose a photo and a background: the same place from the same spot, without the object. A file that does
-not arrive is larger than the server accepts: 10 MB, or 100 MB if <code>make lab</code> or <code>make app</code> started
-it."""
+CHOOSE = """Choose a photo and a background: the same place from the same spot, without the object. If a
+file does not arrive, it is larger than the server accepts: 10 MB, or 100 MB with <code>make lab</code> or <code>make
+app</code>."""
 
 
 def own_photos(predictor, examples: dict | None = None) -> w.VBox:
@@ -53,11 +53,11 @@ def own_photos(predictor, examples: dict | None = None) -> w.VBox:
                 pair = [read_upload(controls[name], name) for name in ("photo", "background")]
             missing = [name for name, picture in zip(("photo", "background"), pair) if picture is None]
             if missing:
-                words = f"{CHOOSE} Still to come: {' and '.join(missing)}."
+                words = f"{CHOOSE} Still missing: {' and '.join(missing)}."
             else:
                 options = {name: controls[name].value for name in ("align", "fov", "eye_height")}
                 words, pictures = predict_photo(predictor, *pair, **options)
-        finally:  # nothing of another pair stays beside an error
+        finally:  # an error must not stand beside pictures of another pair
             tiles.show({name: shrink_array(picture, 2 * TILE) for name, picture in pictures.items()})
             saved = [link_to(name, pictures[name]) for name in ("mask", "depth in mm", "cutout") if pictures]
             links.value = f"Save: {' · '.join(saved)}" if saved else ""
@@ -93,7 +93,7 @@ def predict_photo(predictor, photo, background, align: bool, fov: float, eye_hei
 
 
 def read_upload(upload: w.FileUpload, name: str) -> np.ndarray | None:
-    """The picture that was uploaded, if any. The value of a FileUpload is a dict in ipywidgets 7, a tuple in 8."""
+    """The uploaded picture, if any. The value of a FileUpload is a dict in ipywidgets 7 and a tuple in 8."""
     value = upload.value
     files = [{"name": key} | file for key, file in value.items()] if isinstance(value, dict) else value
     return read_picture(bytes(files[-1]["content"]), f"{name}: {files[-1]['name']}") if files else None

@@ -68,7 +68,7 @@ HARD_SCENES = {
 class Scene:
     """A composed scene: uint8 pictures (160, 160, 3), coverage and metres (160, 160).
 
-    `remark` says why the data hold no such scene; it is empty if they could.
+    `remark` says why the data cannot hold such a scene; it is empty if they can.
     """
 
     image: np.ndarray

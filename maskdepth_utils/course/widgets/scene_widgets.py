@@ -22,8 +22,8 @@ SCENE_CAPTIONS = {
 PREDICTION_CAPTIONS = {
     "image": ("Image", "the photo with the object"),
     "background": ("Background", "the empty room"),
-    "mask": ("Network's mask", "blue: found, yellow: missed, red: false alarm"),
-    "threshold": ("Difference threshold", "blue: found, yellow: missed, red: false alarm"),
+    "mask": ("Network's mask", "blue: found, yellow: missed, vermilion: false alarm"),
+    "threshold": ("Difference threshold", "blue: found, yellow: missed, vermilion: false alarm"),
     "depth": ("Network's depth", "bright is near, dark is 10 m away"),
     "true depth": ("True depth", "bright is near, dark is 10 m away"),
     "depth error": ("Depth error", "dark: none, yellow: 2 m or more"),
