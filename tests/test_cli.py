@@ -317,18 +317,6 @@ def test_no_command_replaces_or_deletes_a_users_files(data, network, tmp_path, r
     assert not (folder / "run").exists()
 
 
-def test_a_restart_deletes_only_the_run(data, tmp_path, run):
-    command = f"train --out {tmp_path} --steps 1 {TINY}"
-    run(command)
-    own = [tmp_path / name for name in ("tensorboard/other_run/events", "checkpoint-00000001.pt.backup", "lock")]
-    for path in own:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("own")
-    run(f"{command} --restart --lr 0.02")
-    assert all(path.read_text() == "own" for path in own) and read_run(tmp_path)["config"]["lr"] == 0.02
-    assert len(list(tmp_path.glob("tensorboard/*.maskdepth"))) == 1
-
-
 def test_predict_warns_of_a_wrong_pair(network, tmp_path, run):
     for name in ("a.png", "b.png"):
         blocks = np.random.default_rng(ord(name[0])).integers(0, 256, (8, 12, 3), np.uint8)

@@ -60,7 +60,6 @@ def test_overlaps_equal_torchmetrics(maps):
         (partial(metrics.iou, threshold=0.2), 0.3 * square(8), square(8), 1),
         (metrics.iou, 0.5 * square(8), EMPTY, 1),  # a pixel covered by half is not the object's
         (metrics.iou, EMPTY, 0.5 * square(8), 1),
-        (partial(metrics.iou, threshold=0.2), 0.3 * square(8), square(8), 1),
         (metrics.boundary_f, square(8), square(8), 1),
         (metrics.boundary_f, square(8), square(8, at=6), 1),  # two pixels off are allowed
         (metrics.boundary_f, square(8), square(8, at=20), 0),

@@ -49,11 +49,6 @@ def test_every_check_belongs_to_an_exercise():
 
 
 @each_lesson
-def test_twins(path):
-    assert exercises.problems(files.read(path), path) == [], f"run exercises.py {path.name}"
-
-
-@each_lesson
 def test_exercises_take_no_name_away_from_the_rest_of_the_notebook(path):
     mine = find_names(files.tagged(files.read(path), "exercise"))
     cells = files.read(path).cells

@@ -3,7 +3,6 @@
 import datetime
 import io
 
-import ipywidgets
 import numpy as np
 import pytest
 from PIL import Image
@@ -106,11 +105,10 @@ def test_an_error_becomes_a_message_and_the_widget_still_works(monkeypatch):
 
 
 def upload(control, content: bytes, name="a.png"):
-    """Set a FileUpload's value as the browser does: a dict in version 7 of ipywidgets, a tuple in version 8."""
+    """Set a FileUpload's value as the browser does."""
     when = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
     file = {"name": name, "type": "image/png", "size": len(content), "content": memoryview(content)}
-    old = {name: {"content": content, "metadata": {}}}
-    control.set_trait("value", old if ipywidgets.__version__.startswith("7.") else (file | {"last_modified": when},))
+    control.set_trait("value", (file | {"last_modified": when},))
 
 
 def as_png(size):

@@ -79,14 +79,15 @@ def test_a_run_can_be_extended_and_a_finished_one_is_not_repeated(tmp_path, caps
 
 
 def test_starting_over_deletes_that_run_alone(tmp_path):
-    other = ["checkpoint-best.safetensors", "step-by-step"]
-    for name in other:
-        tmp_path.joinpath(name).mkdir()
+    other = ["checkpoint-00000001.pt.backup", "checkpoint-best.safetensors", "step-by-step"]
+    for name in [*other, "tensorboard/other_run"]:
+        tmp_path.joinpath(name).mkdir(parents=True)
     small_fit(new_net(), tmp_path, steps=3, save_minutes=0)
     with pytest.raises(TrainingError, match="not a writable folder"):
         small_fit(new_net(), tmp_path / "checkpoint-00000003.pt")
     assert len(small_fit(new_net(), tmp_path, steps=2, lr=0.01, resume=False)) == 2
-    assert names(tmp_path) == [".maskdepth-lock", "checkpoint-00000002.pt", *other, "tensorboard"]
+    assert names(tmp_path) == sorted([".maskdepth-lock", "checkpoint-00000002.pt", *other, "tensorboard"])
+    assert "other_run" in names(tmp_path / "tensorboard") and len(names(tmp_path / "tensorboard")) == 2
 
 
 def test_checkpoints_of_an_earlier_version_are_named(tmp_path):
