@@ -14,7 +14,8 @@ const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
 
 const worker = new Worker(new URL("network.js", import.meta.url), { type: "module" });
 const view = createView(element("space"));
-const colors = JSON.parse(element("colors-of-depth").textContent); // [red, green, blue], from near to far
+const toPixel = ([red, green, blue]) => (255 << 24) | (blue << 16) | (green << 8) | red;
+const colors = Uint32Array.from(JSON.parse(element("colors-of-depth").textContent), toPixel); // from near to far
 
 /* The pair on the page and its prediction, {photo, background, mask, depth, ...}; exported for the tests. */
 export let shown = null;
@@ -130,9 +131,8 @@ function drawDepth() {
   shown.near = shown.depth.reduce((a, b) => Math.min(a, b));
   shown.far = Math.max(shown.depth.reduce((a, b) => Math.max(a, b)), shown.near + 0.1);
   const picture = new ImageData(width, height);
-  shown.depth.forEach((metres, i) => {
-    picture.data.set([...colors[Math.min(255, Math.floor(256 * toShare(metres)))], 255], 4 * i);
-  });
+  const pixels = new Uint32Array(picture.data.buffer);
+  shown.depth.forEach((metres, i) => { pixels[i] = colors[Math.min(255, Math.floor(256 * toShare(metres)))]; });
   resized(element("depth"), width, height).putImageData(picture, 0, 0);
   element("nearest").textContent = `${shown.near.toFixed(1)} m`;
   element("farthest").textContent = `${shown.far.toFixed(1)} m`;
@@ -329,6 +329,6 @@ if (!view) {
 
 say("Loading the network …");
 const bar = new ImageData(256, 1);
-colors.forEach((color, i) => bar.data.set([...color, 255], 4 * i));
+new Uint32Array(bar.data.buffer).set(colors);
 resized(element("bar"), 256, 1).putImageData(bar, 0, 0);
 choose(document.querySelector(".thumb"));
