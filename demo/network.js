@@ -3,7 +3,7 @@
 
    The page sends {photo, background}, two ImageData of equal size, and gets {mask, depth, smooth, milliseconds}:
    probabilities and metres, one for each pixel of the photo, and the mask at a size for the screen; or {failure: why}.
-   While the files arrive it gets {loaded: bytes}, and then {ready}. */
+   While the files arrive it gets {loaded: bytes}. */
 
 import * as ort from "./ort.js";
 
@@ -14,7 +14,7 @@ const SCREEN = 640; // pixels: a mask is drawn at least this wide
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
 const session = start();
-session.then(() => postMessage({ ready: true }), () => {}); // who asks for a prediction hears of an error
+session.catch(() => {}); // who asks for a prediction hears of an error
 
 onmessage = async ({ data }) => {
   try {

@@ -31,9 +31,8 @@ let next = null;
 worker.onmessage = ({ data }) => {
   if (data.loaded) {
     element("progress").value += data.loaded;
-  } else if (data.ready) {
-    element("progress").hidden = true;
   } else {
+    element("progress").hidden = true;
     answer(data);
   }
 };
@@ -122,7 +121,7 @@ async function saveCutout() {
   canvas.getContext("2d").putImageData(picture, 0, 0);
   const href = URL.createObjectURL(await new Promise((resolve) => canvas.toBlob(resolve)));
   create("a", { href, download: "cutout.png" }).click();
-  URL.revokeObjectURL(href);
+  setTimeout(() => URL.revokeObjectURL(href), 60_000); // Safari reads it some time after the click
 }
 
 // ----------------------------------------------------------------------------------------------------------- the depth
