@@ -1,4 +1,4 @@
-"""The network as an ONNX file, which other languages and runtimes can run. Used in notebook 05."""
+"""The network as an ONNX file, which other languages and runtimes can run. Notebook 07 says how."""
 
 import copy
 from pathlib import Path

@@ -258,6 +258,27 @@ def test_metres_under_the_pointer_and_by_keyboard(page):
     assert "near" in page.inner_text(".bar")
 
 
+def test_a_phone_shows_progress_and_measures_under_the_finger(browser, site):
+    page, held = browser.new_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True), []
+    page.set_default_timeout(60_000)
+    page.route("**/maskdepthnet.onnx", held.append)
+    page.goto(f"{site}demo/")
+    page.wait_for_function("document.getElementById('progress').value > 0")
+    bar = page.locator("#progress")
+    assert bar.is_visible() and bar.evaluate("(bar) => bar.value < bar.max")
+    while not held:
+        page.wait_for_timeout(50)
+    held[0].continue_()
+    page.evaluate(IMPORT)
+    page.wait_for_function("window.demo.shown")
+    assert bar.is_hidden() and page.get_by_label("Photo: use the camera").is_visible()
+    canvas, depth = page.locator("#depth"), read_numbers(page, "depth")
+    box = canvas.bounding_box()
+    canvas.tap(position={"x": 0.751 * box["width"], "y": 0.501 * box["height"]})
+    assert page.inner_text("#metres") == f"{depth[80, 120]:.2f} m"
+    page.close()
+
+
 def test_the_points_turn_by_mouse_and_by_keyboard(page):
     space = page.locator("#space")
     space.scroll_into_view_if_needed()

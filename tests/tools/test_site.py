@@ -114,7 +114,8 @@ def test_the_landing_page_shows_the_page_that_runs_the_network_if_there_is_one(s
     assert built or os.environ.get("MASKDEPTH_NPM") != "required"
     assert ('href="demo/index.html"' in (site / "index.html").read_text(encoding="utf8")) == built
     page = (site / "demo" / "index.html").read_text(encoding="utf8") if built else ""
-    assert [link for link in re.findall(r'href="(\.\./[^"]+)"', page) if not (site / "demo" / link).exists()] == []
+    for link, fragment in re.findall(r'href="(\.\./[^"#]+)#?([^"]*)"', page):
+        assert f'id="{fragment}"' in (site / "demo" / link).read_text(encoding="utf8") or not fragment, link
 
 
 @pytest.mark.slow
