@@ -63,7 +63,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 def loaded_page(browser, site):
     """The page with its first example, in which no test may cause an error or a request to another host."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(60_000)  # a slow page on a busy machine is not broken
+    page.set_default_timeout(240_000)  # a slow page on a busy machine is not broken
     page.problems = []
     page.on("console", lambda message: page.problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: page.problems.append(str(error)))
@@ -260,8 +260,8 @@ def test_metres_under_the_pointer_and_by_keyboard(page):
 
 def test_a_phone_shows_progress_and_measures_under_the_finger(browser, site):
     page, held = browser.new_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True), []
-    page.set_default_timeout(60_000)
-    page.route("**/maskdepthnet.onnx", held.append)
+    page.set_default_timeout(240_000)
+    page.route("**/maskdepthnet.onnx", lambda route: held.append(route))
     page.goto(f"{site}demo/")
     page.wait_for_function("document.getElementById('progress').value > 0")
     bar = page.locator("#progress")
