@@ -67,7 +67,7 @@ EXERCISES = {
     "check_side": Exercise(
         right=[37, 37.0, np.int64(37)],
         wrong=[
-            (36, "IoU 0.8975 when it is one pixel fat, expected at least 0.9"),
+            (36, "IoU 0.8975 if one pixel too large all round, expected at least 0.9"),
             (38, "but one of 37 x 37 still has 0.9001"),
             (37.5, "expected a whole number from 1 to 10000, found 37.5"),
         ],
@@ -95,7 +95,7 @@ EXERCISES = {
         draw=draw_pairs,
         tolerance=SAME_RMSE,
         wrong=[
-            (unclamped, "A black prediction, beside others: expected [0."),
+            (unclamped, "A black prediction among others: expected [0."),
             (lambda a, b: scale_free_closed(a, b, least=-1.0), "16 images, each with a factor of its own: at index"),
         ],
     ),

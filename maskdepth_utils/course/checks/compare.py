@@ -46,7 +46,7 @@ def compare_on_cases(
                 raise Wrong(place, difference, NOT_FINITE)
             fault = name_fault(answer, right, name, names, cases, faults, tolerance)
             raise Wrong(place, f"{fault} ({difference})" if fault else difference, hint)
-    return "Tried: " + ", ".join(cases)
+    return "Tried: " + "; ".join(cases)
 
 
 def evaluate(function, inputs, names) -> dict[str, np.ndarray]:

@@ -47,8 +47,8 @@ def check_steepness(my_steepness):
     column, row = torch.arange(9.0).expand(1, 1, 7, 9), torch.arange(7.0)[:, None].expand(1, 1, 7, 9)
     cases = {
         "a slope of 0.3 m per pixel to the right": (0.03 * column,),
-        "one of 0.2 m per pixel upwards": (0.5 - 0.02 * row,),
-        "one to the lower right": (0.03 * column + 0.04 * row,),
+        "a slope of 0.2 m per pixel upwards": (0.5 - 0.02 * row,),
+        "a slope to the lower right": (0.03 * column + 0.04 * row,),
         "a flat wall": (torch.full((1, 1, 7, 9), 0.4),),
         "three maps": (torch.rand(3, 1, 8, 6),),
     }
@@ -88,7 +88,7 @@ def check_balanced_bce(my_balanced_bce):
         "three images": (logits, hard),
         "an image without an object": (one, empty),
         "an image that is all object": (one, full),
-        "an object, none, and nothing else": (logits, torch.cat([hard[:1], empty, full])),
+        "three images: a part is object, nothing, everything": (logits, torch.cat([hard[:1], empty, full])),
         "very sure and wrong": (200 - 400 * hard[:1], hard[:1]),
         "logits of 0": (torch.zeros_like(logits), hard),
         "soft masks": (logits, noise * share),

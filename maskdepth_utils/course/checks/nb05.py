@@ -22,9 +22,11 @@ def check_side(my_side):
     found, smaller = (side / (side + 2)) ** 2, ((side - 1) / (side + 1)) ** 2
     where = f"a square of {side} x {side} pixels"
     hint = "One pixel is added on *both* sides of each row and column."
-    require(found >= WANTED, where, f"IoU {found:.4f} when it is one pixel fat, expected at least {WANTED}", hint)
+    words = f"IoU {found:.4f} if one pixel too large all round, expected at least {WANTED}"
+    require(found >= WANTED, where, words, hint)
     require(smaller < WANTED, where, f"IoU {found:.4f}, but one of {side - 1} x {side - 1} still has {smaller:.4f}")
-    return f"One pixel fat, {side} x {side} pixels have an IoU of {found:.4f}, the next smaller square {smaller:.4f}"
+    squares = f"a square of {side} x {side} pixels has an IoU of {found:.4f}, the next smaller one of {smaller:.4f}"
+    return f"One pixel too large all round, {squares}"
 
 
 def report(thresholds, val, test, scores=None):
@@ -140,8 +142,8 @@ def check_scale_free(my_scale_free):
         "right but for a factor of 2": (target[:1] / 2, target[:1]),
         "16 images, each with a factor of its own": (factors * target, target),
         "three noisy images": (factors[-3:] * noisy[:3], target[:3]),
-        "one of them": (0.7 * noisy[:1], target[:1]),
-        "a black prediction, beside others": (torch.cat([noisy[:1], black[:1], noisy[1:2]]), target[:3]),
+        "one noisy image": (0.7 * noisy[:1], target[:1]),
+        "a black prediction among others": (torch.cat([noisy[:1], black[:1], noisy[1:2]]), target[:3]),
         "a black truth": (noisy[:3], black),
     }
     hint = "Which factor makes sum((s d - t)^2) least? Set its slope with respect to s to zero, image by image."

@@ -79,7 +79,7 @@ def check_time(my_time):
         "a single call, and a device that is still busy": ((0.9, 0.5), 1, 7.0),
     }
     hint = "A call only queues its work. After the first call, wait for the device before each reading of the clock."
-    return compare_on_cases(my_time, time_calls, cases, {}, hint, adapt=on_device) + ", on a pretended device"
+    return compare_on_cases(my_time, time_calls, cases, {}, hint, adapt=on_device) + "; on a simulated device"
 
 
 @report_verdict
@@ -122,7 +122,7 @@ def check_write(my_write):
             write_once(my_write, path, f"step {count}. ".encode() * 100, ends, where)
             left = " and ".join(sorted(other.name for other in {*path.parent.iterdir()} - there))
             require(ends or not left, where, f"it leaves {left} behind", "Only the file itself should be there.")
-    return "Tried: " + ", ".join(cases) + "; looked at the file after each system call"
+    return "Tried: " + "; ".join(cases) + "; looked at the file after each system call"
 
 
 def write_once(my_write, path: Path, new: bytes, ends: bool, where: str) -> None:
