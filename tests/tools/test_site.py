@@ -27,7 +27,7 @@ import heads  # noqa: E402
 import verified  # noqa: E402
 
 SHOTS = os.environ.get("MASKDEPTH_SCREENSHOTS")  # a folder to keep pictures of the pages in
-SEEN = ["index", "notebooks/01_dataset_inspection", "api/maskdepth_utils.losses"]
+SEEN = ["index", "notebooks/01_dataset_inspection", "api/maskdepth_utils.losses", "genindex"]
 
 
 # ------------------------------------------------------------------------------------------------ what it is made from
