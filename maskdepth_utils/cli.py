@@ -131,7 +131,8 @@ def evaluate(options: Namespace) -> dict:
         # Scenes have shadows at every gap: a threshold tuned on composites without shadows would fail on them.
         no_shadow = options.gap in LEVELS and not LEVELS[options.gap].shadow
         gap = "tripod" if options.scenes and no_shadow else options.gap
-        tuning = MaskDepthDataset("val", size, gap, options.seed, light=options.light)
+        light = "lamps" if options.scenes == "hard" else options.light
+        tuning = MaskDepthDataset("val", size, gap, options.seed, light=light)
         if not options.offices:  # their depth is unknown
             training = MaskDepthDataset("train", size, options.gap, options.seed, options.rooms)
     count = min(options.count, len(dataset))

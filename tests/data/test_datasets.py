@@ -178,6 +178,23 @@ def test_shipped_samples_show_their_object_on_the_floor(shipped, split):
 
 
 # ---------------------------------------------------------------- scenes, bad input
+def darker(sample):
+    """The share of the picture, outside the object, that it darkens by 15 %."""
+    image, background = (sample[key].mean(0, keepdim=True) for key in ("image", "background"))
+    return float(((image < 0.85 * background) & (sample["mask"] < 0.02)).float().mean())
+
+
+@pytest.mark.parametrize("light,count,shaded", [("soft", 100, 0.0), ("hard", 100, 0.01), ("mirror", 20, 0.0)])
+def test_shipped_scenes_show_test_rooms_and_objects(shipped, light, count, shaded):
+    scenes, test = SceneDataset(light=light), shipped["test"]
+    assert len(scenes) == count
+    for index in range(0, count, 10):
+        about, sample = scenes.describe(index), scenes[index]
+        assert about["room"] in test.rooms and about["object"] in test.objects
+        check_sample(sample, 160)
+        assert darker(sample) >= shaded
+
+
 def test_scenes_are_samples_too(data):
     scenes, tripod = SceneDataset(), SceneDataset(gap="tripod")
     assert len(scenes) == 2
