@@ -49,7 +49,7 @@ def sobel_edge():
 
         column = np.arange(shot.depth.shape[1])
         plots = [add_axes(figure, 3.85, bottom, 3.0, 1.72, xlim=shown) for bottom in (2.7, 0.5)]
-        for plot, (true, guess), name in zip(plots, ((shot.depth, predicted), answers), ("depth", "Sobel's answer")):
+        for plot, (true, guess), name in zip(plots, ((shot.depth, predicted), answers), ("depth", "Sobel response")):
             plot.plot(column, true[row], color=BLUE, label="true")
             plot.plot(column, guess[row], "--", color=VERMILION, label="predicted")
             plot.plot(at, true[row, at], "s", markersize=8, markerfacecolor="none", markeredgecolor=INK)

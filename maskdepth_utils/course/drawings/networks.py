@@ -65,7 +65,7 @@ def encoder_decoder():
             write(axis, x, LEVELS[-1] - 0.3, f"{task} branch", fontsize=NORMAL, weight="bold")
         legend = "channels × height × width: the wider, the more pixels; the darker, the more channels"
         write(axis, MIDDLE, 0.38, legend)
-        write(axis, MIDDLE, 0.17, "up a branch: enlarge, add the skip, convolve (last of all to one channel)")
+        write(axis, MIDDLE, 0.17, "up each branch: enlarge, add the skip, convolve (the last time to one channel)")
     return figure
 
 
