@@ -26,7 +26,7 @@ from maskdepth_utils.course import widgets
 
 box = widgets.playground(load_pretrained())
 box.set(room="room_test_057", object="test_014_modern_armchair", yaw=1, distance=2.5, azimuth=3,
-        lamp=0.55, lamp_x=-2.4, lamp_z=1.2, lamp_height=2.2, lamp_radius=0.5)"""
+        lamp=0.8, lamp_x=-2.4, lamp_z=1.2, lamp_height=2.2, lamp_radius=0.05)"""
 LAMP = "to the right, m"  # the slider that is moved
 LAST = 2.4  # metres
 HIDDEN = ("Try this", "Scene", "Gap between the two shots", "Difference threshold", "True depth", "Depth error")
