@@ -155,7 +155,7 @@ class SceneDataset(ShotDataset):
     """The path-traced scenes, with true shadows and bounced light: a test for networks trained on composites.
 
     Args:
-        light: One of `library.SCENES`: "soft", as in the rooms.
+        light: One of `library.SCENES`.
     """
 
     def __init__(

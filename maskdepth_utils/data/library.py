@@ -18,7 +18,11 @@ from ..files import AssetError, data_dir, entries, find_entry, open_picture
 
 Rectangle = tuple[float, float, float, float]  # on the floor, metres in room axes: X0, X1, Z0, Z1
 SPLITS = ("train", "val", "test")
-SCENES = {"soft": "scenes"}  # light -> folder; data/render/render_hard_light.py makes scenes in other light
+SCENES = {  # light -> folder of path-traced test scenes
+    "soft": "scenes",  # the rooms' own
+    "hard": "scenes_hard",  # also a small lamp, whose shadow shows
+    "mirror": "scenes_mirror",  # the rooms' own, and a floor that mirrors
+}
 VIEWS = 5  # views of a training room: the rendered one and four turned ones
 
 
