@@ -19,13 +19,19 @@ from maskdepth_utils.inference.predictor import Predictor, load_pretrained
 
 COUNT = 200  # test samples
 LIGHTS = ("nothing special", "lamp behind", "low sun")
-ROWS = {
-    "presets": [widgets.build_scene(widgets.HARD_SCENES[name]) for name in LIGHTS],
-    "composites, tripod": MaskDepthDataset("test", gap="tripod"),
-    "composites with lamps, tripod": MaskDepthDataset("test", gap="tripod", light="lamps"),
-    "soft scenes, tripod": SceneDataset(gap="tripod"),
-    "hard scenes, tripod": SceneDataset(gap="tripod", light="hard"),
-}
+
+
+def make_rows() -> dict[str, list]:
+    """Return the pictures to predict, {row: shots or scenes}."""
+    datasets = {
+        "composites, tripod": MaskDepthDataset("test", gap="tripod"),
+        "composites with lamps, tripod": MaskDepthDataset("test", gap="tripod", light="lamps"),
+        "soft scenes, tripod": SceneDataset(gap="tripod"),
+        "hard scenes, tripod": SceneDataset(gap="tripod", light="hard"),
+    }
+    presets = [widgets.build_scene(widgets.HARD_SCENES[name]) for name in LIGHTS]
+    shots = {row: [one.shot(i) for i in range(min(COUNT, len(one)))] for row, one in datasets.items()}
+    return {"presets": presets} | shots
 
 
 def load_earlier(commit: str) -> Predictor:
@@ -45,8 +51,7 @@ def main() -> None:
     predictor = load_earlier(commit)
     with timed_report(network=commit) as report:
         arrays = {}
-        for row, samples in ROWS.items():
-            shots = samples if row == "presets" else (samples.shot(i) for i in range(min(COUNT, len(samples))))
+        for row, shots in make_rows().items():
             masks = [predictor.predict(shot.image, shot.background).mask > 0.5 for shot in shots]
             arrays[row] = np.packbits(masks, axis=-1)
     write_arrays(RESULTS / "before_lamps.npz", arrays)
