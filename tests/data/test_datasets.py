@@ -184,15 +184,15 @@ def darker(sample):
     return float(((image < 0.85 * background) & (sample["mask"] < 0.02)).float().mean())
 
 
-@pytest.mark.parametrize("light,count,shaded", [("soft", 100, 0.0), ("hard", 100, 0.01), ("mirror", 20, 0.0)])
-def test_shipped_scenes_show_test_rooms_and_objects(shipped, light, count, shaded):
+@pytest.mark.parametrize("light,count", [("soft", 100), ("hard", 100), ("mirror", 20)])
+def test_shipped_scenes_show_test_rooms_and_objects(shipped, light, count):
     scenes, test = SceneDataset(light=light), shipped["test"]
     assert len(scenes) == count
     for index in range(0, count, 10):
         about, sample = scenes.describe(index), scenes[index]
         assert about["room"] in test.rooms and about["object"] in test.objects
         check_sample(sample, 160)
-        assert darker(sample) >= shaded
+        assert light != "hard" or darker(sample) >= 0.01  # a lamp's shadow is seen
 
 
 def test_scenes_are_samples_too(data):
