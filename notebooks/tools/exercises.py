@@ -21,8 +21,8 @@ from notebook_files import find_notebooks, is_lesson, label, read, solutions_of,
 TAG = "exercise"
 MARK = "# SOLUTION"
 INTRO = """**These exercises check themselves.** Write your code where the `...` is, run the cell, and then the check
-below it: it says what is wrong, in words, and gives a hint. An exercise left open says so, and the notebook runs on.
-They need nothing from above: you can start at the next cell. The solutions, with the reasons, are in
+below it: it says what is wrong and gives a hint. An unsolved exercise says so, and the notebook keeps running.
+The exercises need nothing from above: you can start at the next cell. The solutions, with explanations, are in
 [solutions/{name}]({link})."""
 
 
