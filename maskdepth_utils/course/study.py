@@ -1,4 +1,4 @@
-"""Comparing trainings honestly: runs of several seeds, intervals, paired differences. Notebook 04 builds and uses it.
+"""Comparing trainings honestly: several seeds, paired differences, intervals. Used by extras/loss_ablation_report.
 
 Runs with one seed saw the same samples in the same order and, wherever the networks allow it, began with the same
 weights, so their differences say more than their values. notebooks/tools/ablate.py stores them.
@@ -62,7 +62,7 @@ def student_interval(values: Iterable[float]) -> tuple[float, float]:
     """Return the mean of the values and the half width of Student's 95 % interval around it.
 
     With n values the half width is t(n - 1) * s / sqrt(n), where t is 12.7 for two values, 4.3 for three and 2.3 for
-    ten; with a single value it is infinite. Source: Student (1908); notebook 04.
+    ten; with a single value it is infinite. Source: Student (1908); extras/loss_ablation_report.
     """
     values = list(values)
     if not values:
