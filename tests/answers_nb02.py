@@ -84,38 +84,6 @@ def draw_logits(g):
     return torch.from_numpy(g.choice([0, 0.5, -2, 3, 30, -1000, 1000], target.shape)).float(), target
 
 
-def block(inputs, outputs):
-    return nn.Sequential(
-        nn.Conv2d(inputs, inputs, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(inputs),
-        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1),
-    )  # fmt: skip
-
-
-class Block(nn.Module):
-    def __init__(self, inputs, outputs, norm=True):
-        super().__init__()
-        self.first = nn.Conv2d(inputs, inputs, (3, 1), padding=(1, 0), bias=False)
-        self.second = nn.Conv2d(inputs, inputs, (1, 3), padding=(0, 1))
-        self.norm, self.use_norm = nn.BatchNorm2d(inputs), norm
-        self.last = nn.Conv2d(inputs, outputs, 3, 2, 1)
-
-    def forward(self, x):
-        x = self.second(self.first(x))
-        return self.last(F.relu(self.norm(x) if self.use_norm else x, inplace=True))
-
-
-def layers(*sizes, bend=nn.ReLU, norm=nn.BatchNorm2d):
-    """Convolutions (inputs, outputs, kernel, stride, padding) in a row, each with a nonlinearity and a norm."""
-    found = []
-    for inputs, outputs, kernel, stride, padding in sizes:
-        found += [nn.Conv2d(inputs, outputs, kernel, stride, padding), bend(), norm(outputs)]
-    return nn.Sequential(*found)
-
-
-def right_layers(i, o, **options):
-    return layers((i, i, 3, 1, 1), (i, o, 3, 2, 1), **options)
-
-
 EXERCISES = {
     "check_size": Exercise(
         right=[size, size_by_steps, lambda *sizes: torch.tensor(size(*sizes))],
@@ -153,19 +121,6 @@ EXERCISES = {
             (bce_by_hand, "Logits of 0, gradient: the corner of max(x, 0) counts with slope 0"),
             (F.binary_cross_entropy_with_logits, "it calls PyTorch's own binary_cross_entropy_with_logits"),
             (nn.BCEWithLogitsLoss(), "it calls PyTorch's own binary_cross_entropy_with_logits"),
-        ],
-    ),
-    "check_block": Exercise(
-        right=[block, Block, right_layers, lambda i, o: right_layers(i, o, bend=nn.GELU)],
-        wrong=[
-            (lambda i, o: layers((i, o, 5, 2, 2)), "expected fewer than the 2,400"),
-            (lambda i, o: layers((i, i, 3, 2, 1), (i, o, 3, 1, 1)), "sees 7 x 7 pixels, expected 5 x 5"),
-            (lambda i, o: layers((i, i, 3, 1, 1), (i, o, 3, 1, 1)), "expected a tensor of shape (2, 16, 8, 8), found"),
-            (lambda i, o: right_layers(i, o, bend=nn.Identity), "it is linear"),
-            (lambda i, o: right_layers(i, o, norm=nn.Identity), "no BatchNorm"),
-            (lambda i, o: Block(i, o, norm=False), "no BatchNorm"),
-            (lambda i, o: list(right_layers(i, o)), "expected an nn.Module, found a list of 6"),
-            (lambda i, o: layers((i, o, 3, 1, 1), (i, o, 3, 2, 1)), "RuntimeError: Given groups=1"),
         ],
     ),
 }

@@ -2,8 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from answers import LOSS, Exercise
-from answers_nb02 import draw_logits
+from answers import Exercise
 
 from maskdepth_utils import losses
 from maskdepth_utils.course.checks.nb04 import SAME_SLOPE
@@ -27,44 +26,6 @@ def neighbours(depth):
 def draw_depth(g):
     n, height, width = g.integers(1, 4), *g.integers(3, 9, 2)
     return (torch.from_numpy(g.random((n, 1, height, width))).float(),)
-
-
-def balanced(logits, target):
-    costs = F.softplus(-logits), F.softplus(logits)
-    means, there = 0, 0
-    for weight, cost in zip((target, 1 - target), costs):
-        pixels = weight.sum(dim=(1, 2, 3))
-        means = means + (weight * cost).sum(dim=(1, 2, 3)) / pixels.clamp(min=1e-6)
-        there = there + (pixels > 0)
-    return (means / there).mean()
-
-
-def balanced_of_each(logits, target):
-    found = []
-    for x, y in zip(logits, target):
-        pairs = (y, -F.logsigmoid(x)), (1 - y, -F.logsigmoid(-x))
-        sides = [(weight * cost).sum() / weight.sum() for weight, cost in pairs if weight.sum() > 0]
-        found.append(sum(sides) / len(sides))
-    return torch.stack(found).mean()
-
-
-def weighted_bce(x, y):
-    """Each side averages one cross-entropy per pixel: something else for soft masks."""
-    cost = F.binary_cross_entropy_with_logits(x, y, reduction="none")
-    sides = [(w * cost).sum((1, 2, 3)) / w.sum((1, 2, 3)).clamp(min=1e-9) for w in (y, 1 - y)]
-    return ((sides[0] + sides[1]) / sum((w.sum((1, 2, 3)) > 0).float() for w in (y, 1 - y))).mean()
-
-
-def unclamped(x, y, average=torch.mean):
-    """Balanced cross-entropy that divides 0 by 0; with `nanmean` the value is right, but the gradient is nan."""
-    on = (y * F.softplus(-x)).sum((1, 2, 3)) / y.sum((1, 2, 3))
-    off = ((1 - y) * F.softplus(x)).sum((1, 2, 3)) / (1 - y).sum((1, 2, 3))
-    return average(torch.stack([on, off]), 0).mean()
-
-
-def draw_masks(g):
-    logits, target = draw_logits(g)
-    return logits, target if g.random() < 0.5 else target.round()
 
 
 def depth_loss(depth, target):
@@ -94,18 +55,6 @@ EXERCISES = {
         wrong=[
             (neighbours, "Three maps: at index"),
             (lambda d: F.pad(steepness(d), [1] * 4), "expected values of shape (1, 1, 5, 7), found a tensor"),
-        ],
-    ),
-    "check_balanced_bce": Exercise(
-        right=[balanced, balanced_of_each],
-        draw=draw_masks,
-        names=LOSS,
-        wrong=[
-            (unclamped, "An image without an object: expected 1.0516, found nan"),
-            (lambda x, y: unclamped(x, y, torch.nanmean), "An image without an object, gradient: at index"),
-            (weighted_bce, "Soft masks: expected"),
-            (lambda x, y: balanced(x, y).detach(), "no gradient reaches"),
-            (lambda x, y: 0.7 * balanced(x, y) + 0.3 * balanced(x.detach(), y), "gradient: all values are 0.7 times"),
         ],
     ),
     "check_depth_loss": Exercise(

@@ -194,9 +194,9 @@ def test_checks_leave_the_random_numbers_and_the_tally_counts():
     verdict.RESULTS.clear()
     state = torch.get_rng_state()
     checks.check_side(37)
-    checks.check_block(lambda inputs, outputs: ...)
+    checks.check_iou(lambda probability, coverage: ...)
     assert torch.equal(state, torch.get_rng_state())
-    assert checks.tally() == "1 of 2 exercises solved; open: check_block"
+    assert checks.tally() == "1 of 2 exercises solved; open: check_iou"
 
 
 def test_what_exercises_rest_on_was_measured_with_the_shipped_network():

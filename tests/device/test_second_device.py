@@ -18,7 +18,6 @@ from IPython.core.inputtransformer2 import TransformerManager
 from matplotlib_inline import backend_inline
 from notebook_files import find_notebooks, is_lesson, label, read
 from small_training import Squares, figures, new_net, small_fit
-from torch import nn
 
 from maskdepth_utils import baselines, devices, evaluation, load_pretrained, metrics, plots, training
 from maskdepth_utils.course import checks
@@ -159,8 +158,5 @@ def test_its_tensors_are_welcome_everywhere():
         assert evaluate(baseline.fit([batch]), [batch])["images"] == 1
     assert checks.check_iou(lambda *masks: metrics.iou(*(mask.to("second") for mask in masks)))
     assert checks.check_bce(lambda x, y: torch.nn.functional.softplus(x.to("second")).mean() - (x * y).mean())
-    assert checks.check_block(lambda i, o: nn.Sequential(
-        nn.Conv2d(i, i, 3, padding=1), nn.ReLU(), nn.Conv2d(i, o, 3, 2, 1), nn.BatchNorm2d(o),
-    ).to("second"))  # fmt: skip
     for task, fault in (("depth", faults.Fault(blur=1.0, noise=0.5)), ("mask", faults.PLAIN_GRAY)):
         assert faults.report_losses(batch[task], faults.spoil(batch[task], fault, task), task)

@@ -1,16 +1,14 @@
-"""Checks of the exercises in notebook 02: sizes, IoU, cross-entropy, and a block of your own."""
+"""Checks of the exercises in notebook 02: sizes, IoU, cross-entropy."""
 
 import math
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ... import metrics
-from ...models.networks import count_parameters
-from .compare import LOSS, compare_on_cases, find_gradients, require_nonlinear
-from .verdict import build_module, call_module, report_verdict, require
+from .compare import LOSS, compare_on_cases
+from .verdict import report_verdict, require
 
 
 def output_size(pixels, kernel, stride, padding):
@@ -120,34 +118,3 @@ def check_bce(my_bce):
     words = f"it calls PyTorch's own {' and '.join(sorted(own.names))}"
     require(not own.names, "my_bce", words, "Logarithms and softplus are allowed.")
     return "Tried: moderate logits, soft targets, and logits of 0, 1000 and -1000, with their gradients"
-
-
-@report_verdict
-def check_block(my_block):
-    """my_block(inputs, outputs) -> a module that halves the size, and whose pixels each see 5 x 5 pixels."""
-    for inputs, outputs in ((6, 16), (8, 8), (4, 9)):
-        where = f"my_block({inputs}, {outputs})"
-        block = build_module(my_block, inputs, outputs, where=where)
-        normed = []
-        for layer in block.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.register_forward_hook(lambda *_: normed.append(True))  # noqa: B023  (used at once)
-        for size in ((2, inputs, 16, 16), (3, inputs, 6, 10), (1, inputs, 32, 16)):
-            hint = "Which layer halves, and does the padding fit its kernel?"
-            shape = size[0], outputs, size[2] // 2, size[3] // 2
-            call_module(block, torch.randn(size), shape=shape, where=f"{where} on {size}", hint=hint)
-        require(normed, where, "no BatchNorm in it", "nn.BatchNorm2d takes the number of its channels.")
-        require_nonlinear(block, [(4, inputs, 16, 16)], where)
-        x = torch.randn(16, inputs, 32, 32, requires_grad=True)
-        found = call_module(block.eval(), x, shape=(16, outputs, 16, 16), where=where, hint="")
-        (gradient,) = find_gradients(found[:, :, 8, 8].sum(), [x], where)
-        seen = gradient.abs().sum((0, 1)) > 0
-        height, width = (int(seen.any(axis).sum()) for axis in (1, 0))
-        words = f"a pixel of the output sees {height} x {width} pixels, expected 5 x 5"
-        hint = "field + (kernel - 1) * step: the step is the product of the strides *before* a layer."
-        require((height, width) == (5, 5), where, words, hint)
-        count, limit = count_parameters(block), 25 * inputs * outputs
-        words = f"{count:,} parameters, expected fewer than the {limit:,} of one 5 x 5 convolution"
-        hint = "Two small windows in a row see as much as a large one. Which should change the channels?"
-        require(count < limit, where, words, hint)
-    return "Tried: 6 to 16, 8 to 8 and 4 to 9 channels: size, ReLU, BatchNorm, what a pixel sees, and the parameters"

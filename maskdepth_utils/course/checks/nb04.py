@@ -1,4 +1,4 @@
-"""Checks of the exercises in notebook 04: SSIM on a wall, slopes, a balanced loss, a loss of your own."""
+"""Checks of the exercises in notebook 04: SSIM on a wall, slopes, a loss of your own."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ... import losses
-from .compare import LOSS, NOT_FINITE, call_loss, compare_on_cases
+from .compare import NOT_FINITE, call_loss, compare_on_cases
 from .verdict import as_number, report_verdict, require
 
 WALL = 5.0  # metres
@@ -54,48 +54,6 @@ def check_steepness(my_steepness):
     }
     hint = "Sobel's kernel gives 8 times the slope, depths are metres / 10, and Pythagoras adds two slopes up."
     return compare_on_cases(my_steepness, steepness, cases, STEEPNESS_FAULTS, hint, tolerance=SAME_SLOPE)
-
-
-def half_means(logits: Tensor, target: Tensor, dims=(1, 2, 3)) -> tuple[Tensor, Tensor]:
-    """The mean cross-entropy over the object and over the rest; 0 where there is none."""
-    weighed = (target, F.softplus(-logits)), (1 - target, F.softplus(logits))
-    return tuple((weight * cost).sum(dims) / weight.sum(dims).clamp(min=1e-9) for weight, cost in weighed)
-
-
-def balanced_bce(logits: Tensor, target: Tensor) -> Tensor:
-    """Average the two means of each image; if one side is empty, take the other's mean."""
-    sides = (target.sum((1, 2, 3)) > 0).float() + ((1 - target).sum((1, 2, 3)) > 0).float()
-    return (sum(half_means(logits, target)) / sides).mean()
-
-
-BALANCED_BCE_FAULTS = {
-    "every pixel counts the same": F.binary_cross_entropy_with_logits,
-    "both means are added, not averaged": lambda x, y: 2 * balanced_bce(x, y),
-    "only the object counts": lambda x, y: half_means(x, y)[0].mean(),
-    "all images are pooled": lambda x, y: sum(half_means(x, y, (0, 1, 2, 3))) / 2,
-}
-
-
-@report_verdict
-def check_balanced_bce(my_balanced_bce):
-    """my_balanced_bce(logits, target): (N, 1, H, W) twice -> scalar; in each image object and background count half."""
-    logits, noise = 2 * torch.randn(3, 1, 5, 8), torch.rand(3, 1, 5, 8)
-    share = torch.tensor([0.1, 0.3, 0.7]).view(3, 1, 1, 1)  # objects of three sizes
-    hard, one = (noise < share).float(), logits[:1]
-    empty, full = torch.zeros_like(one), torch.ones_like(one)
-    cases = {
-        "one image": (one, hard[:1]),
-        "three images": (logits, hard),
-        "an image without an object": (one, empty),
-        "an image that is all object": (one, full),
-        "three images: a part is object, nothing, everything": (logits, torch.cat([hard[:1], empty, full])),
-        "very sure and wrong": (200 - 400 * hard[:1], hard[:1]),
-        "logits of 0": (torch.zeros_like(logits), hard),
-        "soft masks": (logits, noise * share),
-        "faint masks": (logits, noise * 0.03),
-    }
-    hint = "Sum over dimensions 1, 2 and 3, as each image has its own share. Where is the share of object pixels zero?"
-    return compare_on_cases(my_balanced_bce, balanced_bce, cases, BALANCED_BCE_FAULTS, hint, names=LOSS)
 
 
 @report_verdict
