@@ -1,4 +1,4 @@
-"""torchsummary's table for the course's networks. Used in notebook 03."""
+"""torchsummary's table for the course's networks. Used in extras/design_lab."""
 
 import copy
 
