@@ -55,7 +55,7 @@ def read_term(text: str, names: dict) -> tuple[str, float]:
     """Read the weight of a loss term, such as "ssim=1"."""
     name, _, weight = text.partition("=")
     if name not in names:
-        raise argparse.ArgumentTypeError(f"expected TERM=WEIGHT, TERM one of {', '.join(names)}; found {text}")
+        raise argparse.ArgumentTypeError(f"expected TERM=WEIGHT with TERM one of {', '.join(names)}; found {text}")
     return name, read_number(weight, float)
 
 
@@ -104,7 +104,7 @@ def add_train_options(command: Parser) -> None:
     samples = command.add_argument_group("samples")
     add_sample_options(samples, size=160, gap="mixed")
     add(samples, "--recolor", "change the colours of room and object in each training sample", False)
-    add(samples, "--real-light", "add shadows and reflections to training samples under every gap", False)
+    add(samples, "--real-light", "add shadows and reflections to training samples, whatever the gap", False)
     add(samples, "--val-gap", "gap of the validation samples", "tripod", choices=GAPS)
     add(samples, "--val-every", "steps between two measurements on validation samples", 500, type=positive)
     network = command.add_argument_group("network", "All options but the first two are for MaskDepthNet only.")
@@ -186,7 +186,7 @@ COMMANDS = {
 
 def make_parser() -> Parser:
     """Make the parser of all commands. The help of a command is its function's docstring."""
-    parser = Parser(prog="python -m maskdepth_utils", description="Masks and depth of photos. See COMMAND --help.")
+    parser = Parser(prog="python -m maskdepth_utils", description="Masks and depth from photos. See COMMAND --help.")
     versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}, {platform.platform()}"
     parser.add_argument("--version", action="version", version=f"maskdepth_utils {__version__}, {versions}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -225,7 +225,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def show(text: str) -> None:
-    """Print results. A reader who has seen enough, as in `... | head -1`, is no error."""
+    """Print results. A reader who has seen enough, as in `... | head -1`, is not an error."""
     try:
         print(text, flush=True)
     except OSError as error:

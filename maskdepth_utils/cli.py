@@ -44,7 +44,7 @@ def train(options: Namespace) -> dict:
     if options.init and options.restart:
         init, out = Path(options.init).resolve(), Path(options.out).resolve()
         if out in (init, init.parent) and init.suffix != ".safetensors":
-            raise ValueError("--init: expected another run than that in --out, which --restart deletes")
+            raise ValueError("--init: expected a run other than the one in --out, which --restart deletes")
     if options.steps is not None:
         options.samples = None  # its default would conflict with --steps
     factors = None if options.full_size_lr is None else {FULL_SIZE: options.full_size_lr}
@@ -116,9 +116,9 @@ def evaluate(options: Namespace) -> dict:
     predictor = load_pretrained(options.checkpoint)
     size = options.size or predictor.size
     if size != predictor.size:
-        print(f"note: this network was trained at {predictor.size} px; it sees another scale here", file=sys.stderr)
+        print(f"note: this network was trained at {predictor.size} px; it sees a different scale here", file=sys.stderr)
     if options.offices and (options.scenes or size != offices.SIZE):
-        raise ValueError(f"--offices: expected neither --scenes nor another size than {offices.SIZE} px")
+        raise ValueError(f"--offices: expected neither --scenes nor a size other than {offices.SIZE} px")
     if options.offices:
         name, dataset = "offices", offices.OfficeDataset(options.gap, options.seed)
     elif options.scenes:
@@ -147,7 +147,7 @@ def evaluate(options: Namespace) -> dict:
 
 
 def predict(options: Namespace) -> dict:
-    """Predict mask and depth of your own photo, given one of the same place without the object."""
+    """Predict the mask and depth of your own photo, given one of the same place without the object."""
     paths = [Path(options.out) / name for name in PICTURES]
     check_output(*paths, inputs=[options.image, options.background])
     predictor = load_pretrained(options.checkpoint)
@@ -200,9 +200,9 @@ def export(options: Namespace) -> dict:
     dataset = MaskDepthDataset(options.split, *common, light=options.light)
     indices = range(len(dataset))[options.start : options.start + options.count]
     if not indices:
-        raise ValueError(f"--start: expected a sample of 0 to {len(dataset) - 1:,}; found {options.start:,}")
+        raise ValueError(f"--start: expected a sample from 0 to {len(dataset) - 1:,}; found {options.start:,}")
     if len(indices) < options.count:
-        print(f"note: {options.split} ends with sample {indices[-1]:,}: {len(indices):,} samples", file=sys.stderr)
+        print(f"note: {options.split} ends with sample {indices[-1]:,}: only {len(indices):,} samples", file=sys.stderr)
     write = {"zip": write_zips, "arrays": write_arrays, "webdataset": write_shards}[options.format]
     shards = {"per_shard": options.per_shard, "workers": options.workers} if options.format == "webdataset" else {}
     result = write(dataset, options.out, indices, overwrite=options.overwrite, **shards)

@@ -116,7 +116,7 @@ def means_by_region(rows: dict[str, Figures]) -> dict[str, dict[str, dict[str, f
 def intervals(figures: Figures, objects: Sequence[str], rooms: Sequence[str]) -> dict[str, dict[str, float]]:
     """95 % intervals of the means, given the name of each image's object and room.
 
-    Mask figures are resampled by object, depth figures by room: these affect them most (notebook 05).
+    Mask figures are resampled by object, depth figures by room: each by what affects it most (notebook 05).
     """
     found = {}
     for name, values in figures.items():

@@ -28,8 +28,8 @@ def data_dir() -> Path:
     if any((path / kind).is_dir() for kind in ("rooms", "objects", "scenes")):
         return path
     found = "it holds no rooms/, objects/ or scenes/" if path.is_dir() else "there is no such folder"
-    hint = "Correct" if os.environ.get("MASKDEPTH_DATA") else "Set"
-    raise AssetError(f"No course data at {path}: {found}. {hint} MASKDEPTH_DATA: data/ in a clone of the repository.")
+    hint = "Change" if os.environ.get("MASKDEPTH_DATA") else "Set"
+    raise AssetError(f"No course data at {path}: {found}. {hint} MASKDEPTH_DATA to data/ in a clone of the repository.")
 
 
 def to_asset_error(path: Path, problem: str) -> AssetError:
@@ -139,7 +139,7 @@ def replacing(*paths: Path, overwrite: bool | None = None) -> Iterator[list[Path
 
 
 def check_replaceable(*paths: Path, overwrite: bool = True, inputs: Sequence[str | Path | None] = ()) -> None:
-    """Raise FileExistsError if a file exists, unless `overwrite` is set, it is as a command wrote it, and no input."""
+    """Raise FileExistsError if any exists, unless `overwrite` is set, it is as a command wrote it, and not an input."""
     for path in filter(os.path.lexists, paths):
         if any(path.exists() and os.path.exists(one) and path.samefile(one) for one in inputs if one):
             raise FileExistsError(f"{path} is an input: choose another place for the results")

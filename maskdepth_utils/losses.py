@@ -144,7 +144,7 @@ def mask_loss(logits: Tensor, target: Tensor, *, ssim_on: str = "probability", *
     probability = logits.float().sigmoid()
     choices = {"probability": probability, "logits": logits}
     if ssim_on not in choices:
-        raise ValueError(f"mask_loss: expected ssim_on as one of {list(choices)}, found {ssim_on!r}")
+        raise ValueError(f"mask_loss: expected ssim_on to be one of {list(choices)}, found {ssim_on!r}")
     predictions = {"bce": logits, "ssim": choices[ssim_on], "dice": probability, "cut": logits}
     return _weighted_sum(MASK_TERMS, weights, predictions, target)
 

@@ -30,7 +30,7 @@ def boundary_f(probability: Tensor, coverage: Tensor, tolerance: int = 2) -> Ten
     """Boundary F-score (Csurka et al. 2013), (N,) in [0, 1]; it is sensitive to a missing chair leg, unlike IoU.
 
     The harmonic mean of precision, the share of the predicted outline within `tolerance` pixels (in rows and columns)
-    of the true one, and recall, the reverse. An outline consists of the object's pixels that touch the background, also
+    of the true one, and recall, the reverse. An outline consists of the object's pixels that touch the background, even
     diagonally. Both masks empty: 1. Only one of them: 0.
     """
     predicted, true = (mask & ~_erode(mask) for mask in _binary(probability, coverage, 0.5))
@@ -68,7 +68,7 @@ def _erode(mask: Tensor, pixels: int = 1) -> Tensor:
 def _binary(probability: Tensor, coverage: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
     low, high = float(probability.min()), float(probability.max())
     if not (0 <= low and high <= 1):
-        raise ValueError(f"mask: expected probabilities in [0, 1], found {low:.3g} to {high:.3g}; a sigmoid forgotten?")
+        raise ValueError(f"mask: expected probabilities in [0, 1], found {low:.3g} to {high:.3g}; missing a sigmoid?")
     return probability > threshold, coverage > 0.5
 
 

@@ -131,7 +131,7 @@ def test_errors_are_one_line_and_exit_code_2(network, own_data, tmp_path, run):
         "evaluate --workers -1": "--workers: expected a whole number of at least 0, found -1",
         "bench flight": "expected data, formats, step, losses; found flight",
         "export --count 3": "expected --out DIR for samples, or --onnx FILE",
-        f"export -o {out} --split val --start 99999999": "--start: expected a sample of 0 to",
+        f"export -o {out} --split val --start 99999999": "--start: expected a sample from 0 to",
         f"export --onnx {tmp_path}": "--onnx: expected a file, found the folder",
     }
     for command, message in cases.items():

@@ -1,7 +1,7 @@
 """Speed on this machine: making samples, reading stored ones, training steps, losses. The command `bench`.
 
 The measured functions take turns in short rounds, and the median round counts, so that another program's activity
-affects all of them equally. Only rates of one run can be compared with each other.
+affects all of them equally. Only rates from one run can be compared with each other.
 """
 
 import functools

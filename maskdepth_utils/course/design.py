@@ -149,7 +149,7 @@ def width_of(field: Tensor, share: float = 0.95) -> int:
 def checkerboard(depth: Tensor) -> Tensor:
     """Measure how much a map alternates from pixel to pixel, (N,): the mean absolute [[1, -1], [-1, 1]] / 4 response.
 
-    A smooth map has nearly 0. Edges respond, too, so compare it with that of the true map.
+    For a smooth map it is nearly 0. Edges respond, too, so compare it with that of the true map.
     """
     kernel = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])[None, None] / 4
     return F.conv2d(depth.float(), kernel.to(depth.device)).abs().mean(dim=(1, 2, 3))

@@ -71,7 +71,7 @@ def to_html(questions: list[dict]) -> str:
 
 
 def question_to_html(question: dict) -> str:
-    """Write a question and its choices; the answers to a question for a number are folded together."""
+    """Write a question and its choices; the answers to a numeric question are folded together."""
     if question["type"] not in HINTS:
         raise ValueError(f"type: expected one of {', '.join(HINTS)}; found {question['type']!r}")
     code = f"<pre><code>{question['code']}</code></pre>" if "code" in question else ""

@@ -1,6 +1,6 @@
-"""Comparing trainings honestly: several seeds, paired differences, intervals. Used by extras/loss_ablation_report.
+"""Comparing training runs honestly: several seeds, paired differences, intervals. Used by extras/loss_ablation_report.
 
-Runs with one seed saw the same samples in the same order and, wherever the networks allow it, began with the same
+Runs with the same seed saw the same samples in the same order and, wherever the networks allow it, began with the same
 weights, so their differences say more than their values. notebooks/tools/ablate.py stores them.
 """
 

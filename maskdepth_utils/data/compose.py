@@ -18,7 +18,7 @@ def _srgb_tables() -> tuple[np.ndarray, np.ndarray]:
     return linear.astype(np.float32), np.uint8(np.rint(255 * srgb))
 
 
-OVEREXPOSED = 250  # sRGB value from which on a pixel, in all channels, shows a lamp or a window
+OVEREXPOSED = 250  # a pixel of at least this sRGB value in all channels shows a lamp or a window
 TO_LINEAR, TO_SRGB = _srgb_tables()
 
 

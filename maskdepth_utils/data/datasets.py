@@ -83,7 +83,7 @@ class MaskDepthDataset(ShotDataset):
         self.rooms, self.objects = room_names(split, self.data), object_names(split, self.data)
         if split == "train":
             if not 1 <= rooms <= len(self.rooms):
-                raise ValueError(f"rooms: expected 1 to {len(self.rooms)}, all in {self.data}; found {rooms}")
+                raise ValueError(f"rooms: expected 1 to {len(self.rooms)}, as many as {self.data} has; found {rooms}")
             self.rooms = self.rooms[:rooms]
         if not self.rooms or not self.objects:
             raise AssetError(f"{self.data} lists no rooms or no objects for {split!r}")
@@ -127,7 +127,7 @@ class MaskDepthDataset(ShotDataset):
         return Shot(image, background, composite.mask, composite.depth, about)
 
     def _place(self, room: Room, object_number: int, draws: Draws) -> tuple[str, Projection]:
-        """Place the object in the room, or the next one that fits, if it is too wide or too small to be seen."""
+        """Place the object, or the next one that fits if this one is too wide for the room or too small to be seen."""
         for shift in range(len(self.objects)):
             name = self.objects[(object_number + shift) % len(self.objects)]
             projection = place(room, name, draws.fork(f"place {shift}"), self.data)

@@ -126,7 +126,7 @@ def _names_in_split(kind: str, split: str, data: str | Path | None) -> list[str]
 
 
 def load_room(name: str, view: int = 0, data: str | Path | None = None) -> Room:
-    """Load a room from its view 0 to 4. Raises AssetError for an unknown room or a damaged file.
+    """Load one of a room's views, 0 to 4. Raises AssetError for an unknown room or a damaged file.
 
     View 0 is the rendered picture, pixel for pixel; views 1 to 4 turn the camera on the spot, see `camera.draw_turn`.
     """

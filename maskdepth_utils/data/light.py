@@ -28,7 +28,7 @@ HUE = 30.0  # degrees, standard deviation of the turn of all hues
 SATURATION, BRIGHTNESS, GAMMA = 0.35, 0.1, 0.2  # standard deviations of the factors' logarithms
 LIGHTS = ("sky", "lamps", "mixed")  # no sample with lamps, all of them, or a share
 LAMP_SHARE = 0.4  # share of the samples that have lamps when `light` is "mixed"
-SUN_DISTANCE, SUN_RADIUS = 20.0, 0.1  # metres: as far away as the shadow's rays need to be parallel, half a degree wide
+SUN_DISTANCE, SUN_RADIUS = 20.0, 0.1  # metres: far enough away for the shadow's rays to be parallel, half a degree wide
 GRAY = np.full((3, 3), 1 / 3)
 
 

@@ -70,7 +70,7 @@ def receive(samples: list[dict]) -> dict[str, Tensor]:
 @functools.cache  # once
 def note_small_memory() -> None:
     print(
-        "note: the shared memory (/dev/shm) is too small for the workers' batches; they take a slower way. Start a "
+        "note: the shared memory (/dev/shm) is too small for the workers' batches; they take a slower route. Start a "
         "container with more, such as docker run --shm-size=1g, or make samples without workers (--workers 0)",
         file=sys.stderr,
     )

@@ -66,7 +66,7 @@ class OfficeDataset(ShotDataset):
     """Cutouts of people and furniture, whole, on photos of empty offices: every pair, mirrored or not, at 4 places.
 
     Samples are like MaskDepthDataset's, but without depth. The mask is the cutout's alpha: the hand-made masks differ
-    from it (IoU 0.94 on average). Under a gap with contact shadows, a flat dark ellipse is drawn under its foot.
+    from it (IoU 0.94 on average). If the gap has contact shadows, a flat dark ellipse is drawn under the foot.
     """
 
     def __init__(self, gap: str = "none", seed: int = 0, folder: str | Path | None = None):

@@ -33,7 +33,7 @@ ROW, COLUMN = np.float32((np.mgrid[0:IMAGE_SIZE, 0:IMAGE_SIZE] + (0.5 - IMAGE_SI
 
 @dataclass(frozen=True)
 class Lamp:
-    """A small lamp, or a window: a sphere that shines evenly to all sides."""
+    """A small lamp, or a window: a sphere that shines evenly in all directions."""
 
     position: tuple[float, float, float]  # metres, room axes: right, height above the floor, ahead
     radius: float  # metres: the larger, the softer the shadow
@@ -86,7 +86,7 @@ def place_points(points: np.ndarray, projection: Projection) -> np.ndarray:
 def hidden_share(pixels: np.ndarray, points: np.ndarray, lamp: np.ndarray, radius: float, spots: int) -> np.ndarray:
     """The share of a lamp's `spots` that the points (N, 3) hide from the pixels' points (H, W, 3): float32 (H, W).
 
-    The spots cover a disk of this radius around the lamp (3,) that faces the object, in a sunflower's pattern.
+    The spots cover a disk of this radius around the lamp (3,) that faces the object, in a sunflower pattern.
     """
     low, high = cv2.reduce(points, 0, cv2.REDUCE_MIN)[0], cv2.reduce(points, 0, cv2.REDUCE_MAX)[0]
     sphere = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
@@ -125,7 +125,7 @@ def map_matrix(lamp: np.ndarray, sphere: Sphere) -> tuple[np.ndarray, int]:
 
 
 def reachable_part(pixels: np.ndarray, lamp: np.ndarray, radius: float, sphere: Sphere) -> tuple[slice, slice]:
-    """The rows and columns of the picture that the shadow of anything in the sphere can reach; most are far smaller."""
+    """The rows and columns of the picture that the shadow of anything in the sphere can reach: mostly a small part."""
     matrix, size = map_matrix(lamp, sphere)
     column, row, inverse = cv2.split(cv2.perspectiveTransform(pixels[::STEP, ::STEP].copy(), matrix))
     limit = size / 2 + radius / TEXEL

@@ -36,13 +36,13 @@ EXPOSURE = 0.07  # standard deviation of a shot's exposure, in factors of sRGB v
 WHITE_BALANCE = 0.025  # standard deviation of each channel's factor; cut off at 0.08
 NOISE = (0.002, 0.03)  # range of the noise's standard deviation at middle gray, values from 0 to 1
 QUALITY = (60, 96)  # range of the JPEG quality
-ROTATION = 1.0  # degrees, most
-SHIFT = 0.01  # of the image's width, most
+ROTATION = 1.0  # degrees, at most
+SHIFT = 0.01  # of the image's width, at most
 SHARPEN = np.float32([[0, -0.12, 0], [-0.12, 1.48, -0.12], [0, -0.12, 0]])
 
 
 def draw_level(gap: str, draws: Draws) -> str:
-    """Name of one sample's level: `gap` itself, or one of all for "mixed". Raises ValueError for any other text."""
+    """Name of one sample's level: `gap` itself, or one of LEVELS for "mixed". Raises ValueError for any other text."""
     if gap not in GAPS:
         raise ValueError(f"unknown gap {gap!r}: choose from {', '.join(GAPS)}")
     return gap if gap in LEVELS else draws.choice(list(LEVELS), [level.share for level in LEVELS.values()])
@@ -86,7 +86,7 @@ def expose(
     """
     exposure = _draw_factor(draws, EXPOSURE * light, 0.18 * light)
     gains = [exposure * _draw_factor(draws, WHITE_BALANCE * light, 0.08 * light) for _ in range(3)]
-    std = 255 * (NOISE[0] + (NOISE[1] - NOISE[0]) * draws.uniform() ** 2) * noise  # mostly little
+    std = 255 * (NOISE[0] + (NOISE[1] - NOISE[0]) * draws.uniform() ** 2) * noise  # mostly small
     quality = QUALITY[0] + draws.integer(QUALITY[1] - QUALITY[0])
     quality = max(5, 100 - round((100 - quality) * compression))
 

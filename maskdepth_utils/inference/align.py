@@ -1,4 +1,4 @@
-"""Align a background that was shot from a slightly different place with the photo. Used in notebook 05.
+"""Align a background, shot from a slightly different place, with the photo. Used in notebook 05.
 
 Most of the room is the same in both pictures and shows how the camera moved, as long as the object is left out.
 """
@@ -34,13 +34,13 @@ class Alignment(NamedTuple):
 
 
 def align(image: np.ndarray, background: np.ndarray) -> Alignment:
-    """Register `background` on `image`, both uint8 (H, W, 3) of equal size, as `photos.read_picture` returns them.
+    """Register `background` to `image`, both uint8 (H, W, 3) of equal size, as `photos.read_picture` returns them.
 
     Two methods make a first guess: matched ORB features with RANSAC (any motion, but plain walls have no features, and
     a large object may have the most) and a search over a hand's turns and shifts at low resolution (any picture, but
     no zoom). Enhanced correlation (ECC, Evangelidis and Psarakis 2008) refines each on the pixels that agree. The
-    better one is taken if it beats no motion and the pictures then look alike. Where the moved background shows
-    nothing, the photo itself fills in, at the background's exposure.
+    better one is taken if it beats leaving the background as it is and the pictures then look alike. Where the moved
+    background shows nothing, the photo itself fills in, at the background's exposure.
     """
     check_sizes(image, background)
     scale = min(1.0, WORK_WIDTH / max(image.shape[:2]))

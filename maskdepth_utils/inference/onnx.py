@@ -43,7 +43,7 @@ def write_onnx(predictor: Predictor, path: str | Path) -> dict:
 
     Inputs of the file are `image` and `background`, float32 (N, 3, H, W) in [0, 1] with H, W >= 32; outputs are `mask`,
     probabilities, and `depth`, metres for a camera of 60 degrees at 1.5 m, both (N, 1, H, W). Weights that fp16 holds
-    exactly, as those that ship, are stored in fp16 (see `halve_weights`).
+    exactly, like those that ship, are stored in fp16 (see `halve_weights`).
 
     Raises:
         OnnxError: A library is missing or too old, or a result differs by more than 1e-3; nothing is written then.
@@ -87,9 +87,9 @@ def write_onnx(predictor: Predictor, path: str | Path) -> dict:
 
 
 def simplify(model: "onnx_ir.Model") -> None:
-    """Compute what is constant now instead of at every run, in place.
+    """Compute now, instead of at every run, what is constant, in place.
 
-    The exporter's own optimisation does more, which onnxruntime does anyway, and one thing too much: it takes small
+    The exporter's own optimisation does more, which onnxruntime does anyway, and one thing too many: it takes small
     constants for zero, such as the 1e-8 in `object_shares`, which matters wherever two pictures are equal.
     """
     from onnxscript import optimizer

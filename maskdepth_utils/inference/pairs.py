@@ -1,11 +1,11 @@
 """Whether a photo and its background can be a pair: the same place, upright, not swapped.
 
 Measured with the shipped network on validation composites of all gap levels, 120 of each kind (`python
-tests/inference/test_pairs.py 40 2`): no right pair is warned of, nor one without an object, nor one whose background is
-0.7 or 1.15 times as bright; all other rooms are, and all pictures upside down, 93 % of swapped pairs, and 65 % where
-the background is mirrored. Of 60 backgrounds, overexposed 1.2, 1.4, 1.6 and 1.8 times, 2, 20, 60 and 85 % are. Of 60
-right pairs of real offices, where objects cover up to three quarters of the picture, 2 % are warned of; of other
-offices, 98 %.
+tests/inference/test_pairs.py 40 2`): no correct pair gets a warning, nor one without an object, nor one whose
+background is 0.7 or 1.15 times as bright; all pairs of different rooms do, and all with a picture upside down, 93 % of
+swapped pairs, and 65 % where the background is mirrored. Of 60 backgrounds, overexposed 1.2, 1.4, 1.6 and 1.8 times,
+2, 20, 60 and 85 % do. Of 60 correct pairs of real offices, where objects cover up to three quarters of the picture,
+2 % do; of pairs of different offices, 98 %.
 """
 
 import torch

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..models.networks import MINIMUM_SIZE
 
 MAX_SIDE = 32_766  # pixels; OpenCV cannot move larger pictures
-MAX_ASPECT = 50  # of such a picture at the network's size hardly a row of pixels is left
+MAX_ASPECT = 50  # at the network's size, hardly a row of pixels is left of such a picture
 Image.MAX_IMAGE_PIXELS = 150_000_000  # Pillow refuses twice as many; by default less than a phone's 200 million
 MIN_REFINED_FACTOR = 1.5  # times the network's size: below, there are hardly any finer edges to find
 EDGE_GAIN = 4  # an edge enlarged bilinearly rises over 2 x factor pixels, and the filter's window is half as wide
@@ -63,7 +63,7 @@ def _decode(picture: Image.Image | str | Path | bytes, name: str) -> np.ndarray:
         if content[4:10] in (b"ftyphe", b"ftypmi", b"ftypms"):
             reason = "it is HEIC, an iPhone's format; save it as JPEG"
         elif isinstance(error, UnidentifiedImageError):
-            reason = "damaged, or of a format that Pillow does not know"
+            reason = "damaged, or in a format that Pillow does not know"
         raise ValueError(f"{name} is not a readable picture: {reason}") from error
 
 

@@ -28,7 +28,7 @@ MAX_ASPECT = 2  # times as tall as wide: taller pictures are made smaller, since
 class Prediction:
     """A mask, float32 (H, W) probability, and a depth, float32 (H, W) metres; None for what is not predicted.
 
-    `warning` is a sentence if the pictures can hardly be a pair, such as two rooms, or empty: see `describe_mismatch`.
+    `warning` is a sentence if the pictures can hardly be a pair, otherwise empty: see `describe_mismatch`.
     """
 
     mask: np.ndarray | None

@@ -2,8 +2,8 @@
 
 The optional notebook extras/differences_and_matting builds them.
 
-A plain difference mixes the object, another exposure and noise. Exposure and noise can be estimated from the pictures
-themselves, since most pixels show no object; nothing here is learned. Pictures are (N, 3, H, W) in [0, 1].
+A plain difference mixes the object, a different exposure and noise. Exposure and noise can be estimated from the
+pictures themselves, since most pixels show no object; nothing here is learned. Pictures are (N, 3, H, W) in [0, 1].
 """
 
 import functools

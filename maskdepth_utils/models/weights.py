@@ -51,8 +51,8 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def save_pretrained(model: nn.Module, path: str | Path, *, size: int = 160, **facts: Any) -> None:
     """Write a network for `load_pretrained`: weights, its arguments, and facts of the training that JSON can hold.
 
-    fp16 halves the file, and its rounding (0.05 %) is small compared to its own errors. `size` is the picture width
-    in pixels that the network was trained at. CheckpointError if the file could not be loaded again.
+    fp16 halves the file, and its rounding (0.05 %) is small compared to the network's errors. `size` is the picture
+    width in pixels that the network was trained at. CheckpointError if the file could not be loaded again.
     """
     metadata = network_facts(model) | {"size": size} | facts
     tensors = model.state_dict()
@@ -87,7 +87,7 @@ def load_weights(model: nn.Module, tensors: dict[str, Tensor], source: str | Pat
         facts = network_facts(model)
         arguments = ", ".join(f"{name} {value}" for name, value in facts["arguments"].items())
         raise CheckpointError(
-            f"{source}: holds another network than {facts['network']} of {facts['parameters']:,} parameters, "
+            f"{source}: holds a network other than {facts['network']} of {facts['parameters']:,} parameters, "
             f"{arguments}: {len(names)} tensors differ, the first is {names[0]} "
             f"(expected {expected.get(names[0], 'none')}, found {found.get(names[0], 'none')})"
         )
@@ -161,10 +161,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             scripted = any(name.endswith("constants.pkl") for name in parts.namelist())
         with open(path, "rb") as file:
             if scripted or file.read(4) != b"PK\3\4":  # before 2.6, torch.load would run the code in such files
-                raise ValueError("it is no checkpoint of a run")
+                raise ValueError("it is not a checkpoint of a run")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         if not (isinstance(checkpoint, dict) and {"config", "model", "step"} <= set(checkpoint)):
-            raise ValueError("it is no checkpoint of a run")
+            raise ValueError("it is not a checkpoint of a run")
     except Exception as error:  # zipfile and torch raise a dozen types for damaged files
         raise CheckpointError(f"{path} is damaged ({error})") from error
     return checkpoint

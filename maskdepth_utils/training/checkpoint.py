@@ -49,7 +49,7 @@ def write_checkpoint(folder: Path, checkpoint: dict[str, Any], before: int) -> N
 
 
 def delete_run(folder: Path) -> None:
-    """Delete a run's checkpoints and TensorBoard files; the latter are the mark that a run has used the folder."""
+    """Delete a run's checkpoints and TensorBoard files; the latter show that a run has used the folder."""
     boards = list_boards(folder)
     checkpoints = list_checkpoints(folder)
     if checkpoints and not boards:

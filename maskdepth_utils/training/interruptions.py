@@ -14,7 +14,7 @@ from ..models.weights import CheckpointError, list_checkpoints
 from . import parallel
 from .checkpoint import TrainingError
 
-SIGNALS = {"SIGINT": "Ctrl-C", "SIGTERM": "the system (SIGTERM)", "SIGHUP": "the end of its terminal (SIGHUP)"}
+SIGNALS = {"SIGINT": "Ctrl-C", "SIGTERM": "the system (SIGTERM)", "SIGHUP": "the closing of its terminal (SIGHUP)"}
 
 
 @contextlib.contextmanager

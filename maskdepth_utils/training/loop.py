@@ -61,8 +61,8 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train `model` on `dataset`, whose samples are those of `MaskDepthDataset`; leave it in evaluation mode.
 
-    In several processes, such as `torchrun` starts, each takes its share of every batch, and their gradients are
-    averaged. (BatchNorm sees only its own share.) A checkpoint fits any number of processes.
+    In several processes, such as those that `torchrun` starts, each takes its share of every batch, and their gradients
+    are averaged. (BatchNorm sees only its own share.) A checkpoint fits any number of processes.
 
     Args:
         model: `model(image, background)` returns mask logits, or a `MaskDepth`.

@@ -87,7 +87,7 @@ DARK = Image.fromarray(np.full((40, 60), 4095, np.uint16))  # 12 bits of 16
 @pytest.mark.parametrize(
     "picture, message",
     [
-        (b"no picture", "photo is not a readable picture: damaged, or of a format that Pillow does not know"),
+        (b"no picture", "photo is not a readable picture: damaged, or in a format that Pillow does not know"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "it is HEIC, an iPhone's format; save it as JPEG"),
         (encode(Image.effect_noise((64, 96), 99))[:4000], "photo is not a readable picture: image file is truncated"),
         (png_with_long(b"zTXt"), "photo is not a readable picture: Decompressed data too large"),

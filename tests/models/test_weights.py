@@ -71,7 +71,7 @@ def test_a_damaged_file_is_refused(saved, tmp_path, content):
     "change, message",
     [
         ({"network": "VGG16"}, "holds no network of this course: .*found VGG16"),
-        ({"arguments": {"skips": True}}, "holds another network than MaskDepthNet.*tensors differ, the first is"),
+        ({"arguments": {"skips": True}}, "holds a network other than MaskDepthNet.*tensors differ, the first is"),
         ({"arguments": {"layers": 3}}, "cannot be built with {'layers': 3}"),
         ({"size": 0}, "trained at 0 px: expected a whole number, at least 32"),
     ],
@@ -105,6 +105,6 @@ def test_save_pretrained_refuses_what_could_not_be_loaded(tmp_path):
     with pytest.raises(CheckpointError, match="fp16 cannot"):
         save_pretrained(model, tmp_path / "b.safetensors")
     model.arguments = {}
-    with pytest.raises(CheckpointError, match="holds another network than MaskDepthNet"):
+    with pytest.raises(CheckpointError, match="holds a network other than MaskDepthNet"):
         save_pretrained(model, tmp_path / "b.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]

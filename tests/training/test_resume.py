@@ -205,7 +205,7 @@ class Trap:
 
 @pytest.mark.parametrize(
     "content, message",
-    [([1], "no checkpoint of a run"), ({"step": 1}, "no checkpoint of a run"), ({"step": Trap()}, "[Ww]eights.?only")],
+    [([1], "not a checkpoint"), ({"step": 1}, "not a checkpoint"), ({"step": Trap()}, "[Ww]eights.?only")],
 )
 def test_a_foreign_checkpoint_is_refused_and_its_code_does_not_run(tmp_path, content, message):
     torch.save(content, tmp_path / "checkpoint-00000001.pt")

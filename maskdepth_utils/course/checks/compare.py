@@ -15,8 +15,8 @@ USUAL_FAULTS = {  # as functions of what is expected
     "this is 1 minus what is expected": lambda x: 1 - x,
 }
 TENSORS_ONLY = "Use tensors only, from the first step to the last: no .item(), .detach() or NumPy."
-NOT_FINITE = "Which step makes it? 0 / 0, the root or logarithm of 0 (their slope is infinite), or too large a number?"
-SHAPE_HINTS = {0: "One number is expected: average over all.", 1: "One value per image: sum over all dimensions but 0."}
+NOT_FINITE = "Which step causes it? 0 / 0, the root or logarithm of 0 (their slope is infinite), or too large a number?"
+SHAPE_HINTS = {0: "One number is expected: average them all.", 1: "One value per image: sum over all dimensions but 0."}
 
 
 def compare_on_cases(
@@ -119,7 +119,8 @@ def as_array(found, expected: np.ndarray, where: str, whole=False) -> np.ndarray
     except Exception as error:  # whatever it is, NumPy cannot make an array of it
         raise Wrong(where, words) from error
     require(array.dtype.kind in "iuf", where, words)
-    require(array.shape == expected.shape, where, words, SHAPE_HINTS.get(expected.ndim, "Print the shapes on the way."))
+    hint = SHAPE_HINTS.get(expected.ndim, "Print the shapes along the way.")
+    require(array.shape == expected.shape, where, words, hint)
     floats = array.dtype.kind == "f"
     if whole:
         require(not floats, where, words, "// divides and rounds down." * bool(np.isfinite(array)))
@@ -144,7 +145,7 @@ def require_nonlinear(block: nn.Module, sizes, where: str) -> None:
         found, opposite, zero = (call_answer(block, *(sign * x for x in inputs), where=where) for sign in (1, -1, 0))
     nonlinear = not torch.allclose(found + opposite, 2 * zero, atol=1e-4)
     hint = "Without a ReLU between them, two convolutions are only one convolution."
-    require(nonlinear, where, "it is linear: no nonlinearity is in it", hint)
+    require(nonlinear, where, "it is linear: there is no nonlinearity in it", hint)
 
 
 def is_close(found, expected, name="", tolerance=TOLERANCE) -> bool:

@@ -18,7 +18,7 @@ LEAST_SHARES = {"train": 0.4, "test": 0.05}  # of all samples, in `check_split`
 
 @report_verdict
 def check_threshold(my_threshold):
-    """A threshold, of 255, whose mean IoU on 24 validation samples (80 px, tripod) is within 0.02 of the best."""
+    """A threshold, out of 255, whose mean IoU on 24 validation samples (80 px, tripod) is within 0.02 of the best."""
     threshold = as_number(my_threshold, "my_threshold", 1, 255, "a gray value")
     difference, mask, best_threshold, best = threshold_samples()
     score = iou(difference, mask, threshold / 255).mean().item()
@@ -31,7 +31,7 @@ def check_threshold(my_threshold):
 
 @functools.cache
 def threshold_samples():
-    """(differences, masks, best threshold of 255, its mean IoU) of the samples."""
+    """(differences, masks, best threshold out of 255, its mean IoU) of the samples."""
     dataset = MaskDepthDataset("val", size=80, gap="tripod")
     batch = default_collate([dataset[index] for index in range(SAMPLES)])
     fitted = DifferenceThreshold().fit([batch])
@@ -62,7 +62,7 @@ def check_z_depth(my_z_depth):
         "a wall 4 m straight ahead": (4 / z_depth(np.ones((6, 6)), 5.0), 5.0),
         "a map of 160 x 160 pixels": (generator.uniform(1, 9, (160, 160)), 138.6),
         "a map of 6 x 10 pixels": (generator.uniform(1, 9, (6, 10)), 8.0),
-        "one of 7 x 5": (generator.uniform(1, 9, (7, 5)), 3.0),
+        "a map of 7 x 5 pixels": (generator.uniform(1, 9, (7, 5)), 3.0),
     }
     hint = "Pixel (row, column) looks along (x, y, 1), with x = (column + 0.5 - width / 2) / focal."
     return compare_on_cases(my_z_depth, z_depth, cases, Z_DEPTH_FAULTS, hint)
@@ -88,13 +88,13 @@ def check_split(my_split):
         for part, (name, least) in zip((train, test), LEAST_SHARES.items()):
             share = len(part) / len(order)
             words = f"{share:.1%} of the samples are in {name}, expected at least {least:.0%}"
-            hint = "With a share s of the rooms and of the objects on one side, it gets s x s of the samples."
+            hint = "With a share s of the rooms and of the objects on one side, that side gets s x s of the samples."
             require(share >= least, where, words, hint)
     return "Tried: 20 x 20 and 12 x 16 rooms and objects; none is on both sides, and enough samples are left"
 
 
 def as_samples(part, count, where) -> np.ndarray:
-    """The samples on one side of a split, each once, of an array of indices or a mask of bools."""
+    """The samples on one side of a split, each once, from an array of indices or a mask of bools."""
     words = f"expected indices of samples, found {describe_value(part)}"
     try:
         array = np.asarray(part)

@@ -16,8 +16,8 @@ def output_size(pixels, kernel, stride, padding):
 
 
 SIZE_FAULTS = {
-    "the one is added in the wrong place": lambda n, k, s, p: (n + 2 * p - k + 1) // s,
-    "one is missing: a window that just fits moves zero steps": lambda n, k, s, p: (n + 2 * p - k) // s,
+    "the 1 is added in the wrong place": lambda n, k, s, p: (n + 2 * p - k + 1) // s,
+    "the 1 is missing: a window that just fits moves zero steps": lambda n, k, s, p: (n + 2 * p - k) // s,
     "the padding counts once, but it is put at both ends": lambda n, k, s, p: (n + p - k) // s + 1,
     "rounded up, but a window that does not fit is left out": lambda n, k, s, p: math.ceil((n + 2 * p - k) / s) + 1,
 }
@@ -44,9 +44,9 @@ def from_counts(score):
 
 
 IOU_FAULTS = {
-    "the overlap is counted twice below the line": from_counts(lambda both, a, b: both / (a + b)),
+    "the overlap is counted twice in the denominator": from_counts(lambda both, a, b: both / (a + b)),
     "this is Dice, twice the overlap over the sum": from_counts(lambda both, a, b: 2 * both / (a + b)),
-    "this is the share of right pixels": lambda p, y: ((p > 0.5) == (y > 0.5)).float().mean((1, 2, 3)),
+    "this is the share of correct pixels": lambda p, y: ((p > 0.5) == (y > 0.5)).float().mean((1, 2, 3)),
     "the values are not cut at 0.5": lambda p, y: (p * y).sum((1, 2, 3)) / (p + y - p * y).sum((1, 2, 3)),
 }
 
@@ -85,7 +85,7 @@ def corner(positive, x):
 BCE_FAULTS = {
     "this is the sum over all pixels": lambda x, y: bce(x, y) * x.numel(),
     "only the object's pixels count": lambda x, y: -(y * F.logsigmoid(x)).mean(),
-    "it is cut off": lambda x, y: F.binary_cross_entropy(x.sigmoid(), y),
+    "large values are cut off": lambda x, y: F.binary_cross_entropy(x.sigmoid(), y),
     "the corner of max(x, 0) counts with slope 0": lambda x, y: bce(x, y, lambda x: corner(x > 0, x)),
     "the corner of max(x, 0) counts with slope 1": lambda x, y: bce(x, y, lambda x: corner(x >= 0, x)),
 }

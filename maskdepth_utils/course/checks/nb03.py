@@ -14,7 +14,7 @@ PICTURE = 160  # pixels: what a feature should see
 
 @report_verdict
 def check_layers(my_layers):
-    """The number of 3 x 3 convolutions of stride 2 after which a feature sees all of 160 pixels."""
+    """The number of 3 x 3 convolutions of stride 2 after which a feature sees all 160 pixels."""
     count = as_number(my_layers, "my_layers", 1, 30, "a whole number", whole=True)
     fewer, field = (receptive_field([(3, 2, 1)] * layers) for layers in (count - 1, count))
     where, words = f"{count} layers", f"a feature sees {field} pixels"
@@ -42,7 +42,7 @@ def check_receptive_field(my_field):
 
 
 def count_by_hand(inputs, outputs, skip, norm=2, bias=0, lateral=True) -> int:
-    """Parameters of an UpProjection by arithmetic; the options make the usual faults."""
+    """Parameters of an UpProjection by arithmetic; the options produce the usual faults."""
     added = (norm + bias) * outputs
     return lateral * skip * inputs + 2 * (25 * inputs * outputs + added) + 9 * outputs * outputs + added
 
@@ -71,7 +71,7 @@ def check_parameters(my_parameters):
 INFLATION_FAULTS = {
     "the background is not looked at": lambda f: torch.cat([f, 0 * f], 1),
     "two equal pictures give no response": lambda f: torch.cat([f, -f], 1),
-    "the channels are in another order": lambda f: f.repeat_interleave(2, 1) / 2,
+    "the channels are in the wrong order": lambda f: f.repeat_interleave(2, 1) / 2,
     "the colours are mixed": lambda f: f.mean(1, keepdim=True).repeat(1, 6, 1, 1) / 2,
 }
 
@@ -115,7 +115,7 @@ def require_learning(block: nn.Module, x, stage, where: str) -> None:
         trials = (x, stage), (x, stage), (x.flip(2, 3), stage), (x, stage.flip(2, 3)), (x, stage + board)
         found, again, *others = (call_answer(block, *inputs, where=where) for inputs in trials)
     hint = "Layers made in `forward` start at random each time: make them in `__init__`."
-    require(torch.equal(found, again), where, "the same inputs give another output the second time", hint)
+    require(torch.equal(found, again), where, "the same inputs give a different output the second time", hint)
     seen_x, seen_stage, seen_detail = (not torch.allclose(found, other, atol=1e-6) for other in others)
     hint = "What comes up from below must be used, too."
     require(seen_x, where, "its output stays the same if the values of x change places", hint)

@@ -17,7 +17,7 @@ SEEDS, NEAR = 4, 0.06  # bootstraps to average, and the accepted error of an end
 
 @report_verdict
 def check_side(my_side):
-    """The smallest square, side in pixels, whose IoU with itself, enlarged by one pixel all round, is at least 0.9."""
+    """The side in pixels of the smallest square whose IoU with itself, one pixel larger all round, is at least 0.9."""
     side = as_number(my_side, "my_side", 1, 10000, "a whole number", whole=True)
     found, smaller = (side / (side + 2)) ** 2, ((side - 1) / (side + 1)) ** 2
     where = f"a square of {side} x {side} pixels"
@@ -75,7 +75,7 @@ def one_per_room(values, rooms, generator):
 
 INTERVAL_FAULTS = {
     "single images are drawn, not rooms": lambda v, rooms, g: bootstrap(v, np.arange(len(v)), g),
-    "it is as narrow as with 5 and 95 %, or if a room drawn twice counts once": partial(bootstrap, twice=False),
+    "it is as narrow as with 5 and 95 %, or as if a room drawn twice counted once": partial(bootstrap, twice=False),
     "every room counts the same, however many images it has": lambda *inputs: bootstrap(*one_per_room(*inputs)),
     "the higher end comes first": lambda *inputs: bootstrap(*inputs)[::-1],
     "this is the spread of single images, not of their mean": lambda v, rooms, g: np.percentile(v, [2.5, 97.5]),
@@ -126,7 +126,7 @@ def scaled_rmse(factor):
 
 
 SCALE_FREE_FAULTS = {
-    "the ratio of the means is near, but not the least": scaled_rmse(lambda a, b: mean(b) / mean(a)),
+    "the ratio of the means is close, but not the best factor": scaled_rmse(lambda a, b: mean(b) / mean(a)),
     "all images share one factor": scaled_rmse(lambda a, b: (a * b).sum() / (a * a).sum()),
 }
 

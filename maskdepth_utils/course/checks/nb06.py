@@ -75,7 +75,7 @@ def check_time(my_time):
         "calls that are all alike": ((0.5,), 2, 0.0),
         "a first call that takes long": ((3.0, 0.2, 0.8, 0.6, 0.3), 4, 0.0),
         "a last call that takes long": ((0.1, 0.2, 0.3, 3.0), 3, 0.0),
-        "calls of which one is disturbed": ((0.9, 0.2, 5.0, 0.4, 0.6, 0.3), 5, 0.0),
+        "calls, one of which is disturbed": ((0.9, 0.2, 5.0, 0.4, 0.6, 0.3), 5, 0.0),
         "a single call, and a device that is still busy": ((0.9, 0.5), 1, 7.0),
     }
     hint = "A call only queues its work. After the first call, wait for the device before each reading of the clock."
@@ -95,7 +95,7 @@ def check_share(my_share):
         twice, foreign = len(together) - len(set(together)), len(set(together) - set(wanted))
         missing = len(set(wanted) - set(together))
         words = f"{twice} are repeated, {foreign} do not belong to this step, {missing} are missing"
-        hint = "Which positions of `order` belong to the step (% continues at its start)? Divide these among all."
+        hint = "Which positions of `order` belong to the step (% wraps around to its start)? Divide these among all."
         require(sorted(together) == sorted(wanted), where, f"shares of {sizes} samples: {words}", hint)
         hint = "The process with the largest share keeps all others waiting."
         require(max(sizes) - min(sizes) <= 1, where, f"shares of {sizes} samples", hint)

@@ -46,7 +46,7 @@ def check_distance(my_distance):
     distance = as_number(my_distance, "my_distance", 0.5, 20, "metres")
     near, far = (build(replace(CHEST, distance=d)).mask.sum() for d in (CHEST.distance, distance))
     share = far / near
-    hint = "Area has two directions: if both shrink with the distance, what becomes of their product?"
+    hint = "An area has two dimensions: if both shrink with the distance, what becomes of their product?"
     words = f"it covers {share:.0%} of what it covers at {CHEST.distance:g} m, expected 45 to 55 %"
     require(abs(share - 0.5) <= 0.05, f"at {distance:g} m", words, hint)
     return f"At {distance:g} m the chest covers {share:.0%} of what it covers at {CHEST.distance:g} m"
@@ -54,7 +54,7 @@ def check_distance(my_distance):
 
 @report_verdict
 def check_break(my_setup):
-    """A widgets.Setup that the data could hold, except strengths up to 2, in which the network's IoU is below 0.5."""
+    """A widgets.Setup that the data could hold, but for strengths up to 2, in which the network's IoU is below 0.5."""
     where = "my_setup"
     right = isinstance(my_setup, widgets.Setup)
     require(right, where, f"expected a widgets.Setup, found {describe_value(my_setup)}")

@@ -35,10 +35,10 @@ HINTS = {  # a pattern in an error's type and message: what to try
     "not iterable|unpack|0-d|has no len": "One value is used like a list of several: print it, and its type.",
     "RecursionError": "It calls itself without end: in which case does it stop?",
     "division by zero": "Which of the inputs named above is 0 there?",
-    "(d|scalar |put )type|implemented for|bool tensor|ufunc|be cast": "Print the dtypes on the way: all floats?",
+    "(d|scalar |put )type|implemented for|bool tensor|ufunc|be cast": "Print the dtypes along the way: all floats?",
     "positional argument|keyword argument": "Which arguments does the function in that line take?",
-    "TypeError|AttributeError": "Print the types on the way: is it a number, a list, an array or a tensor?",
-    "shape|size|dimension|broadcast|index|channels": "Print the shapes on the way: which two of them do not fit?",
+    "TypeError|AttributeError": "Print the types along the way: is it a number, a list, an array or a tensor?",
+    "shape|size|dimension|broadcast|index|channels": "Print the shapes along the way: which two do not match?",
 }
 
 
@@ -131,7 +131,7 @@ def time_limit(seconds: float):
     """Raise TimeIsUp in the calling thread after so many seconds; inside another limit, only the outer one counts.
 
     It works on every system and in a notebook's kernel, where signals may not, but only between two steps of Python:
-    one call that never comes back, such as ``time.sleep``, is not stopped.
+    one call that never returns, such as ``time.sleep``, is not stopped.
     """
     if getattr(LIMITED, "already", False):
         yield
@@ -204,7 +204,7 @@ def describe_value(value) -> str:
     if type(value) in (list, tuple, dict, set):
         return f"a {name} of {len(value)}"
     if inspect.isgenerator(value):
-        return "a generator, as `yield` makes it"
+        return "a generator, from `yield`"
     return f"the class {value.__name__}" if isinstance(value, type) else f"an object of type {name}"
 
 

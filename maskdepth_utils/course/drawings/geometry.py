@@ -73,7 +73,7 @@ def pinhole():
 
 
 def z_buffer():
-    """Draw one row of a composite from above and along its pixels: the nearer one of room and object wins."""
+    """Draw one row of a composite from above and along its pixels: the nearer of room and object wins."""
     row = 100  # of the picture, below the horizon: its rays meet the floor
     far = 8.0  # metres that are drawn
     room, alone, both = compose_sample(TREADMILL)

@@ -1,4 +1,4 @@
-"""Faults of a depth map or a mask, and each loss of them: the computations of the loss explorer.
+"""Faults of a depth map or a mask, and what each loss makes of them: the computations of the loss explorer.
 
 A map is a float32 tensor (1, 1, H, W): depth as metres / 10, or the object's coverage, whose spoiled version is read
 as a probability.

@@ -52,7 +52,7 @@ def feature_maps(network, image, background) -> w.VBox:
             return words
         iou = score(metrics.iou, features.mask > 0.5, whole.mask > 0.5)
         change = np.abs(whole.depth - features.depth).mean()
-        words += f" {controls['skips'].label}: IoU with the mask of all skips {iou:.2f},"
+        words += f" {controls['skips'].label}: IoU with the all-skips mask {iou:.2f},"
         return f"{words} mean change of the depth {change:.2f} m."
 
     def draw_still(tiles):

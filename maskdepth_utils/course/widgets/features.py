@@ -1,4 +1,4 @@
-"""The features that a network computes between two pictures and mask and depth. Used in notebooks 03 and 07."""
+"""The features that a network computes on the way from two pictures to mask and depth. Used in notebooks 03 and 07."""
 
 from dataclasses import dataclass, field
 

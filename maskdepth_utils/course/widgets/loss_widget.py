@@ -47,7 +47,7 @@ def loss_explorer() -> w.VBox:
     set_ranges(controls)
     tiles = Tiles(CAPTIONS)
     table = w.HTML()
-    reset = w.Button(description="reset", tooltip="back to the truth, undisturbed")
+    reset = w.Button(description="reset", tooltip="back to the unspoiled truth")
     reset.on_click(lambda _: setattr(controls["preset"], "value", TRUTH))
 
     def follow(changed):
@@ -92,7 +92,7 @@ def set_ranges(controls: dict) -> None:
 
 def loss_table(reports: dict[str, LossReport], task: str) -> str:
     """An HTML table: loss, value, how many times plain gray's loss that is, and the same as a bar."""
-    names = ("loss", "value", "times plain gray", f"0 to {FULL_BAR:g} times; the line is 1")
+    names = ("loss", "value", "times plain gray", f"0 to {FULL_BAR:g} times; the line is at 1")
     rows = ["".join(f'<th scope="col" {CELL}>{name}</th>' for name in names)]
     for name, report in reports.items():
         metres = f" ({report.value * UNITS[task]:.2f} m)" if name == "L1" else ""

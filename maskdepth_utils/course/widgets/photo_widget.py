@@ -70,7 +70,7 @@ def own_photos(predictor, examples: dict | None = None) -> w.VBox:
 
 
 def predict_photo(predictor, photo, background, align: bool, fov: float, eye_height: float) -> tuple[str, dict]:
-    """Predict a photo; returns a comment and the pictures. Raises the errors of `Predictor.predict`."""
+    """Predict a photo's mask and depth; return a comment and the pictures. Raises the errors of `Predictor.predict`."""
     photo = read_picture(photo, "photo")
     background = read_picture(background, "background")
     words = ""

@@ -39,7 +39,7 @@ GROUPS = {
 def composer(split: str = "test", **start) -> w.VBox:
     """Choose room, object, place and gap; see background, image, mask and depth, and the depth of any pixel.
 
-    `split` says which rooms and objects are offered; `start` has the initial fields of `Setup`.
+    `split` says which rooms and objects are offered; `start` has initial values for fields of `Setup`.
     """
     controls = scene_controls(split)
     cross = {"column": slider("column", 80, 0, 159, 1), "row": slider("row", 120, 0, 159, 1)}
@@ -113,7 +113,7 @@ def scene_controls(split: str) -> dict[str, w.Widget]:
         "lamp_radius": slider("radius, m", 0.05, 0, 0.5, 0.05),
         "gap": dropdown("gap", LEVELS, list(LEVELS).index("tripod")),
         "seed": slider("another gap", 0, 0, 20, 1),
-        "light": slider("other light ×", 1.0, 0, 4, 0.25),
+        "light": slider("light change ×", 1.0, 0, 4, 0.25),
         "noise": slider("noise ×", 1.0, 0, 8, 0.25),
         "compression": slider("compression ×", 1.0, 0, 2.5, 0.25),
         "motion": slider("motion ×", 1.0, 0, 5, 0.25),

@@ -4,7 +4,7 @@ Ours is what `write_zips` writes: fg_bg.zip (the composites, JPEG), bg.zip (back
 8-bit PNG), depth.zip (millimetres, 16-bit PNG) and labels.csv, which says which four pictures belong together.
 
 The 2020 data take 9 GB: one zip with composites, masks and data_label.txt, one with depths and depth_label.txt, and a
-folder of the 100 backgrounds. The tables are tab-separated and have no header line. To read it::
+folder of the 100 backgrounds. The tables are tab-separated and have no header line. To read them::
 
     both = "depth_mask_custom_dataset.zip"
     ZipDataset(folder, image=both, mask=both, background="bg", depth="depth.zip",
@@ -161,7 +161,7 @@ class ZipDataset(Dataset):
         """The rows of a label table; `columns` are the column names unless its first line gives them."""
         places = [self.folder] if (self.folder / name).is_file() else [key for key in members if name in members[key]]
         if not places:
-            raise AssetError(f"No label table {name} in {self.folder} nor in its zip files")
+            raise AssetError(f"No label table {name} in {self.folder} or in its zip files")
         text = self.read(places[0], name).decode("utf-8-sig")
         delimiter = "\t" if "\t" in text else ","
         has_names = "image" in text.partition("\n")[0].split(delimiter)
