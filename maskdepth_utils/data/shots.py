@@ -22,7 +22,7 @@ class Level:
     exposes: bool = True  # each shot has its own exposure, white balance, noise and JPEG compression
     moves: bool = False  # the camera moves a little between the shots
     shadow: bool = True  # a pasted object casts its contact shadow
-    always_linear: bool = False  # in real light, object and room always mix in linear light (see `light.real_light`)
+    always_linear: bool = False  # in real light, object and room always mix in linear light (`light.draw_real_light`)
 
 
 LEVELS = {
