@@ -132,7 +132,7 @@ def test_moving_the_controls(model, shown):
     assert len(set(pages)) == 4
     depth = box.tiles.images["depth"].value
     box.set(stage=9, skips=False)
-    assert "no skips: IoU with the mask" in box.note.value and box.tiles.images["depth"].value != depth
+    assert "no skips: IoU with the all-skips mask" in box.note.value and box.tiles.images["depth"].value != depth
     whole, cut = (collect_features(model, *PAIR, skips=skips).stages[9] for skips in (True, False))
     page = draw_stage(cut, whole.order, remark="; no skips")  # channels keep their places
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(box.page.value))), page)

@@ -43,4 +43,4 @@ def test_the_model_cards_figures(score, row, dataset, count):
 @pytest.mark.parametrize("gap, least", [("none", 0.92), ("tripod", 0.90)])
 def test_real_offices(score, monkeypatch, gap, least):
     monkeypatch.setenv(offices.FOLDER_VARIABLE, str(OFFICES))
-    assert score(offices.OfficeDataset(gap), 200)["iou"] >= least
+    assert score(offices.OfficeDataset(gap), 100)["iou"] >= least
