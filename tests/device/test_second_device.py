@@ -29,7 +29,6 @@ from maskdepth_utils.models import MaskDepthNet
 from maskdepth_utils.training import fit, loop
 
 TINY = {  # in the `numbers` of a notebook's fast profile
-    "01_dataset_inspection": {"train": 100, "held_out": 20},
     "02_mask_net": {"batch": 2, "steps": 5, "more_steps": 20, "held_out": 32},
     "03_mask_depth_net": {"width": 0.25, "steps": 4, "steps_160": 1, "val": 8, "test": 8},
     "04_loss_ablation": {"train": 32, "val": 24, "start_steps": 1, "gray_steps": 6, "steps": 1, "seeds": 2},
@@ -38,7 +37,7 @@ TINY = {  # in the `numbers` of a notebook's fast profile
     "07_playground": {"scenes": 1, "inside": 1},
 }  # fmt: skip
 CPU_ONLY = re.compile(r"drawings\.|torch\.linspace|print_summary|gradient_field")  # such cells take seconds
-CPU_FROM = re.compile(r"## (\d )?Survival")  # the rest of 06 is on the CPU by its own choice
+CPU_FROM = re.compile(r"## \d A run that survives")  # the rest of 06 is on the CPU by its own choice
 PATHS = find_notebooks(solutions=True)
 pytestmark = pytest.mark.slow
 
@@ -116,7 +115,7 @@ def test_notebook(path, monkeypatch):
         if cell.cell_type != "code" or CPU_ONLY.search(cell.source) or ("exercise" in tags and is_lesson(path)):
             continue
         source = 'profile = "fast"' if "parameters" in tags else transform(cell.source)
-        source = re.sub("^(?=if profile not in)", f"PROFILES['fast'] |= {tiny}\n", source, flags=re.MULTILINE)
+        source = re.sub(r"^(?=numbers.* = PROFILES)", f"PROFILES['fast'] |= {tiny}\n", source, flags=re.MULTILINE)
         name = f"<{label(path)}, cell {number}>"
         linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name  # 06 looks into its own code
         exec(compile(source, name, "exec"), names)
