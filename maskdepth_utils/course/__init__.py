@@ -1,1 +1,1 @@
-"""What the notebooks show and ask besides the system itself: checks, drawings, widgets, quizzes, studies."""
+"""What the notebooks show and ask besides the system itself: checks, widgets, quizzes, studies."""

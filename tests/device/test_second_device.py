@@ -36,7 +36,7 @@ TINY = {  # in the `numbers` of a notebook's fast profile
     "06_speed_and_scale": {"samples": 50, "stored": 10, "seconds": 0.0, "steps": 1},
     "07_playground": {"scenes": 1, "inside": 1},
 }  # fmt: skip
-CPU_ONLY = re.compile(r"drawings\.|torch\.linspace|print_summary|gradient_field")  # such cells take seconds
+CPU_ONLY = re.compile(r"torch\.linspace|print_summary|gradient_field")  # such cells take seconds
 CPU_FROM = re.compile(r"## \d A run that survives")  # the rest of 06 is on the CPU by its own choice
 PATHS = find_notebooks(solutions=True)
 pytestmark = pytest.mark.slow

@@ -4,18 +4,31 @@ import math
 
 import numpy as np
 import torch
+from card import (
+    NORMAL,
+    PLUS,
+    SMALL,
+    WIDTH,
+    add_picture,
+    card,
+    draw_arrow,
+    draw_block,
+    draw_path,
+    draw_plus,
+    tint,
+    write,
+)
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from ...data.datasets import MaskDepthDataset
-from ...models.blocks import LAYERS, upsample
-from ...models.networks import MaskDepthNet
-from ...plots import BLUE, DEPTH_COLORS, GRAY, GREEN, LINES, ORANGE, VERMILION, to_array, to_metres
-from ..design import DEEPEST, deepest_field
-from ..hooks import recorded_outputs
-from ..widgets.features import collect_features
-from . import card
-from .card import NORMAL, PLUS, SMALL, add_picture, draw_arrow, draw_block, draw_path, draw_plus, tint, write
+from maskdepth_utils import load_pretrained
+from maskdepth_utils.course.design import DEEPEST, deepest_field
+from maskdepth_utils.course.hooks import recorded_outputs
+from maskdepth_utils.course.widgets.features import collect_features
+from maskdepth_utils.data.datasets import MaskDepthDataset
+from maskdepth_utils.models.blocks import LAYERS, upsample
+from maskdepth_utils.models.networks import MaskDepthNet
+from maskdepth_utils.plots import BLUE, DEPTH_COLORS, GRAY, GREEN, LINES, ORANGE, VERMILION, to_array, to_metres
 
 TABLE, CHAIR, OFFICE_CHAIR = 7, 23, 72  # validation samples
 
@@ -35,12 +48,11 @@ def encoder_decoder():
     Not drawn: the background gets the image's exposure first.
     """
     sample = MaskDepthDataset("val", gap="none")[CHAIR]
-    with torch.random.fork_rng(devices=[]):  # a drawing leaves the notebook's random numbers alone
-        features = collect_features(MaskDepthNet(), *np.zeros((2, 160, 160, 3), np.uint8))
+    features = collect_features(MaskDepthNet(), *np.zeros((2, 160, 160, 3), np.uint8))
     shapes = {stage.name: stage.maps.shape for stage in features.stages}
     truths = {"mask": (to_array(sample["mask"]), "gray"), "depth": (to_metres(sample["depth"]), DEPTH_COLORS)}
 
-    with card.card(FULL + 1.62) as (figure, axis):
+    with card(FULL + 1.62) as (figure, axis):
         starts = [PICTURES, *(y - HALF for y in LEVELS)]
         halves = []
         for name, start, y in zip(LAYERS, starts, LEVELS):
@@ -114,13 +126,13 @@ def skip():
     colour scale. Not drawn: BatchNorm and ReLU.
     """
     sample = MaskDepthDataset("val", gap="none")[TABLE]
-    below, lateral, sizes = skip_parts(card.shipped_predictor().model, sample)
+    below, lateral, sizes = skip_parts(load_pretrained(device="cpu").model, sample)
     apart = [part - part.mean(dim=(1, 2), keepdim=True) for part in (below, lateral)]
     channel = (apart[0] * apart[1]).mean(dim=(1, 2)).argmax().item()
     parts = [part[channel].numpy() for part in (below, lateral, below + lateral)]
     reach = max(abs(part).max() for part in parts)
 
-    with card.card(3.92) as (figure, axis):
+    with card(3.92) as (figure, axis):
         wide = 1.4  # inches: a map's size, then the middles of columns and rows
         source, first, added, total, end, last = 0.66, 2.45, 3.42, 4.42, 5.76, 6.43
         high, low = 2.92, 0.94
@@ -181,9 +193,9 @@ def receptive_field():
     box = {"boxstyle": "square,pad=0.22", "facecolor": "white", "linewidth": 1.2}
     line = {"arrowstyle": "-", "linewidth": 1.2}
 
-    with card.card(3.66) as (figure, axis):
+    with card(3.66) as (figure, axis):
         side = 3.34
-        panels = [add_picture(figure, x, 0.06, side, image) for x in (0.08, card.WIDTH - side - 0.08)]
+        panels = [add_picture(figure, x, 0.06, side, image) for x in (0.08, WIDTH - side - 0.08)]
         panels[0].set_title("160 × 160 pixels", pad=4)
         panels[1].set_title("the same, from farther away", pad=4)
         panels[1].set(xlim=(middle - far, middle + far), ylim=(middle + far, middle - far), facecolor="#e8e8e8")

@@ -3,12 +3,10 @@
 import contextlib
 
 import matplotlib.pyplot as plt
-import torch
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Circle, ConnectionPatch, FancyBboxPatch
 
-from ...inference.predictor import Predictor, load_pretrained
-from ...plots import GRAY, INK, STYLE
+from maskdepth_utils.plots import GRAY, INK, STYLE
 
 WIDTH = 7.0  # inches: 700 pixels at the style's 100 dots per inch
 PLUS = 0.085  # inches: the radius of the sign for an addition
@@ -17,7 +15,7 @@ SMALL, NORMAL = 9.0, 10.0  # points; no text is smaller
 
 @contextlib.contextmanager
 def card(height: float):
-    """Open a white card, 7 inches wide: yields (figure, axis), and closes the figure so that a notebook shows it once.
+    """Open a white card, 7 inches wide: yields (figure, axis).
 
     The axis covers the card and is measured in inches from the lower left corner.
     """
@@ -90,9 +88,3 @@ def draw_link(figure, start_axis, start, end_axis, end) -> None:
 def tint(color, share: float) -> tuple:
     """Mix a colour with white: share 1 is the colour itself, 0 white."""
     return tuple(1 - share * (1 - part) for part in to_rgb(color))
-
-
-def shipped_predictor() -> Predictor:
-    """Load the shipped network without changing the notebook's random state: building it draws random weights."""
-    with torch.random.fork_rng(devices=[]):
-        return load_pretrained(device="cpu")

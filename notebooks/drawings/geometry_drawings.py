@@ -4,15 +4,15 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from card import NORMAL, add_axes, card, draw_arrow, draw_dimension, tint, write
 from matplotlib.patches import Arc, Polygon
 
-from ...camera import FOCAL, FOV, IMAGE_SIZE
-from ...data import library
-from ...data.compose import compose
-from ...data.datasets import MaskDepthDataset
-from ...files import find_entry
-from ...plots import BLUE, GRAY, INK, RUST, VERMILION, YELLOW
-from .card import NORMAL, add_axes, card, draw_arrow, draw_dimension, tint, write
+from maskdepth_utils.camera import FOCAL, FOV, IMAGE_SIZE
+from maskdepth_utils.data import library
+from maskdepth_utils.data.compose import compose
+from maskdepth_utils.data.datasets import MaskDepthDataset
+from maskdepth_utils.files import find_entry
+from maskdepth_utils.plots import BLUE, GRAY, INK, RUST, VERMILION, YELLOW
 
 WALL = 4.0  # metres, straight ahead
 TREADMILL = 73  # the validation sample of composite_geometry: a treadmill, partly behind a column

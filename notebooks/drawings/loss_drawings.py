@@ -2,12 +2,13 @@
 
 import numpy as np
 import torch
+from card import NORMAL, SMALL, add_axes, add_picture, card, draw_arrow, draw_link, write
 from matplotlib.patches import Rectangle
 
-from ...data.datasets import MaskDepthDataset
-from ...losses import C1, C2, GAUSSIAN, WINDOW, sobel
-from ...plots import BLUE, DEPTH_COLORS, GRAY, INK, PALE, RUST, VERMILION
-from .card import NORMAL, SMALL, add_axes, add_picture, card, draw_arrow, draw_link, shipped_predictor, write
+from maskdepth_utils import load_pretrained
+from maskdepth_utils.data.datasets import MaskDepthDataset
+from maskdepth_utils.losses import C1, C2, GAUSSIAN, WINDOW, sobel
+from maskdepth_utils.plots import BLUE, DEPTH_COLORS, GRAY, INK, PALE, RUST, VERMILION
 
 PERSON = 28  # a validation sample: a person before a wall
 
@@ -21,7 +22,7 @@ def sobel_edge():
     row = 72
     shown = 90.5, 150.5  # the columns that are drawn
     shot = MaskDepthDataset("val", gap="tripod").shot(PERSON)
-    predicted = shipped_predictor().predict(shot.image, shot.background).depth
+    predicted = load_pretrained(device="cpu").predict(shot.image, shot.background).depth
     kernel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
     # The response at a pixel is that of the 3 x 3 around it; the map's border has none.
     answers = [np.pad(sobel(torch.tensor(depth)[None, None])[0][0, 0], 1) for depth in (shot.depth, predicted)]
