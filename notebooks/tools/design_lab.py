@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from notebook_files import ROOT, read_json, tool_parser, write_json
 from results import RESULTS, read_arrays, run_folder, timed_report, write_arrays
+from torch import Tensor, nn
 from torch.utils.data import Subset
 
 from maskdepth_utils.course.design import LabNet, checkerboard, multiply_adds
@@ -37,23 +38,28 @@ DESIGNS = {
 }
 
 
+def train_and_measure(model: nn.Module, samples: int, out: str, seed: int = 0) -> tuple[dict, Tensor]:
+    """Train, or continue, and return the figures on test samples and the depth of the first 60."""
+    fit(
+        model, MaskDepthDataset("train", SIZE, "tripod", seed=seed, rooms=400), samples=samples, batch=16, lr=0.002,
+        workers=0, optimizer="adamw", weight_decay=0.01, schedule="one-cycle", seed=seed, out=ROOT / out,
+    )  # fmt: skip
+    test = Subset(MaskDepthDataset("test", SIZE, "tripod"), range(TESTED))
+    figures = evaluate(network_predict(model), make_loader(test, batch=30))
+    frame = next(iter(make_loader(test, batch=60)))
+    with torch.no_grad():
+        depth = model.eval()(frame["image"], frame["background"]).depth
+    return {key: round(figures[key], 5) for key in ("iou", "boundary_f", "rmse", "rmse_object")}, depth
+
+
 def run(name: str) -> tuple[dict, np.ndarray]:
     """Train and measure one design; a stopped training run continues."""
     torch.manual_seed(0)
     model = LabNet(**DESIGNS[name])
     with timed_report(design=name, changed=DESIGNS[name], samples=SAMPLES, seed=0) as row:
         row |= {"parameters": count_parameters(model), "multiply_adds": multiply_adds(model, SIZE)}
-        fit(
-            model, MaskDepthDataset("train", SIZE, "tripod", rooms=400), samples=SAMPLES, batch=16, lr=0.002, workers=0,
-            optimizer="adamw", weight_decay=0.01, schedule="one-cycle", out=ROOT / run_folder("design", name),
-        )  # fmt: skip
-        test = Subset(MaskDepthDataset("test", SIZE, "tripod"), range(TESTED))
-        figures = evaluate(network_predict(model), make_loader(test, batch=30))
-        frame = next(iter(make_loader(test, batch=60)))
-        with torch.no_grad():
-            depth = model.eval()(frame["image"], frame["background"]).depth
-        row |= {key: round(figures[key], 5) for key in ("iou", "boundary_f", "rmse", "rmse_object")}
-        row["checkerboard"] = checkerboard(depth).mean().item()
+        figures, depth = train_and_measure(model, SAMPLES, run_folder("design", name))
+        row |= figures | {"checkerboard": checkerboard(depth).mean().item()}
     print(name, {key: row[key] for key in ("parameters", "iou", "rmse")}, flush=True)
     return row, np.float16(depth[:FRAMED, 0].numpy())
 

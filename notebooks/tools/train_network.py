@@ -2,7 +2,6 @@
 
     python notebooks/tools/train_network.py maskdepthnet      # hours; stop and start it as you like
     python notebooks/tools/train_network.py masknet
-    python notebooks/tools/train_network.py maskdepthnet --last   # the last stage only, from the shipped network
 
 Each stage is one `python -m maskdepth_utils train` and begins with the weights of the one before. The last one writes
 data/checkpoints/NAME.safetensors; data/results/training_NAME.json gets the commands, commit, machine, hours and curves.
@@ -53,18 +52,10 @@ def main() -> None:
     parser = tool_parser(__doc__)
     recipes = read_json(CHECKPOINTS / "recipe.json")
     parser.add_argument("name", choices=sorted(recipes), help="which network")
-    parser.add_argument("--last", action="store_true", help="train the last stage only, from the shipped network")
-    given = parser.parse_args()
-    name = given.name
+    name = parser.parse_args().name
     path = RESULTS / f"training_{name}.json"
     report = {"network": name, "machine": machine(), "stages": []}
-    todo = stages(name, recipes[name])
-    if given.last:
-        report["stages"] = read_json(path)["stages"][: len(todo) - 1]
-        todo = todo[-1:]
-        options = todo[0]["options"]
-        options[options.index("--init") + 1] = f"data/checkpoints/{name}.safetensors"
-    for stage in todo:
+    for stage in stages(name, recipes[name]):
         begun = ROOT / f"{stage['out']}.commit"  # the commit at which the training began
         if not begun.exists():
             write_file(begun, commit().encode())

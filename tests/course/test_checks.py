@@ -201,7 +201,7 @@ def test_checks_leave_the_random_numbers_and_the_tally_counts():
 
 def test_what_exercises_rest_on_was_measured_with_the_shipped_network():
     stored = read_json(measure_exercises.STORED)
-    assert stored["network"] == write_results.checksum("maskdepthnet"), "run measure_exercises.py --measure"
+    assert stored["network"] == write_results.checksum("maskdepthnet"), "run measure_exercises.py"
     assert len(stored["rooms"]) >= 90 and len(stored["told_apart"]) >= 4
 
 
