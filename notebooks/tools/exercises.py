@@ -22,7 +22,7 @@ TAG = "exercise"
 MARK = "# SOLUTION"
 INTRO = """**These exercises check themselves.** Write your code where the `...` is, run the cell, and then the check
 below it: it says what is wrong and gives a hint. An unsolved exercise says so, and the notebook keeps running.
-The exercises need nothing from above: you can start at the next cell. The solutions, with explanations, are in
+The exercises use no variable from above: you can start at the next cell. The solutions, with explanations, are in
 [solutions/{name}]({link})."""
 
 
