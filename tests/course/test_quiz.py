@@ -36,7 +36,6 @@ COMPUTED = {
     ("01", "is-the-random-split-fair"): "Each room" if 10_000 * (0.7**40 + 0.3**40) < 0.01 else "",  # pairs on one side
     ("01", "a-lot-of-right-pixels"): f"{100 - 8} % right, IoU {0 / 8:g}",
     ("02", "half-found"): 20 / (30 + 30 - 20),
-    ("03", "start-at-the-base-rate"): math.log(0.1 / 0.9),
     ("05", "one-pixel-fat"): 10**2 / 12**2,
     ("05", "a-wider-lens"): 5 * math.tan(math.radians(30)) / math.tan(math.radians(45)),
     ("06", "twice-the-batch"): f"The loader: it delivers {64 / 0.8:.0f} samples" if 64 / 0.8 == 128 / 1.6 else "",
