@@ -32,9 +32,10 @@ TINY = {  # in the `numbers` of a notebook's fast profile
     "02_mask_net": {"batch": 2, "steps": 5, "more_steps": 20, "held_out": 32},
     "03_mask_depth_net": {"width": 0.25, "steps": 4, "steps_160": 1, "val": 8, "test": 8},
     "04_loss_ablation": {"train": 32, "val": 24, "start_steps": 1, "gray_steps": 6, "steps": 1, "seeds": 2},
-    "05_evaluation": {"test": 6, "fit": 8, "rooms": 2},
+    "05_evaluation": {"test": 6, "fit": 8},
     "06_speed_and_scale": {"samples": 50, "stored": 10, "seconds": 0.0, "steps": 1},
-    "07_playground": {"scenes": 1, "inside": 1},
+    "07_playground": {"scenes": 1},
+    "differences_and_matting": {"steps": 2, "tested": 4},
 }  # fmt: skip
 CPU_ONLY = re.compile(r"torch\.linspace|print_summary|gradient_field")  # such cells take seconds
 CPU_FROM = re.compile(r"## \d A run that survives")  # the rest of 06 is on the CPU by its own choice
