@@ -43,9 +43,9 @@ app: $(STAMP)
 site: $(STAMP)
 	$(PY) docs/build_site.py $(if $(OUT),--out "$(OUT)")
 
-# Two processes, each with whole files, in the order of conftest.py: quick tests first.
+# Two processes of one thread each take whole files, in the order of conftest.py: quick tests first.
 test: $(STAMP)
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(STAMP)
 	$(PY) -m maskdepth_utils bench $(ARGS)

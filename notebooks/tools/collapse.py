@@ -12,18 +12,16 @@ import functools
 
 import numpy as np
 import torch
-from notebook_files import ROOT, read_json, tool_parser, write_json
-from results import RESULTS, read_arrays, run_folder, timed_report, write_arrays
+from notebook_files import ROOT, tool_parser
+from results import RESULTS, run_folder, run_missing, timed_report
 from torch.utils.data import Subset
 
 from maskdepth_utils import losses, metrics
 from maskdepth_utils.data import MaskDepthDataset, make_loader
 from maskdepth_utils.models import MaskDepthNet
-from maskdepth_utils.models.weights import load_network
 from maskdepth_utils.training import fit, mask_and_depth_loss
 
 STORED = RESULTS / "collapse.json"
-FRAMES = RESULTS / "collapse.npz"
 SETTINGS = {"samples": 8000, "steps": 300, "every": 20}  # at 80 px; at 160 px in each condition; between two looks
 WIDTH = 0.5
 BATCH = 8
@@ -55,7 +53,7 @@ def start(skips: bool) -> MaskDepthNet:
     loss = functools.partial(mask_and_depth_loss, mask=BCE, depth=L1)
     dataset = MaskDepthDataset("train", 80, "tripod")
     fit(model, dataset, samples=SETTINGS["samples"], batch=16, loss=loss, lr=0.01, workers=0, out=out)
-    return load_network(out)[0]
+    return model
 
 
 def watched() -> dict:
@@ -76,7 +74,7 @@ def look(model: MaskDepthNet, batch: dict) -> tuple[dict, np.ndarray]:
     return {name: values.mean().item() for name, values in figures.items()}, frames_of(depth)
 
 
-def run(name: str) -> tuple[dict, np.ndarray]:
+def run(name: str) -> tuple[dict, dict[str, np.ndarray]]:
     """Continue at 160 px in one condition, and measure every few steps."""
     condition = {"skips": False} | WRITTEN | CONDITIONS[name]
     model = start(condition["skips"])
@@ -96,20 +94,13 @@ def run(name: str) -> tuple[dict, np.ndarray]:
             looks.append({"step": step, **figures})
             frames.append(frame)
     print(f"{name}: spread {looks[0]['spread_eval']:.2f} at first, {looks[-1]['spread_eval']:.2f} at last", flush=True)
-    return row, np.stack(frames)
+    return row, {name: np.stack(frames)}
 
 
 def main() -> None:
     tool_parser(__doc__).parse_args()
-    stored = read_json(STORED, {"settings": SETTINGS, "runs": []})
-    frames = read_arrays(FRAMES) or {"truth": frames_of(watched()["depth"])}
-    done = [one["condition"] for one in stored["runs"]]
-    for name in CONDITIONS:
-        if name not in done:
-            row, frames[name] = run(name)
-            stored["runs"].append(row)
-            write_arrays(FRAMES, frames)
-            write_json(STORED, stored)
+    truth = {"truth": frames_of(watched()["depth"])}
+    run_missing(STORED, {"settings": SETTINGS}, "runs", CONDITIONS, run, truth)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
     python notebooks/tools/compare_unet.py    # an hour or less on a CPU; can be stopped and started
 
 Both start at random and see the same samples in the same order, at 80 px, with losses, optimizer and schedule of
-recipe.json's last stage of that size and a quarter of its samples; both are tested on the same samples. The figures go
-to data/results/compare_unet.json, for notebook 05.
+recipe.json's first stage and a quarter of its samples; both are tested on the same samples. The figures go to
+data/results/compare_unet.json, for notebook 05.
 """
 
 from argparse import Namespace
@@ -13,15 +13,13 @@ from argparse import Namespace
 import segmentation_models_pytorch as smp
 import torch
 from notebook_files import ROOT, read_json, tool_parser, write_json
-from results import CHECKPOINTS, RESULTS, timed_report
+from results import CHECKPOINTS, RESULTS, measure, timed_report
 from torch import nn
-from torch.utils.data import Subset
 from train_network import stages
 
 from maskdepth_utils.__main__ import make_parser
 from maskdepth_utils.cli import make_loss, new_network, training_samples
-from maskdepth_utils.data import MaskDepthDataset, make_loader
-from maskdepth_utils.evaluation import evaluate, network_predict
+from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.models.networks import MaskDepth, count_parameters
 from maskdepth_utils.tables import format_results
 from maskdepth_utils.training import fit
@@ -48,20 +46,15 @@ def train(name: str, model: nn.Module, options: Namespace) -> dict:
         model, training_samples(options), samples=options.samples, batch=options.batch, loss=make_loss(options),
         lr=options.lr, weight_decay=options.weight_decay, optimizer=options.optimizer, schedule=options.schedule,
         workers=options.workers, seed=options.seed, out=ROOT / f"build/runs/compare-{name}-{SIZE}",
-        val=(MaskDepthDataset("val", SIZE, "tripod"), 500), val_samples=64,
     )  # fmt: skip
-    test = make_loader(Subset(MaskDepthDataset("test", SIZE, "tripod"), range(TESTED)), batch=16)
-    return {"parameters": count_parameters(model)} | evaluate(network_predict(model), test)
+    return {"parameters": count_parameters(model)} | measure(model, MaskDepthDataset("test", SIZE, "tripod"), TESTED)
 
 
 def main() -> None:
     tool_parser(__doc__).parse_args()
     recipe = read_json(CHECKPOINTS / "recipe.json")["maskdepthnet"]
-    every = [make_parser().parse_args(["train", *stage["options"]]) for stage in stages("maskdepthnet", recipe)]
-    parsed = [one for one in every if one.size == SIZE]
-    options = parsed[-1]
-    options.samples = sum(one.samples for one in parsed) // 4
-    options.detail = None  # the network as it is today, whatever that stage was trained with
+    options = make_parser().parse_args(["train", *stages("maskdepthnet", recipe)[0]["options"]])
+    options.samples //= 4
     torch.manual_seed(0)
     models = {"MaskDepthNet": new_network(options), "smp Unet-ResNet18": Unet()}
     with timed_report(command="python notebooks/tools/compare_unet.py", samples=options.samples) as report:

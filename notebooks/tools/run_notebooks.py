@@ -97,12 +97,9 @@ def interruptible(main):
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        children = psutil.Process().children(recursive=True)
-        for stop in (psutil.Process.terminate, psutil.Process.kill):
-            for child in children:
-                with contextlib.suppress(psutil.Error):
-                    stop(child)
-            children = psutil.wait_procs(children, timeout=3)[1]
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.kill()
         print("\nInterrupted; run it again to start over.", flush=True)
         os._exit(130)  # not sys.exit: the running notebook's client would print errors on exit
 

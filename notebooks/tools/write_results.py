@@ -4,6 +4,7 @@
     python notebooks/tools/write_results.py             # writes the tables from the stored figures
 """
 
+import functools
 import hashlib
 import json
 import re
@@ -12,8 +13,7 @@ import subprocess
 from notebook_files import ROOT, read_json, tool_parser, write_json
 from results import CHECKPOINTS, RESULTS, call, timed_report
 
-from maskdepth_utils.data.offices import office_photos
-from maskdepth_utils.files import AssetError, write_file
+from maskdepth_utils.files import write_file
 from maskdepth_utils.tables import format_table
 
 STORED = RESULTS / "evaluation.json"
@@ -32,6 +32,7 @@ ROWS = {
     "real offices, `tripod`": "--offices --gap tripod --count 400",
 }
 HIDDEN = ("composites with", "scenes in soft light, `none`", "scenes with", "real offices, `none`")  # not in README.md
+markdown = functools.partial(format_table, style="github", digits=".3f", missing="")
 INTERVALS = ("iou", "boundary_f", "rmse", "rmse_object", "rmse_edge", "abs_rel", "delta1")
 
 
@@ -40,12 +41,6 @@ def measure(name):
     with timed_report(network=checksum(name), runs=[]) as report:
         for row, options in ROWS.items():
             options += "" if name == "maskdepthnet" else f" --checkpoint {name} --no-baselines"
-            try:
-                if "--offices" in options:
-                    office_photos(progress=False)
-            except AssetError:
-                print(f"{row}: left out, the 2020 project's photos are not available")
-                continue
             command = f"evaluate {options} --json"
             found = json.loads(call(command, stdout=subprocess.PIPE))
             print(f"{row}: done", flush=True)
@@ -56,11 +51,6 @@ def measure(name):
 def checksum(name):
     """Return the checksum of a shipped network, shortened."""
     return hashlib.sha256((CHECKPOINTS / f"{name}.safetensors").read_bytes()).hexdigest()[:16]
-
-
-def markdown(title, rows):
-    """Write rows of figures as a Markdown table."""
-    return format_table(title, rows, "github", digits=".3f", missing="")
 
 
 def results(stored):
