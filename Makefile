@@ -45,7 +45,7 @@ site: $(STAMP)
 
 # Two processes of one thread each take whole files, in the order of conftest.py: quick tests first.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(STAMP)
 	$(PY) -m maskdepth_utils bench $(ARGS)

@@ -1,6 +1,10 @@
-"""Order of the tests: quick ones first, whole notebooks last, so that a mistake shows early."""
+"""Order of the tests: quick ones first, whole notebooks last, so that a mistake shows early. One thread each."""
 
+import os
 import signal
+
+# PyTorch's threads gain nothing on small pictures, and those of two processes wait for each other on two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and would hide what the tests of it look for

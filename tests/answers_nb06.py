@@ -7,25 +7,11 @@ from functools import partial
 
 import numpy as np
 import torch
-from answers import Exercise
+from answers import Exercise, solutions
 
+from maskdepth_utils.course.checks.nb06 import rate
 
-def rate(load, compute, workers):
-    if workers == 0:
-        return 1 / (load + compute)
-    return 1 / max(load / workers, compute)
-
-
-def my_time(function, clock, synchronize, calls):
-    function()
-    times = []
-    for _ in range(calls):
-        synchronize()
-        start = clock()
-        function()
-        synchronize()
-        times.append(clock() - start)
-    return np.median(times)
+share = solutions()["check_share"]
 
 
 def time_by_marks(function, clock, synchronize, calls):
@@ -55,11 +41,6 @@ def upper_median(times):
     return sorted(times)[len(times) // 2]
 
 
-def share(order, step, batch, rank, world):
-    places = range(step * batch, (step + 1) * batch)[rank::world]
-    return [order[place % len(order)] for place in places]
-
-
 def share_blocks(order, step, batch, rank, world):
     order.extend(order)
     first = step * batch % (len(order) // 2)
@@ -80,12 +61,6 @@ def all_for_the_last(step, batch, rank, world):
     each = batch // world
     first = step * batch + rank * each
     return range(first, (step + 1) * batch if rank == world - 1 else first + each)
-
-
-def my_write(path, content, write):
-    beside = path.with_name(path.name + ".part")
-    write(beside, content)
-    os.replace(beside, path)
 
 
 def write_by_text(path, content, write):
@@ -124,15 +99,6 @@ def leave_one(path, content, write):
     shutil.copy(path, beside(path)) if path.exists() else None
     then(os.replace)(path.with_suffix(".new"), content, write)
     os.replace(path.with_suffix(".new"), path)
-
-
-def my_gradients(model, parts, loss):
-    count = sum(len(inputs) for inputs, _ in parts)
-    model.zero_grad()
-    for inputs, targets in parts:
-        weight = len(inputs) / count
-        (weight * loss(model(inputs), targets)).backward()
-    return [parameter.grad for parameter in model.parameters()]
 
 
 def gradients_by_grad(model, parts, loss):
@@ -176,7 +142,7 @@ def one_backward(model, parts, loss):
 
 EXERCISES = {
     "check_rate": Exercise(
-        right=[rate, lambda a, b, n: torch.tensor(rate(a, b, n))],
+        right=[solutions()["check_rate"], lambda a, b, n: torch.tensor(rate(a, b, n))],
         draw=lambda g: (*g.uniform(0.01, 0.3, 2).tolist(), int(g.integers(0, 6))),
         wrong=[
             (lambda a, b, n: 1 / rate(a, b, n), "this is 1 divided by what is expected"),
@@ -185,7 +151,7 @@ EXERCISES = {
         ],
     ),
     "check_time": Exercise(
-        right=[my_time, time_by_marks],
+        right=[solutions()["check_time"], time_by_marks],
         wrong=[
             (partial(time_calls, before=False, after=False), "Calls that are all alike: expected 0.51, found 0.01"),
             (partial(time_calls, after=False), "Calls that are all alike: expected 0.51, found 0.01"),
@@ -211,7 +177,7 @@ EXERCISES = {
         ],
     ),
     "check_write": Exercise(
-        right=[my_write, write_by_text],
+        right=[solutions()["check_write"], write_by_text],
         allowed=("path.name + '.part' -> '.part'",),
         wrong=[
             (lambda path, content, write: write(path, content), "half a file is there"),
@@ -225,7 +191,7 @@ EXERCISES = {
         ],
     ),
     "check_gradients": Exercise(
-        right=[my_gradients, gradients_by_grad],
+        right=[solutions()["check_gradients"], gradients_by_grad],
         allowed=("(inputs, _) -> (_, inputs)",),
         wrong=[
             (gradients(lambda n, total, parts: 1), "Equal parts: at index"),

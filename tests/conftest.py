@@ -1,18 +1,34 @@
 """Fixtures that several tests use."""
 
+import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
-import torch
 from lab import find_chromium, open_browser
-from tiny_data import write_tiny_data
+
+SHIPPED = Path(__file__).resolve().parents[1] / "data"
+KEPT = {
+    "rooms": [f"room_{name}" for name in ("train_000 train_001 train_002 train_003 val_000 test_000 test_045").split()],
+    "objects": ["train_008_chair", "train_056_lower_cabinet", "train_064_table", "val_009_chair", "test_002_chair"],
+    "scenes": ["scene_000", "scene_043"],
+}
 
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory):
-    """A small data/ folder (see tiny_data.py), made once. Read only; to damage files use `own_data`."""
-    return write_tiny_data(tmp_path_factory.mktemp("tiny") / "data")
+    """A small data/ folder: some of the rooms, objects and scenes that ship. Read only; to damage use `own_data`."""
+    folder = tmp_path_factory.mktemp("tiny") / "data"
+    for kind, names in KEPT.items():
+        (folder / kind).mkdir(parents=True)
+        content = json.loads((SHIPPED / kind / f"{kind}.json").read_text(encoding="utf8"))
+        content[kind] = [entry for entry in content[kind] if entry["name"] in names]
+        (folder / kind / f"{kind}.json").write_text(json.dumps(content))
+        for file in (SHIPPED / kind).iterdir():
+            if file.name.startswith(tuple(names)):
+                shutil.copy(file, folder / kind)
+    return folder
 
 
 @pytest.fixture
@@ -28,15 +44,6 @@ def own_data(tiny_data, tmp_path, monkeypatch):
     path = shutil.copytree(tiny_data, tmp_path / "data")
     monkeypatch.setenv("MASKDEPTH_DATA", str(path))
     return path
-
-
-@pytest.fixture
-def one_thread():
-    """PyTorch on one thread: several gain nothing on tiny pictures, and they wait for each other on busy cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,6 @@ from maskdepth_utils.tables import to_json
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "--size 80 --rooms 3 --batch 2 --width 0.125 --val-samples 2 --workers 0"
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

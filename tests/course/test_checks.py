@@ -116,20 +116,13 @@ def test_an_endless_loop_is_stopped(name, monkeypatch, capsys):
     assert not accepted and "it was stopped after 0.05 seconds" in printed
 
 
-@pytest.mark.parametrize("blank", [..., None])
-@pytest.mark.parametrize("name", CHECKS)
-def test_an_exercise_left_open(name, blank, capsys):
-    printed = verdict_on(name, blank, capsys)[1]
-    assert printed.startswith(("Not solved yet. my_", "Not solved yet. My"))
-
-
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_not_yet_written(name, capsys):
     def raise_it(*inputs):
         raise NotImplementedError
 
-    for answer in (raise_it, lambda *inputs: None, lambda *inputs: ...):
-        assert verdict_on(name, answer, capsys)[1].startswith("Not solved yet. It ")
+    for answer in (None, ..., raise_it, lambda *inputs: None, lambda *inputs: ...):
+        assert verdict_on(name, answer, capsys)[1].startswith("Not solved yet. ")
 
 
 def wrong_line(line: str, name="my_iou", arguments="probability, coverage"):
@@ -203,16 +196,3 @@ def test_what_exercises_rest_on_was_measured_with_the_shipped_network():
     stored = read_json(measure_exercises.STORED)
     assert stored["network"] == write_results.checksum("maskdepthnet"), "run measure_exercises.py"
     assert len(stored["rooms"]) >= 90 and len(stored["told_apart"]) >= 4
-
-
-@pytest.mark.parametrize(
-    "name, values, accepted",
-    [
-        ("check_layers", range(-2, 40), [7]),
-        ("check_side", range(-2, 200), [37]),
-        ("check_flat_wall", np.arange(0, 210) / 10, [7.9, 8.0]),
-        ("check_distance", np.arange(10, 60) / 10, [3.5, 3.6, 3.7, 3.8]),
-    ],
-)
-def test_only_the_right_numbers_are_accepted(name, values, accepted, capsys):
-    assert [value for value in values if verdict_on(name, value, capsys)[0]] == accepted

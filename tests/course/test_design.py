@@ -7,7 +7,6 @@ import torch
 
 from maskdepth_utils.course import design
 from maskdepth_utils.course.design import LabNet, checkerboard, deepest_field, gradient_field, multiply_adds, width_of
-from maskdepth_utils.models.networks import count_parameters
 
 
 @pytest.mark.parametrize("skip, up, stages", [*itertools.product(design.SKIPS, design.UPS, (2, 5))])
@@ -17,12 +16,6 @@ def test_outputs_have_the_size_of_the_pictures(skip, up, stages):
         logits, depth = network(*torch.rand(2, 2, 3, height, width))
         assert logits.shape == depth.shape == (2, 1, height, width)
         assert 0 <= depth.min() and depth.max() <= 1
-
-
-def test_unused_stages_and_skips_have_no_parameters():
-    sizes = [count_parameters(LabNet(stages=stages)) for stages in (2, 3, 4, 5)]
-    assert sizes == sorted(sizes) and sizes[0] < sizes[-1] / 10
-    assert count_parameters(LabNet(None)) < count_parameters(LabNet("add")) < count_parameters(LabNet("concat"))
 
 
 @pytest.mark.parametrize("skip, used", [(None, False), ("add", True), ("concat", True)])

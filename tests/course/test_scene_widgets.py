@@ -60,17 +60,10 @@ def test_the_shadow_turns_with_the_lamp():
     assert shadows[-2.0] > shadows[2.0] + 20  # a lamp at the left casts the shadow to the right
 
 
-def test_the_playground_scores_network_and_threshold():
-    box = widgets.playground(LeftHalf())
-    mask = box.tiles.images["mask"].value
-    assert "IoU <b>" in box.note.value and "RMSE" in box.note.value
-    box.controls["azimuth"].value = -10.0
-    assert box.tiles.images["mask"].value != mask
-
-
 def test_the_playgrounds_presets_and_sliders_follow_each_other():
     box = widgets.playground(LeftHalf())
     box.set(preset="heavy noise")
+    assert "IoU <b>" in box.note.value and "RMSE" in box.note.value
     assert widgets.current_setup(box.controls) == HARD_SCENES["heavy noise"]
     box.controls["noise"].value = 1.0
     assert box.controls["preset"].value == "nothing special"  # the same scene without the noise

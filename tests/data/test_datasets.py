@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from maskdepth_utils.camera import floor_point
 from maskdepth_utils.data import MaskDepthDataset, SceneDataset, datasets
 from maskdepth_utils.data.library import load_cutout, load_room
 from maskdepth_utils.data.placement import footprint, is_free, place
@@ -98,7 +99,8 @@ def test_describe_tells_what_the_sample_shows(dataset, data):
     about = [dataset.describe(i) for i in range(60)]
     assert {a["room"] for a in about} == set(dataset.rooms) and {a["object"] for a in about} == set(dataset.objects)
     assert {a["flip"] for a in about} == {True, False} and {a["view"] for a in about} == set(range(5))
-    assert {a["kind"] for a in about} == {"cabinet", "desk", "chair"} and {a["gap"] for a in about} == {"handheld"}
+    assert {a["kind"] for a in about} == {"cabinet", "table", "chair"} and {a["gap"] for a in about} == {"handheld"}
+    assert len({(a["object"], a["yaw"]) for a in about}) > 15  # of 3 x 8
     assert all(1.6 <= a["distance"] < 9 and -30 < a["azimuth"] < 30 and a["inside"] >= 0.6 for a in about)
     drawn = {MaskDepthDataset(gap="mixed", rooms=4).describe(i)["gap"] for i in range(20)}
     assert drawn == {name for name, level in LEVELS.items() if level.share}
@@ -114,13 +116,13 @@ def test_settings_say_what_decides_the_samples(data):
     assert {"class": "SceneDataset", "size": 80, "gap": "none", "seed": 0}.items() <= SceneDataset(80).settings.items()
 
 
-@pytest.mark.parametrize("split,name", [("val", "val_000_chair"), ("test", "test_000_shelf")])
+@pytest.mark.parametrize("split,name", [("val", "val_009_chair"), ("test", "test_002_chair")])
 def test_validation_and_test_see_rooms_as_rendered(data, split, name):
     dataset = MaskDepthDataset(split, gap="none")
-    assert len(dataset) == 40
+    assert len(dataset) == 40 * len(dataset.rooms)
     about = [dataset.describe(i) for i in range(0, 40, 7)]
-    assert {(a["room"], a["object"], a["view"]) for a in about} == {(f"room_{split}_000", name, 0)}
-    image = load_room(f"room_{split}_000").image
+    assert {(a["room"], a["object"], a["view"]) for a in about} == {(room, name, 0) for room in dataset.rooms}
+    image = load_room(about[0]["room"]).image
     np.testing.assert_array_equal(dataset.shot(0).background, image[:, ::-1] if about[0]["flip"] else image)
 
 
@@ -128,7 +130,7 @@ def test_an_object_that_fits_nowhere_is_replaced_by_the_next(data, monkeypatch):
     without_tables = lambda room, name, *rest: None if "table" in name else place(room, name, *rest)  # noqa: E731
     monkeypatch.setattr(datasets, "place", without_tables)
     dataset = MaskDepthDataset(rooms=4)
-    assert {dataset.describe(i)["object"] for i in range(30)} == {"train_000_cabinet", "train_002_chair"}
+    assert {dataset.describe(i)["object"] for i in range(30)} == {"train_008_chair", "train_056_lower_cabinet"}
     monkeypatch.setattr(datasets, "place", lambda *rest: None)
     with pytest.raises(AssetError, match="No object of 'train' fits into room_train_00"):
         dataset[0]
@@ -166,15 +168,20 @@ def test_the_shipped_splits_share_neither_rooms_nor_objects(shipped):
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_shipped_samples_show_their_object_on_the_floor(shipped, split):
-    dataset, as_planned = shipped[split], 0
+    dataset, places, as_planned = shipped[split], [], 0
     for index in range(0, len(dataset), len(dataset) // 50 + 1):
         shot = dataset.shot(index)
         about, room = shot.about, load_room(shot.about["room"], shot.about["view"])
         assert np.mean(shot.mask > 0.5) >= 0.01 and about["inside"] >= 0.6 and about["visible"] >= 0.5
         cutout = next(c for yaw in range(8) if (c := load_cutout(about["object"], yaw, 0)).yaw == about["yaw"])
         assert is_free(room, footprint(room, cutout.size, cutout.yaw, about["distance"], about["azimuth"]))
+        column, row, z = floor_point(room.pitch, about["distance"], about["azimuth"])
+        assert 0 <= column < 160 and 0 <= row < 160 and room.depth[int(row), int(column)] < 1.05 * z + 0.1
+        places.append((about["distance"], about["azimuth"]))
         as_planned += about["object"] == dataset.objects[dataset.locate(index)[1]]
     assert as_planned > 45  # hardly any had to be replaced
+    (nearest, left), (farthest, right) = np.min(places, axis=0), np.max(places, axis=0)
+    assert 1.6 <= nearest < farthest / 1.8 and right - left > 25
 
 
 # ---------------------------------------------------------------- scenes, bad input
@@ -200,7 +207,7 @@ def test_scenes_are_samples_too(data):
     assert len(scenes) == 2
     check_sample(scenes[0], 160)
     check_sample(SceneDataset(size=80, gap="handheld")[1], 80)
-    assert scenes.describe(0)["object"] == "test_000_shelf" and scenes.describe(0)["gap"] == "none"
+    assert scenes.describe(0)["object"] == "test_002_chair" and scenes.describe(0)["gap"] == "none"
     assert torch.equal(tripod[0]["depth"], scenes[0]["depth"])
     assert not torch.equal(tripod[0]["image"], scenes[0]["image"])
 
@@ -214,6 +221,7 @@ def test_scenes_are_samples_too(data):
         ({"rooms": 100}, "rooms: expected 1 to 4, .* found 100"),
         ({"rooms": 0}, "rooms: expected 1 to 4"),
         ({"rooms": 4, "seed": -1}, "seed: expected 0 to"),
+        ({"light": "sun"}, r"light: expected one of \('sky', 'lamps', 'mixed'\), found 'sun'"),
     ],
 )
 def test_wrong_arguments_are_refused_at_once(data, options, message):

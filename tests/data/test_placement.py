@@ -5,16 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from maskdepth_utils.camera import floor_point
 from maskdepth_utils.data.library import load_cutout, load_room
-from maskdepth_utils.data.placement import MIN_DISTANCE, footprint, is_free, place
+from maskdepth_utils.data.placement import footprint, is_free, place
 from maskdepth_utils.draws import Draws
 
 
 @pytest.fixture
 def room(data):
-    """A room whose camera looks along its Z axis."""
-    return dataclasses.replace(load_room("room_train_000"), pan=0.0)
+    """A room of a simple plan, with a column, whose camera looks along its Z axis."""
+    plan = {"box": (-2.5, 2.5, -1.0, 6.0), "obstacles": ((1.2, 1.6, 3.4, 3.8),)}
+    return dataclasses.replace(load_room("room_train_000"), pan=0.0, **plan)
 
 
 def test_a_footprint_is_where_the_object_stands(room):
@@ -26,10 +26,10 @@ def test_a_footprint_is_where_the_object_stands(room):
     assert np.mean(footprint(dataclasses.replace(room, pan=10.0), size, 0.0, 3.0, 0.0), axis=0)[0] > 0
 
 
-@pytest.mark.parametrize("yaw", [1, 3])
+@pytest.mark.parametrize("yaw", [2, 4])
 def test_the_footprint_turns_the_same_way_as_the_picture(room, yaw):
-    """Turned by 45 degrees, a cabinet's nearest corner lies to one side: the same in picture and floor plan."""
-    cutout = load_cutout("train_000_cabinet", yaw, 0)
+    """Turned to the left or right, a cabinet's nearest corner lies to one side: the same in picture and floor plan."""
+    cutout = load_cutout("train_056_lower_cabinet", yaw, 0)
     relief = np.where(cutout.color[..., 3] == 255, cutout.relief, np.inf)
     column = np.unravel_index(relief.argmin(), relief.shape)[1] + 0.5 + cutout.x0
     nearest = min(footprint(room, cutout.size, cutout.yaw, 2.5, 0.0), key=lambda corner: corner[1])
@@ -52,33 +52,15 @@ def test_a_square_on_its_tip_is_free_although_its_bounding_box_is_not(room, reac
     assert is_free(room, tip) == free  # the column's corner is at (1.6, 3.8)
 
 
-@pytest.mark.parametrize("name", ["train_000_cabinet", "train_001_table", "train_002_chair"])
-def test_places_are_valid_and_vary(data, name):
-    placements = []
-    for index in range(40):
-        room = load_room(f"room_train_00{index % 4}", index % 5)
-        placement = place(room, name, Draws(0, "train", index))
-        pose = placement.distance, placement.azimuth
-        assert is_free(room, footprint(room, placement.cutout.size, placement.cutout.yaw, *pose))
-        column, row, z = floor_point(room.pitch, *pose)
-        assert 0 <= column < 160 and 0 <= row < 160 and room.depth[int(row), int(column)] < 1.05 * z + 0.1
-        assert np.mean(placement.mask > 0.5) >= 0.01 and placement.inside >= 0.6
-        placements.append(placement)
-    distances = [p.distance for p in placements]
-    assert len({p.cutout.yaw for p in placements}) == 8 and np.ptp([p.azimuth for p in placements]) > 25
-    assert min(distances) >= MIN_DISTANCE and max(distances) / min(distances) > 1.8
-    again = place(load_room("room_train_003", 4), name, Draws(0, "train", 39))
-    assert (again.cutout, again.distance, again.azimuth) == (placement.cutout, placement.distance, placement.azimuth)
-
-
 def test_an_object_that_fits_in_one_corner_only_is_found(data):
     """Nearly all floor is taken: random draws fail, the grid of places does not."""
-    room = dataclasses.replace(load_room("room_train_001"), obstacles=((-3, 2, -1, 2.6), (-3, 2, 3.6, 5)))
-    placement = place(room, "train_002_chair", Draws(0, "train", 0))
-    corners = footprint(room, (0.48, 0.48, 0.95), placement.cutout.yaw, placement.distance, placement.azimuth)
+    plan = {"box": (-3.0, 2.0, -1.0, 5.0), "obstacles": ((-3, 2, -1, 2.6), (-3, 2, 3.6, 5))}
+    room = dataclasses.replace(load_room("room_train_001"), **plan)
+    placement = place(room, "train_008_chair", Draws(0, "train", 0))
+    corners = footprint(room, placement.cutout.size, placement.cutout.yaw, placement.distance, placement.azimuth)
     assert is_free(room, corners) and np.mean(placement.mask > 0.5) >= 0.01
 
 
 def test_an_object_that_fits_nowhere_is_reported(data):
-    room = dataclasses.replace(load_room("room_train_001"), obstacles=((-3, 2, -1, 5),))
-    assert place(room, "train_002_chair", Draws(0, "train", 0)) is None
+    room = dataclasses.replace(load_room("room_train_001"), obstacles=((-9, 9, -9, 19),))
+    assert place(room, "train_008_chair", Draws(0, "train", 0)) is None

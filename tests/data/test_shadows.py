@@ -89,8 +89,3 @@ def test_lamps_change_nothing_but_the_rooms_light():
         lit += not np.array_equal(mixed.shot(index).image, a.image)
     assert darker >= 12 and 3 <= lit <= 14
     assert lamps.settings["light"] == "lamps" and "light" not in sky.settings
-
-
-def test_an_unknown_light_is_refused():
-    with pytest.raises(ValueError, match=r"light: expected one of \('sky', 'lamps', 'mixed'\), found 'sun'"):
-        MaskDepthDataset(light="sun")

@@ -29,12 +29,6 @@ def shift_between(a, b):
     return -np.linalg.lstsq(slopes, (b - a)[inner].ravel(), rcond=None)[0]
 
 
-def test_none_changes_nothing(picture):
-    image, background = shoot(picture, picture[::-1], "none", Draws(0, "train", 0))
-    np.testing.assert_array_equal(image, picture)
-    np.testing.assert_array_equal(background, picture[::-1])
-
-
 @pytest.mark.parametrize("gap", GAPS)
 def test_the_same_draws_make_the_same_shots(picture, gap):
     first, again, other = (shoot(picture, picture, gap, Draws(0, "train", i)) for i in (3, 3, 4))

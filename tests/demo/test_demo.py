@@ -29,7 +29,6 @@ sys.path.append(str(ROOT / "demo"))
 import build_demo  # noqa: E402  (after the path to it)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-SHOTS = os.environ.get("MASKDEPTH_SCREENSHOTS")  # a folder to keep pictures of the page in
 # What the page shows; the numbers of a test come out of the page's own module.
 IMPORT = "async () => { window.demo = await import('./try.js'); }"
 CHANGED = "window.demo.shown !== window.before && document.getElementById('panels').ariaBusy === 'false'"
@@ -323,8 +322,6 @@ def test_the_page_fits_and_follows_the_readers_colours(page, width, scheme):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (light == "rgb(255, 255, 255)") == (scheme == "light")
-    if SHOTS:
-        page.screenshot(path=f"{SHOTS}/demo-{width}-{scheme}.png", full_page=True)
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
@@ -362,8 +359,3 @@ def test_where_npm_is_missing_the_page_is_left_out(tmp_path, monkeypatch, capsys
     monkeypatch.setenv("PATH", "")
     assert not build_demo.build_if_possible(tmp_path / "demo")
     assert "npm is not installed" in capsys.readouterr().err
-
-
-def test_the_javascript_is_short():
-    lines = sum(len(path.read_text(encoding="utf8").splitlines()) for path in (ROOT / "demo").glob("*.js"))
-    assert lines <= 600

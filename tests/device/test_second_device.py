@@ -66,7 +66,7 @@ def compiled(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def chosen(monkeypatch, one_thread):
+def chosen(monkeypatch):
     """The second device wherever the package chooses one, as it would choose a GPU."""
 
     def choose_device(device="auto"):

@@ -75,16 +75,6 @@ def test_outputs_are_float32_under_autocast(dtype):
     assert len(output.depth.unique()) > 1000  # bf16 has 256 values between two powers of two
 
 
-@pytest.mark.parametrize("skips", [True, False])
-def test_skips_carry_the_encoders_stages(skips):
-    network = small(skips=skips, detail=False).eval()
-    *stages, deepest = network.encoder(torch.rand(1, 6, 64, 64))
-    with torch.no_grad():
-        one = network.branches["mask"](deepest, stages, None, (64, 64))
-        other = network.branches["mask"](deepest, [torch.zeros_like(stage) for stage in stages], None, (64, 64))
-    assert torch.equal(one, other) is not skips
-
-
 def test_every_parameter_learns():
     network = small()
     output = network(*pictures())

@@ -5,27 +5,18 @@ import notebook_files as files
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-SOLVED = """class My:
-    def __init__(self):
-        self.a = 1
-        # SOLUTION
-        if self.a:
+SOLVED = """def my(x):
+    a = 1
+    # SOLUTION
+    if x:
 
-            self.b = 2
-
-    def forward(self, x):
-        # SOLUTION
-        return x
+        a = 2
 
 
 my_number = 4  # SOLUTION"""
-OPEN = """class My:
-    def __init__(self):
-        self.a = 1
-        ...  # your code
-
-    def forward(self, x):
-        ...  # your code
+OPEN = """def my(x):
+    a = 1
+    ...  # your code
 
 
 my_number = ..."""

@@ -63,6 +63,8 @@ def test_a_head_is_title_badge_picture_the_authors_words_and_the_run(name):
     assert picture == "![A blue square on white, (left).][goal]" and data.startswith("[goal]: data:image/jpeg;")
     assert source_hash(nb) == before
     nbformat.validate(nb)
+    assert shown(nb).size == (700, 280) and shown(nb).format == "JPEG"
+    assert min(shown(nb).getpixel((5, 5))) > 250 and shown(nb).getpixel((105, 105))[2] > 150  # on white
 
 
 def test_another_run_changes_two_lines_and_no_id():
@@ -73,12 +75,6 @@ def test_another_run_changes_two_lines_and_no_id():
     assert again.cells[0].source == words.replace(TIME, f"{RUN_TIME}\n\n{LINE}") and again.cells[0].id == name
     assert heads.problems(again, HERE) == []
     assert nbformat.writes(heads.finish(again, HERE)) == nbformat.writes(again)
-
-
-def test_the_picture_is_the_goals_small_and_on_white():
-    nb = heads.finish(notebook(), HERE)
-    assert shown(nb).size == (700, 280) and shown(nb).format == "JPEG"
-    assert min(shown(nb).getpixel((5, 5))) > 250 and shown(nb).getpixel((105, 105))[2] > 150
 
 
 def test_the_picture_follows_the_figure_and_not_the_jpeg_library():

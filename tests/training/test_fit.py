@@ -12,8 +12,6 @@ from maskdepth_utils.training import fit, mask_and_depth_loss
 from maskdepth_utils.training.schedule import batch_indices, permutation, schedule_factor
 from maskdepth_utils.training.settings import Settings
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_it_learns_and_records_what_it_did():
     model = new_net(width=8)

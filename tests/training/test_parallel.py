@@ -28,16 +28,12 @@ from maskdepth_utils.training.checkpoint import lock
 from maskdepth_utils.training.schedule import batch_indices
 from maskdepth_utils.training.validation import validate
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL"),
-    pytest.mark.usefixtures("one_thread"),  # as in the processes that are compared with this one
-]
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL")
 FIRST, STEPS, BATCH = 2, 6, 4  # steps by one process, then by two
 
 
 def train(folder, steps, kill_at=None):
     """Train up to `steps` in one of several processes, and keep its last gradients. Three validation samples."""
-    torch.set_num_threads(1)
     model, weighting = new_net(MaskDepthNet, width=0.125), UncertaintyWeighting()
     data = Squares(interrupt_at=kill_at, number=signal.SIGKILL)
     small_fit(
@@ -56,7 +52,6 @@ def in_two_processes(work) -> list[int]:
 
     def begin(rank):
         os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        torch.set_num_threads(1)
         work(rank)
 
     return [ended(pid) for pid in [born(begin, rank) for rank in (0, 1)]]

@@ -26,8 +26,6 @@ from maskdepth_utils.training.checkpoint import TrainingError
 from maskdepth_utils.training.interruptions import SIGNALS
 from maskdepth_utils.training.schedule import permutation
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())

@@ -13,39 +13,22 @@ from pathlib import Path
 
 import pytest
 import torch
-from lives import born, die_before, ended, in_fresh_process
+from lives import born, die_before, ended, in_fresh_process, steps_of
 from small_training import Dropping, Squares, damage, figures, same_tensors, small_fit
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from maskdepth_utils.models.weights import list_checkpoints, read_run
+from maskdepth_utils.training.schedule import batch_indices
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL"),
-    pytest.mark.usefixtures("one_thread"),  # as in the lives
-]
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork and no SIGKILL")
 STEPS = 12
 
 
-class Announced(Squares):
-    """Samples that are announced through a pipe when they are made."""
-
-    def __init__(self, pipe=None):
-        super().__init__()
-        self.pipe = pipe
-
-    def __getitem__(self, index):
-        if self.pipe is not None:
-            os.write(self.pipe, b".")
-        return super().__getitem__(index)
-
-
-def train(folder, steps=STEPS, pipe=None, workers=0):
+def train(folder, steps=STEPS, stop_at=None, workers=0):
     """One life of a run that writes a checkpoint after every step. Dropout, so that its random numbers count too."""
-    torch.set_num_threads(1)
     torch.manual_seed(0)
-    small_fit(
-        Dropping(width=4), folder, Announced(pipe), steps=steps, momentum=0.9, workers=workers, save_minutes=0
-    )  # fmt: skip
+    data = Squares(interrupt_at=stop_at, number=signal.SIGSTOP)
+    small_fit(Dropping(width=4), folder, data, steps=steps, momentum=0.9, workers=workers, save_minutes=0)
 
 
 def assert_same_end(run, whole):
@@ -91,14 +74,12 @@ def test_killed_before_every_file_operation(tmp_path, damaged):
 
 
 def start_twice(folder):
-    """A second run while the first one is held; then kill the first one, whose worker is left, and start at once."""
+    """A second run while the first one waits for its stopped worker; kill the first one alone, and start at once."""
     run = f"{folder}/run"
     assert ended(born(train, f"{folder}/whole")) == 0
-    reading, writing = os.pipe()
-    first = born(train, run, STEPS, writing, 1)
-    for _ in range(40):  # samples, four of which are a step; the worker is at most five steps ahead
-        os.read(reading, 1)
-    os.kill(first, signal.SIGSTOP)
+    first = born(train, run, STEPS, batch_indices(5, 4, 40, 0)[0], 1)
+    while not steps_of(run):
+        time.sleep(0.05)
     second = ended(born(train, run))
     os.kill(first, signal.SIGKILL)
     now = int(time.time())
