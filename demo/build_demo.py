@@ -29,8 +29,7 @@ from write_address import address  # noqa: E402  (after the path to it)
 
 from maskdepth_utils import load_pretrained, plots  # noqa: E402
 from maskdepth_utils.data import MaskDepthDataset, SceneDataset  # noqa: E402
-from maskdepth_utils.data.library import SCENES  # noqa: E402
-from maskdepth_utils.data.tensors import Shot  # noqa: E402
+from maskdepth_utils.data.library import SCENES, Shot  # noqa: E402
 from maskdepth_utils.files import data_dir  # noqa: E402
 from maskdepth_utils.inference.onnx import OnnxError, write_onnx  # noqa: E402
 from maskdepth_utils.inference.predictor import Predictor  # noqa: E402

@@ -7,7 +7,6 @@ Tune a baseline on validation data, as you would a network, and never on test da
 from collections.abc import Iterable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .metrics import Means, iou
@@ -16,36 +15,28 @@ STEPS_OF_8_BITS = [(step + 0.5) / 255 for step in range(100)]  # halfway between
 
 
 class DifferenceThreshold:
-    """Mask: 1 where the largest difference of the three colours exceeds a threshold from 0 to 1.
+    """Mask: 1 where the largest difference of the three colours exceeds a threshold from 0 to 1."""
 
-    `smooth` is the side in pixels, odd, of the squares over which differences are averaged first; 1 for none.
-    """
-
-    def __init__(self, threshold: float = 0.1, smooth: int = 1):
-        if smooth < 1 or smooth % 2 == 0:
-            raise ValueError(f"smooth: expected an odd number of pixels, found {smooth}")
+    def __init__(self, threshold: float = 0.1):
         self.threshold = threshold
-        self.smooth = smooth
         self.curve: list[tuple[float, float]] = []
 
     def difference(self, image: Tensor, background: Tensor) -> Tensor:
         """The difference of two pictures (N, 3, H, W) in [0, 1]: (N, 1, H, W) in [0, 1]."""
-        apart = (image - background).abs().amax(1, keepdim=True)
-        return F.avg_pool2d(apart, self.smooth, 1, self.smooth // 2, count_include_pad=False)
+        return (image - background).abs().amax(1, keepdim=True)
 
     def __call__(self, image: Tensor, background: Tensor) -> tuple[Tensor, None]:
         return (self.difference(image, background) > self.threshold).float(), None
 
-    def fit(self, loader: Iterable[dict], thresholds: Iterable[float] = STEPS_OF_8_BITS) -> "DifferenceThreshold":
+    def fit(self, loader: Iterable[dict]) -> "DifferenceThreshold":
         """Choose the threshold with the best mean IoU on the loader's samples; `self.curve` keeps all scores."""
-        thresholds = sorted(set(thresholds))
         means = Means()
         for sample in loader:
             difference = self.difference(sample["image"], sample["background"])
-            means.add(**{str(value): iou(difference > value, sample["mask"]) for value in thresholds})
+            means.add(**{str(value): iou(difference > value, sample["mask"]) for value in STEPS_OF_8_BITS})
         if not means.values:
             raise ValueError("fit: expected a loader with samples, found none")
-        self.curve = list(zip(thresholds, means.mean().values(), strict=True))
+        self.curve = list(zip(STEPS_OF_8_BITS, means.mean().values(), strict=True))
         self.threshold = max(self.curve, key=lambda point: point[1])[0]
         return self
 

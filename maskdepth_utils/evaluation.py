@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, Subset, default_collate
 
 from .baselines import ConstantDepth, DifferenceThreshold, MeanDepth
 from .data.library import load_room
@@ -56,23 +56,6 @@ def network_predict(model: nn.Module, device: torch.device | None = None) -> Cal
     return predict
 
 
-class WithRoomDepth(Dataset):
-    """A dataset whose samples also hold the empty room's depth, ``background_depth``."""
-
-    def __init__(self, dataset: Dataset):
-        self.dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        shot, size = self.dataset.shot(index), self.dataset.size
-        depth = load_room(shot.about["room"], shot.about.get("view", 0), data=self.dataset.data).depth
-        if shot.about["flip"]:
-            depth = np.ascontiguousarray(depth[:, ::-1])
-        return to_sample(shot, size) | {"background_depth": to_sample(shot._replace(depth=depth), size)["depth"]}
-
-
 def compare_with_baselines(
     predictor: Predictor, dataset: Dataset, count: int, tuning: Dataset | None = None, training: Dataset | None = None,
     batch: int = 32, workers: int = 0,
@@ -96,8 +79,14 @@ def compare_with_baselines(
         rows["one constant depth"] = figures(ConstantDepth().fit(batches(training)))
         rows["mean depth per pixel"] = figures(MeanDepth().fit(batches(training)))
         empty_room = Means()
-        for sample in batches(WithRoomDepth(dataset), count):
-            empty_room.add(**measure(sample, None, sample["background_depth"]))
+        for index in range(count):
+            shot = dataset.shot(index)
+            depth = load_room(shot.about["room"], shot.about.get("view", 0), dataset.data).depth
+            if shot.about["flip"]:
+                depth = np.ascontiguousarray(depth[:, ::-1])
+            shots = shot, shot._replace(depth=depth)
+            sample, empty = (default_collate([to_sample(one, dataset.size)]) for one in shots)
+            empty_room.add(**measure(sample, None, empty["depth"]))
         rows["empty room's depth (oracle)"] = empty_room.values
     return rows
 

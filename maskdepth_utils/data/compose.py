@@ -1,12 +1,10 @@
 """Stand an object's cutout in a room: image, mask and exact depth."""
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from ..camera import EYE_HEIGHT
-from .library import Cutout, Room
+from .library import Cutout, Room, Shot
 from .projection import CAMERA_MATRIX, Projection, bounds, crop_to_image, project_corners, project_cutout, resample
 
 
@@ -22,24 +20,15 @@ OVEREXPOSED = 250  # a pixel of at least this sRGB value in all channels shows a
 TO_LINEAR, TO_SRGB = _srgb_tables()
 
 
-@dataclass(frozen=True)
-class Composite:
-    """A cutout in a room. Arrays are (160, 160, ...), and the caller may change them."""
-
-    image: np.ndarray  # uint8 RGB
-    background: np.ndarray  # uint8 RGB, the empty room
-    mask: np.ndarray  # float32, soft coverage by the object, 0 to 1
-    depth: np.ndarray  # float32, z-depth, metres; the object's depth where mask > 0.5
-    inside: float  # share of the object's area that lies inside the image
-    visible: float  # share of the part inside that nothing in the room hides
-
-
 def compose(
     room: Room, cutout: Cutout, distance: float, azimuth: float, flip: bool = False, shadow: float = 1.0,
     gain: float = 1.0, gloss: float = 0.0, linear: bool = False, colors: np.ndarray | None = None,
     light: np.ndarray | None = None, projection: Projection | None = None,
-) -> Composite:  # fmt: skip
+) -> Shot:  # fmt: skip
     """Place `cutout` in `room` without checking whether it fits there; `placement` checks that.
+
+    The caller may change the arrays of the result; its `about` has `inside` and `visible`, as in `Projection`. The
+    depth is the object's where mask > 0.5.
 
     Args:
         distance, azimuth: As in `Projection`.
@@ -69,7 +58,7 @@ def compose(
     arrays = image, room.image.copy(), mask, depth
     if flip:
         arrays = (cv2.flip(array, 1) for array in arrays)
-    return Composite(*arrays, projection.inside, projection.visible)
+    return Shot(*arrays, {"inside": projection.inside, "visible": projection.visible})
 
 
 def _blend(image: np.ndarray, color: np.ndarray, matrix: np.ndarray, share: float = 1.0, linear: bool = False) -> None:

@@ -13,13 +13,13 @@ from torch.utils.data import Dataset
 from ..draws import Draws
 from ..files import AssetError, data_dir
 from .compose import compose
-from .library import SCENES, VIEWS, Room, load_room, load_scene, object_names, room_names, scene_names
-from .light import LIGHTS, draw_lamps, draw_light, has_lamps, recolor
+from .library import SCENES, VIEWS, Room, Shot, load_room, load_scene, object_names, room_names, scene_names
+from .light import LAMP_SHARE, LIGHTS, draw_lamps, draw_light, recolor
 from .placement import place
 from .projection import Projection
 from .shadows import light_factor, object_points
 from .shots import LEVELS, draw_level, shoot
-from .tensors import Shot, checked_index, to_sample
+from .tensors import checked_index, to_sample
 
 SIZES = (160, 80)
 FLIPS, PLACES = 2, 20
@@ -110,7 +110,7 @@ class MaskDepthDataset(ShotDataset):
         gap = draw_level(self.gap, draws.fork("gap").fork("level"))
         level = LEVELS[gap]
         options = draw_light(room.brightness, draws, level.shadow, level.always_linear, self.real_light, self.recolor)
-        if has_lamps(self.light, draws.fork("has lamps")):
+        if self.light == "lamps" or self.light == "mixed" and draws.fork("has lamps").uniform() < LAMP_SHARE:
             lamps = draw_lamps(room, projection, draws.fork("lamps"))
             options["light"] = light_factor(room, projection, object_points(name, self.data), lamps)
             options["shadow"] *= 1 - sum(lamp.share for lamp in lamps)  # the sky's share of the light is smaller
@@ -122,8 +122,8 @@ class MaskDepthDataset(ShotDataset):
         about = {
             "index": index, "room": room.name, "view": view, "object": name, "kind": cutout.kind, "flip": flip,
             "place": place_number, "distance": distance, "azimuth": azimuth, "yaw": cutout.yaw, "gap": gap,
-            "gain": options["gain"], "inside": composite.inside, "visible": composite.visible,
-        }  # fmt: skip
+            "gain": options["gain"],
+        } | composite.about  # fmt: skip
         return Shot(image, background, composite.mask, composite.depth, about)
 
     def _place(self, room: Room, object_number: int, draws: Draws) -> tuple[str, Projection]:
@@ -180,11 +180,8 @@ class SceneDataset(ShotDataset):
         draws = Draws(self.seed, self.split, index).fork("gap")
         level = draw_level(self.gap, draws.fork("level"))
         image, background = shoot(scene.image, scene.background, level, draws)
-        about = {
-            "index": index, "scene": scene.name, "flip": False, "room": scene.room, "object": scene.object,
-            "kind": scene.kind, "distance": scene.distance, "azimuth": scene.azimuth, "yaw": scene.yaw, "gap": level,
-        }  # fmt: skip
-        return Shot(image, background, scene.mask, scene.depth, about)
+        about = {"index": index} | scene.about | {"flip": False, "gap": level}
+        return scene._replace(image=image, background=background, about=about)
 
 
 @lru_cache

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -87,21 +88,14 @@ class Cutout:
         return (self.relief_code.astype(np.float32) - 32768) * np.float32(0.001)
 
 
-@dataclass(frozen=True)
-class Scene:
-    """A room path-traced with an object standing in it, and the same room empty. Arrays are (160, 160, ...)."""
+class Shot(NamedTuple):
+    """A photo, its empty background and the truth, before they become tensors. Arrays are (H, W, ...)."""
 
-    name: str
     image: np.ndarray  # uint8 RGB
     background: np.ndarray  # uint8 RGB
-    mask: np.ndarray  # float32 coverage, 0 to 1
-    depth: np.ndarray  # float32 z-depth, metres
-    room: str
-    object: str
-    kind: str
-    yaw: float
-    distance: float
-    azimuth: float
+    mask: np.ndarray  # float32 coverage by the object, 0 to 1
+    depth: np.ndarray | None  # float32 z-depth, metres; None if it has not been measured
+    about: dict  # what it shows: room, object, distance (metres), angles (degrees) and more
 
 
 def room_names(split: str, data: str | Path | None = None) -> list[str]:
@@ -228,7 +222,7 @@ def _make_cutout(
     )  # fmt: skip
 
 
-def load_scene(name: str, data: str | Path | None = None, light: str = "soft") -> Scene:
+def load_scene(name: str, data: str | Path | None = None, light: str = "soft") -> Shot:
     """Load a path-traced test scene in this light, one of SCENES."""
     folder = SCENES[light]
     _, entry = find_entry(folder, name, data)
@@ -237,5 +231,5 @@ def load_scene(name: str, data: str | Path | None = None, light: str = "soft") -
     mask = open_picture(f"{path}_mask.png", "L", shape) / np.float32(255)
     depth = open_picture(f"{path}_depth.png", "I;16", shape) * np.float32(0.001)
     kind = entries("objects", data)[1].get(entry["object"], {}).get("kind", "")
-    about = {key: entry[key] for key in ("room", "object", "yaw", "distance", "azimuth")}
-    return Scene(name, image, background, mask, depth, kind=kind, **about)
+    about = {key: entry[key] for key in ("room", "object", "distance", "azimuth", "yaw")}
+    return Shot(image, background, mask, depth, {"scene": name, "kind": kind} | about)

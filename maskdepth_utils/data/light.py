@@ -59,11 +59,6 @@ def draw_real_light(draws: Draws, always_linear: bool) -> dict[str, float | bool
     return {"shadow": shadow, "gloss": gloss, "linear": always_linear or draws.uniform() < LINEAR}
 
 
-def has_lamps(light: str, draws: Draws) -> bool:
-    """Whether a sample has lamps when the dataset's `light` is this, one of LIGHTS."""
-    return light == "lamps" or light == "mixed" and draws.uniform() < LAMP_SHARE
-
-
 def draw_lamps(room: Room, projection: Projection, draws: Draws) -> tuple[Lamp, ...]:
     """One to three lamps in the room which together give 30 to 95 % of its light; the rest is the sky's."""
     count = 1 + (draws.uniform() < 0.45) + (draws.uniform() < 0.25)

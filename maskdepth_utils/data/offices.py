@@ -17,8 +17,9 @@ from tqdm import tqdm
 from ..draws import Draws
 from ..files import AssetError, data_dir, open_picture, to_asset_error, write_file
 from .datasets import ShotDataset
+from .library import Shot
 from .shots import LEVELS, draw_level, shoot
-from .tensors import Shot, checked_index
+from .tensors import checked_index
 
 ADDRESS = "https://raw.githubusercontent.com/garima-mahato/DepthMaskDataset/master/data/"
 FOLDER_VARIABLE = "MASKDEPTH_OFFICE_PHOTOS"

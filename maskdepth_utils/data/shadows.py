@@ -48,7 +48,9 @@ def light_factor(room: Room, projection: Projection, points: np.ndarray, lamps: 
     Args:
         points: The object's `object_points`.
     """
-    points = place_points(points, projection)
+    turn = camera_rotation(0, -projection.cutout.yaw)
+    points = points @ turn.T.astype(np.float32) + np.float32([0, EYE_HEIGHT, projection.distance])
+    points = points @ projection.rotation.T.astype(np.float32)  # where it stands, in the frame of the room's camera
     depth = room.depth
     pixels = cv2.merge([COLUMN * depth, ROW * depth, depth])
     to_camera = camera_rotation(room.pitch, -room.pan)
@@ -74,13 +76,6 @@ def object_points(name: str, data: str) -> np.ndarray:
         found.append(points @ camera_rotation(0, cutout.yaw).T)
     cells = np.unique(np.rint(np.concatenate(found) / GRID).astype(np.int16), axis=0)
     return cells.astype(np.float32) * np.float32(GRID)
-
-
-def place_points(points: np.ndarray, projection: Projection) -> np.ndarray:
-    """The object's points where it stands, float32 (N, 3), metres, in the frame of the room's camera."""
-    turn = camera_rotation(0, -projection.cutout.yaw)
-    level = points @ turn.T.astype(np.float32) + np.float32([0, EYE_HEIGHT, projection.distance])
-    return level @ projection.rotation.T.astype(np.float32)
 
 
 def hidden_share(pixels: np.ndarray, points: np.ndarray, lamp: np.ndarray, radius: float, spots: int) -> np.ndarray:

@@ -1,23 +1,13 @@
 """Samples: from pictures to the tensors that a network reads."""
 
 import operator
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 
 from ..camera import MAX_DEPTH
-
-
-class Shot(NamedTuple):
-    """A sample before it becomes tensors. Arrays are (H, W, ...)."""
-
-    image: np.ndarray  # uint8 RGB
-    background: np.ndarray  # uint8 RGB
-    mask: np.ndarray  # float32 coverage, 0 to 1
-    depth: np.ndarray | None  # float32 z-depth, metres; None if it has not been measured
-    about: dict  # what `describe` returns
+from .library import Shot
 
 
 def to_sample(shot: Shot, size: int = 160) -> dict[str, torch.Tensor]:

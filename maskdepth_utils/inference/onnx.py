@@ -15,7 +15,6 @@ from .predictor import Predictor
 
 if TYPE_CHECKING:
     import onnx
-    import onnx_ir
 
 SIZES = ((160, 160), (96, 213))  # (H, W) at which the written file is compared with the network
 TOLERANCE = 1e-3
@@ -50,7 +49,7 @@ def write_onnx(predictor: Predictor, path: str | Path) -> dict:
     """
     try:
         import onnxruntime
-        import onnxscript  # noqa: F401  (torch's exporter needs it, and its own message is less clear)
+        from onnxscript import optimizer
     except ImportError as error:
         raise OnnxError(f"{error.name} is not installed: pip install onnxruntime onnxscript") from error
     if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7):  # which cannot name dimensions
@@ -64,7 +63,12 @@ def write_onnx(predictor: Predictor, path: str | Path) -> dict:
         input_names=["image", "background"], output_names=names,
         dynamic_shapes=[named, dict.fromkeys(named, torch.export.Dim.DYNAMIC)],
     )  # fmt: skip
-    simplify(program.model)
+    # Compute now, instead of at every run, what is constant. The exporter's own optimisation does more, which
+    # onnxruntime does anyway, and one thing too many: it takes small constants for zero, such as the 1e-8 in
+    # `object_shares`, which matters wherever two pictures are equal.
+    optimizer.inline(program.model)
+    optimizer.fold_constants(program.model)
+    optimizer.remove_unused_nodes(program.model)
     file = program.model_proto
     halve_weights(file)
     content = file.SerializeToString()
@@ -84,19 +88,6 @@ def write_onnx(predictor: Predictor, path: str | Path) -> dict:
         raise OnnxError(f"{path}: not written, as its results differ by {worst:.2g} from the network's")
     write_file(Path(path), content)
     return {"saved_to": str(path), "megabytes": len(content) / 1e6, "largest_difference": worst, "outputs": names}
-
-
-def simplify(model: "onnx_ir.Model") -> None:
-    """Compute now, instead of at every run, what is constant, in place.
-
-    The exporter's own optimisation does more, which onnxruntime does anyway, and one thing too many: it takes small
-    constants for zero, such as the 1e-8 in `object_shares`, which matters wherever two pictures are equal.
-    """
-    from onnxscript import optimizer
-
-    optimizer.inline(model)
-    optimizer.fold_constants(model)
-    optimizer.remove_unused_nodes(model)
 
 
 def halve_weights(file: "onnx.ModelProto") -> None:

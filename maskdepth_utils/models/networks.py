@@ -24,7 +24,7 @@ class MaskDepth(NamedTuple):
     """What `MaskDepthNet` returns: each (N, 1, H, W) float32, or None for a task that it does not have."""
 
     mask_logits: Tensor | None
-    depth: Tensor | None
+    depth: Tensor | None  # metres / 10, from 0 to 1
 
 
 class MaskNet(nn.Module):
@@ -61,8 +61,7 @@ class MaskNet(nn.Module):
 class MaskDepthNet(nn.Module):
     """A ResNet18 encoder and one decoder branch each for the mask and the depth. Built in notebook 03.
 
-    `MaskDepthNet()(image, background)` returns MaskDepth(mask_logits, depth), depth in [0, 1] (metres / 10), both
-    (N, 1, H, W) float32, under autocast too.
+    `MaskDepthNet()(image, background)` returns a `MaskDepth`, in float32 under autocast too.
 
     Args:
         skips: Whether each decoder block gets the encoder stage of its size. `MaskDepthNet(skips=False, stem="3x3")`

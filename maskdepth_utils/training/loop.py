@@ -73,7 +73,6 @@ def fit(
         out: A folder for checkpoints and TensorBoard.
         resume: Continue from the checkpoint in `out`; False deletes that run.
         progress: Show a progress bar and messages.
-        options: Fields of `Settings`, in addition to `settings` or instead of it.
 
     Returns:
         The history, a list of records: step, samples, loss, each of its terms, lr, data_seconds (a step's wait for

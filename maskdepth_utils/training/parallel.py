@@ -1,8 +1,6 @@
-"""Several processes that train one network together, as `torchrun` starts them.
+"""Several processes (*ranks*) that train one network together (notebook 06), as `torchrun` starts them.
 
     torchrun --nproc-per-node 2 -m maskdepth_utils train ...
-
-Each process (a *rank*) takes its share of every batch; DistributedDataParallel averages their gradients (notebook 06).
 """
 
 import atexit

@@ -1,7 +1,4 @@
-"""What one step of training does: which samples it takes, with which random numbers and at which learning rate.
-
-All of it follows from the step's number, so that a resumed run needs no record of earlier steps.
-"""
+"""What one step of training does, by its number: its samples, its random numbers, its learning rate (see loop.py)."""
 
 import functools
 import math

@@ -65,7 +65,7 @@ def test_a_plate_is_exact(data):
 
 def test_what_is_nearer_hides_the_object(data):
     hidden, whole = plate(np.where(np.arange(160) < 80, 2.0, 9.0)), plate(9.0)
-    assert hidden.visible == pytest.approx(0.5, abs=0.01) and whole.visible == pytest.approx(1)
+    assert hidden.about["visible"] == pytest.approx(0.5, abs=0.01) and whole.about["visible"] == pytest.approx(1)
     assert hidden.mask[:, :80].max() == 0 and np.array_equal(hidden.mask[:, 80:], whole.mask[:, 80:])
 
 
@@ -114,10 +114,10 @@ def test_flip_mirrors_everything(data):
 
 
 def test_an_object_out_of_sight_leaves_the_room_as_it_is(data):
-    assert cabinet().inside == pytest.approx(1, abs=0.01)
-    assert cabinet(azimuth=30.0).inside == pytest.approx(0.5, abs=0.1)
+    assert cabinet().about["inside"] == pytest.approx(1, abs=0.01)
+    assert cabinet(azimuth=30.0).about["inside"] == pytest.approx(0.5, abs=0.1)
     made = cabinet(azimuth=50.0, flip=True)
-    assert made.inside == made.visible == 0 and made.mask.max() == 0
+    assert made.about["inside"] == made.about["visible"] == made.mask.max() == 0
     np.testing.assert_array_equal(made.image, load_room("room_train_000").image[:, ::-1])
 
 

@@ -86,7 +86,7 @@ def test_a_scene_has_both_pictures_mask_and_depth(data):
     assert scene.image.shape == scene.background.shape == (160, 160, 3)
     assert scene.mask.dtype == scene.depth.dtype == np.float32
     assert 0.02 < scene.mask.mean() < 0.5 and scene.mask.max() == 1
-    assert (scene.kind, scene.distance, scene.azimuth) == ("chair", 2.084, -9.53)
+    assert [scene.about[key] for key in ("kind", "distance", "azimuth")] == ["chair", 2.084, -9.53]
     assert scene.depth[scene.mask > 0.5].mean() == pytest.approx(2.084, abs=0.4)
 
 

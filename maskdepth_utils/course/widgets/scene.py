@@ -105,7 +105,7 @@ def _remark(room: Room, cutout: Cutout, setup: Setup, composite) -> str:
     if not is_free(room, footprint(room, cutout.size, cutout.yaw, setup.distance, setup.azimuth)):
         return "The object stands in a wall or in furniture, as it never does in the data."
     column, row, _ = floor_point(room.pitch, setup.distance, setup.azimuth)
-    if not (0 <= column < IMAGE_SIZE and 0 <= row < IMAGE_SIZE) or composite.inside < MIN_INSIDE:
+    if not (0 <= column < IMAGE_SIZE and 0 <= row < IMAGE_SIZE) or composite.about["inside"] < MIN_INSIDE:
         return "The object's foot, or most of it, is outside the picture, as it never is in the data."
     return ""
 

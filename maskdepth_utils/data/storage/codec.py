@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from ...camera import MAX_DEPTH
-from ..tensors import Shot, resized
+from ..library import Shot
+from ..tensors import resized
 
 # The stored fields, in the order of a `Shot`, and the endings of their picture files.
 ENDINGS = {"image": ".jpg", "background": ".jpg", "mask": ".png", "depth": ".png"}
