@@ -50,7 +50,7 @@ def test_shipped_objects_agree_with_exact_ray_casts():
         overlaps.append(iou(*pair).item())
         errors.append(np.abs(made.depth - depth / 1000)[(made.mask > 0.5) & (coverage > 127)])
     median, high = np.percentile(np.concatenate(errors), [50, 95])
-    print(f"mask IoU {np.median(overlaps):.3f} (worst {min(overlaps):.3f}), depth error {median:.3f} m (95 %: {high:.3f} m)")
+    print(f"IoU {np.median(overlaps):.3f}, worst {min(overlaps):.3f}; depth error {median:.3f} m (95 %: {high:.3f})")
     assert len(overlaps) >= 30 and np.median(overlaps) >= 0.88 and median <= 0.02 and high <= 0.10
 
 
