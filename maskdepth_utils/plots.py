@@ -219,27 +219,21 @@ def to_png(figure: Figure, dpi: int = 150) -> bytes:
     return buffer.getvalue()
 
 
-def plot_history(history: list[dict] | dict[str, list[dict]], names: Sequence[str]) -> Figure:
-    """Plot the records that `fit` returned, or {label: records} of several runs, over the samples seen.
+def plot_history(history: list[dict], names: Sequence[str]) -> Figure:
+    """Plot the records that `fit` returned, over the samples seen.
 
     Each of `names` has a panel, to which its held-out values (``val_...``) are added as a dashed line.
     """
-    runs = history if isinstance(history, dict) else {"": history}
-    shared_legend = len(runs) > 3  # below the panels, where it hides no points
-    with panels(1, len(names), min(9.0, 3.6 * len(names)), 0.8, legend=0.45 * shared_legend) as (figure, axes):
+    with panels(1, len(names), min(9.0, 3.6 * len(names)), 0.8) as (figure, axes):
         for axis, name in zip(axes[0], names):
             axis.set_axis_on()
-            for (label, records), color in zip(runs.items(), LINES):
-                for key, style in ((name, "-o" if name.startswith("val_") else "-"), (f"val_{name}", "--o")):
-                    points = [(record["samples"], record[key]) for record in records if key in record]
-                    text = f"{label} held out" if key.startswith("val_") else f"{label} training"
-                    if points:
-                        axis.plot(*np.transpose(points), style, color=color, markersize=4, label=text.strip())
+            for key, style in ((name, "-o" if name.startswith("val_") else "-"), (f"val_{name}", "--o")):
+                points = [(record["samples"], record[key]) for record in history if key in record]
+                label = "held out" if key.startswith("val_") else "training"
+                if points:
+                    axis.plot(*np.transpose(points), style, color=BLUE, markersize=4, label=label)
             axis.set_title(TITLES.get(name, name.replace("_", " ")))
             axis.set_xlabel("samples seen")
             axis.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value >= 1000 else f"{value:g}")
-            if not shared_legend:
-                axis.legend(fontsize=8)
-        if shared_legend:
-            figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=4, fontsize=8)
+            axis.legend(fontsize=8)
     return figure

@@ -97,4 +97,3 @@ def test_history():
     check(figure)
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["loss", "IoU"]
     assert len(figure.axes[0].lines) == 2  # training and held out
-    check(plots.plot_history({f"lr {number}": records for number in range(4)}, names=["loss"]))

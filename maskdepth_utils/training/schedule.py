@@ -27,17 +27,18 @@ def batch_indices(step: int, batch: int, length: int, seed: int) -> list[int]:
     return [int(permutation(length, seed, position // length)[position % length]) for position in positions]
 
 
-def schedule_factor(schedule: str, progress: float) -> float:
-    """The factor on the learning rate at `progress`, which is 0 at the first step and 1 at the end.
+def learning_rate(settings: Settings, step: int) -> float:
+    """The learning rate of a step, for a factor of 1.
 
-    "constant" is 1. "one-cycle" is a linear warm-up from 0.04 to 1 over the first 15 %, then a cosine decay to 0 (the
-    shape of Smith's 1cycle policy, 2018, with constant momentum).
+    "constant" is `lr`. "one-cycle" is a linear warm-up from 0.04 to 1 times `lr` over the first 15 % of the steps, then
+    a cosine decay to 0 (the shape of Smith's 1cycle policy, 2018, with constant momentum).
     """
-    if schedule == "constant":
-        return 1.0
+    progress = step / settings.total_steps
+    if settings.schedule == "constant":
+        return settings.lr
     if progress < 0.15:
-        return 0.04 + 0.96 * progress / 0.15
-    return 0.5 + 0.5 * math.cos(math.pi * (progress - 0.15) / 0.85)
+        return settings.lr * (0.04 + 0.96 * progress / 0.15)
+    return settings.lr * (0.5 + 0.5 * math.cos(math.pi * (progress - 0.15) / 0.85))
 
 
 def make_optimizer(settings: Settings, parameters: dict[str, nn.Parameter]) -> torch.optim.Optimizer:
@@ -54,8 +55,3 @@ def make_optimizer(settings: Settings, parameters: dict[str, nn.Parameter]) -> t
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
     return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
-
-
-def learning_rate(settings: Settings, step: int) -> float:
-    """The learning rate of a step, for a factor of 1."""
-    return settings.lr * schedule_factor(settings.schedule, step / settings.total_steps)

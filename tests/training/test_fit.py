@@ -9,7 +9,7 @@ from torch.utils.data import default_collate
 from maskdepth_utils import devices
 from maskdepth_utils.models import MaskDepthNet
 from maskdepth_utils.training import fit, mask_and_depth_loss
-from maskdepth_utils.training.schedule import batch_indices, permutation, schedule_factor
+from maskdepth_utils.training.schedule import batch_indices, learning_rate, permutation
 from maskdepth_utils.training.settings import Settings
 
 
@@ -139,8 +139,9 @@ def test_some_layers_may_learn_slower():
 
 
 def test_schedules():
-    assert schedule_factor("constant", 0.7) == 1
-    values = [schedule_factor("one-cycle", i / 100) for i in range(101)]
+    constant, one_cycle = (Settings(steps=100, lr=1.0, schedule=name) for name in ("constant", "one-cycle"))
+    assert learning_rate(constant, 70) == 1
+    values = [learning_rate(one_cycle, step) for step in range(101)]
     assert values.index(max(values)) == 15 and max(values) == pytest.approx(1)
     assert values[0] == pytest.approx(0.04) and values[-1] == pytest.approx(0, abs=1e-9)
     history = small_fit(new_net(width=4), steps=4, lr=1e-3, schedule="one-cycle")
