@@ -1,4 +1,4 @@
-"""Order of the tests: quick ones first, whole notebooks last, so that a mistake shows early. One thread each."""
+"""Order of the tests: quick ones first, whole notebooks last, so that a mistake shows early."""
 
 import os
 import signal

@@ -63,7 +63,8 @@ def compare_with_baselines(
     """Measure a network, and baselines beside it, on the first `count` samples: {row: figures}.
 
     `tuning` are validation samples for the difference threshold, `training` training samples for the baselines of
-    depth; None omits them. The oracle, the empty room's depth, shows how much of a network's error comes from the room.
+    depth; None omits them. The oracle, the empty room's depth, shows how much of a network's error comes from the room;
+    its samples are made without `workers`.
     """
 
     def batches(samples: Dataset, most: int = BASELINE_SAMPLES) -> DataLoader:
@@ -72,6 +73,7 @@ def compare_with_baselines(
     def figures(predict: Callable) -> Figures:
         return evaluate(predict, batches(dataset, count), per_image=True)
 
+    count = min(count, len(dataset))
     rows = {predictor.metadata["network"]: figures(network_predict(predictor.model, predictor.device))}
     if tuning is not None:
         rows["difference threshold"] = figures(DifferenceThreshold().fit(batches(tuning)))

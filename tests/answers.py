@@ -87,7 +87,7 @@ def styles(right, names):
                 value[...] = 0
         return found
 
-    yield from (functools.partial(right), greedy)  # no function has to have a name
+    yield from (functools.partial(right), greedy)  # no function needs a name
     yield changed(right, lambda x: x.double() if isinstance(x, torch.Tensor) and x.is_floating_point() else x)
     if names != LOSS:
         yield changed(right, lambda x: x.numpy() if isinstance(x, torch.Tensor) else torch.as_tensor(x))

@@ -57,7 +57,7 @@ EXERCISES = {
     ),
     "check_interval": Exercise(
         right=[solutions()["check_interval"], interval_by_loops, lambda *inputs: [*bootstrap(*inputs)]],
-        # The kind of pair does not matter, and the others change less than two bootstraps differ by.
+        # The kind of pair does not matter, and the others change the result by less than two bootstraps differ.
         allowed=("tuple(", "-> 1.5", "-> 3.5", "-> 96.5", "-> 98.5", "-> 999", "-> 1001"),
         wrong=[
             (lambda *inputs: bootstrap(*inputs, percentiles=(5, 95)), "it is as narrow as with 5 and 95 %"),

@@ -17,8 +17,9 @@ SMALL = np.zeros((80, 80, 3), np.uint8)
 
 EXERCISES = {
     "check_distance": Exercise(
-        right=[3.65, 3.7, np.float32(3.68)],
+        right=[3.5, 3.8, np.float32(3.68)],
         wrong=[
+            (3.4, "expected 45 to 55 %"),
             (3.9, "expected 45 to 55 %"),
             (2.6, "At 2.6 m: it covers 100% of what it covers"),
             (365, "expected metres from 0.5 to 20, found 365"),

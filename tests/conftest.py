@@ -18,7 +18,7 @@ KEPT = {
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory):
-    """A small data/ folder: some of the rooms, objects and scenes that ship. Read only; to damage use `own_data`."""
+    """A small data/ folder, read only: some of the rooms, objects and scenes that ship. `own_data` may be damaged."""
     folder = tmp_path_factory.mktemp("tiny") / "data"
     for kind, names in KEPT.items():
         (folder / kind).mkdir(parents=True)

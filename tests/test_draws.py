@@ -33,6 +33,8 @@ def test_the_first_draws_never_change():
     first = [draws.uniform(), draws.integer(100), round(draws.normal(), 12)]
     assert first == [0.39454441109932903, 23, -0.973079148862]
     assert Draws(0, "train", 0).bytes(8).tolist() == [181, 35, 191, 125, 206, 220, 0, 101]
+    assert Draws(*KEY).bytes(8).tolist() == [0, 222, 170, 123, 238, 46, 101, 141]
+    assert Draws(*KEY).fork("place").bytes(8).tolist() == [65, 226, 142, 47, 63, 115, 180, 23]
 
 
 def test_draws_are_distributed_as_named():

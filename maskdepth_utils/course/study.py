@@ -54,7 +54,7 @@ def provenance(study: str) -> str:
     hours = sum(run["seconds"] for run in runs) / 3600
     return (
         f"{len(runs)} runs of {runs[0]['samples']:,} samples, {hours:.1f} hours on {' / '.join(machines)}; "
-        f"commit {', '.join(commits)}; python notebooks/tools/ablate.py {study}"
+        f"commit {', '.join(commits)}; python notebooks/tools/ablate.py"
     )
 
 

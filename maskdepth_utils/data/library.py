@@ -95,7 +95,7 @@ class Shot(NamedTuple):
     background: np.ndarray  # uint8 RGB
     mask: np.ndarray  # float32 coverage by the object, 0 to 1
     depth: np.ndarray | None  # float32 z-depth, metres; None if it has not been measured
-    about: dict  # what it shows: room, object, distance (metres), angles (degrees) and more
+    about: dict  # what is known of it; of a dataset's sample: room, object, distance (metres), angles (degrees) ...
 
 
 def room_names(split: str, data: str | Path | None = None) -> list[str]:

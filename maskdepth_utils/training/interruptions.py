@@ -20,13 +20,13 @@ SIGNALS = {"SIGINT": "Ctrl-C", "SIGTERM": "the system (SIGTERM)", "SIGHUP": "the
 @contextlib.contextmanager
 def stop_signals(stop: Callable[[str], None]) -> Iterator[None]:
     """Until the block ends, let signals call `stop` with their source instead of ending the process."""
-    with contextlib.ExitStack() as before:
+    with contextlib.ExitStack() as restore:
         if threading.current_thread() is threading.main_thread():  # no other thread may set handlers
             for name, source in SIGNALS.items():
                 number = getattr(signal, name, None)  # Windows has no SIGHUP
                 if number and (name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN):  # nohup ignores it
-                    handler = signal.signal(number, lambda number, frame, source=source: stop(source))
-                    before.callback(signal.signal, number, handler)
+                    previous = signal.signal(number, lambda number, frame, source=source: stop(source))
+                    restore.callback(signal.signal, number, previous)
         yield
 
 

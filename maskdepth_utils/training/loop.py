@@ -66,7 +66,8 @@ def fit(
 
     Args:
         model: `model(image, background)` returns mask logits, or a `MaskDepth`.
-        settings: How to train; or give its fields as `options`, such as `fit(model, dataset, steps=100, lr=0.1)`.
+        settings: How to train. `options` are its fields: instead of it, as in `fit(model, dataset, steps=100, lr=0.1)`,
+            or to replace some.
         loss: Returns a scalar, or {name: scalar}. An nn.Module is trained too, as is `weighting`.
         weighting: Combines {name: scalar} into one scalar, like `UncertaintyWeighting`; None adds them up.
         val: A dataset and a number of steps: at that interval `val_samples` of its samples are measured.

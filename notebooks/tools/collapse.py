@@ -13,7 +13,7 @@ import functools
 import numpy as np
 import torch
 from notebook_files import ROOT, tool_parser
-from results import RESULTS, run_folder, run_missing, timed_report
+from results import RESULTS, require_finished, run_folder, run_missing, timed_report
 from torch.utils.data import Subset
 
 from maskdepth_utils import losses, metrics
@@ -49,10 +49,11 @@ def start(skips: bool) -> MaskDepthNet:
     """Train the network at 80 px as the write-up did: SGD at 0.01, BCE and L1."""
     torch.manual_seed(0)
     model = MaskDepthNet(skips=skips, detail=False, width=WIDTH)
-    out = ROOT / run_folder("collapse", "start", skips)
+    out = run_folder("collapse", "start", skips)
     loss = functools.partial(mask_and_depth_loss, mask=BCE, depth=L1)
     dataset = MaskDepthDataset("train", 80, "tripod")
-    fit(model, dataset, samples=SETTINGS["samples"], batch=16, loss=loss, lr=0.01, workers=0, out=out)
+    fit(model, dataset, samples=SETTINGS["samples"], batch=16, loss=loss, lr=0.01, workers=0, out=ROOT / out)
+    require_finished(out, SETTINGS["samples"])
     return model
 
 
@@ -81,15 +82,16 @@ def run(name: str) -> tuple[dict, dict[str, np.ndarray]]:
     batch = watched()
     dataset = MaskDepthDataset("train", 160, "tripod")
     loss = functools.partial(mask_and_depth_loss, mask=condition["mask"], depth=condition["depth"])
-    out = ROOT / run_folder("collapse", name)
+    out = run_folder("collapse", name)
     looks, frames, every = [], [], SETTINGS["every"]
     with timed_report(condition=name, changed=CONDITIONS[name], looks=looks) as row:
         for step in range(0, SETTINGS["steps"] + 1, every):
             if step:
                 fit(
                     model, dataset, steps=step, batch=BATCH, loss=loss, optimizer=condition["optimizer"],
-                    lr=condition["lr"], workers=0, out=out, progress=False, resume=step > every,
+                    lr=condition["lr"], workers=0, out=ROOT / out, progress=False, resume=step > every,
                 )  # fmt: skip
+                require_finished(out, step * BATCH)
             figures, frame = look(model, batch)
             looks.append({"step": step, **figures})
             frames.append(frame)

@@ -3,7 +3,7 @@
     pip install segmentation-models-pytorch
     python notebooks/tools/compare_unet.py    # an hour or less on a CPU; can be stopped and started
 
-Both start at random and see the same samples in the same order, at 80 px, with losses, optimizer and schedule of
+Both start at random and see the same samples in the same order, at 80 px, with the losses, optimizer and schedule of
 recipe.json's first stage and a quarter of its samples; both are tested on the same samples. The figures go to
 data/results/compare_unet.json, for notebook 05.
 """
@@ -13,7 +13,7 @@ from argparse import Namespace
 import segmentation_models_pytorch as smp
 import torch
 from notebook_files import ROOT, read_json, tool_parser, write_json
-from results import CHECKPOINTS, RESULTS, measure, timed_report
+from results import CHECKPOINTS, RESULTS, measure, require_finished, timed_report
 from torch import nn
 from train_network import stages
 
@@ -42,11 +42,13 @@ class Unet(nn.Module):
 
 def train(name: str, model: nn.Module, options: Namespace) -> dict:
     """Train (or continue); return the number of parameters and the test figures."""
+    out = f"build/runs/compare-{name}-{SIZE}"
     fit(
         model, training_samples(options), samples=options.samples, batch=options.batch, loss=make_loss(options),
         lr=options.lr, weight_decay=options.weight_decay, optimizer=options.optimizer, schedule=options.schedule,
-        workers=options.workers, seed=options.seed, out=ROOT / f"build/runs/compare-{name}-{SIZE}",
+        workers=options.workers, seed=options.seed, out=ROOT / out,
     )  # fmt: skip
+    require_finished(out, options.samples)
     return {"parameters": count_parameters(model)} | measure(model, MaskDepthDataset("test", SIZE, "tripod"), TESTED)
 
 

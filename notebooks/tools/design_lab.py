@@ -9,7 +9,7 @@ predicted depth maps go to design_lab.npz beside it, for the picture of the chec
 import numpy as np
 import torch
 from notebook_files import ROOT, tool_parser
-from results import RESULTS, measure, run_folder, run_missing, timed_report
+from results import RESULTS, measure, require_finished, run_folder, run_missing, timed_report
 from torch import Tensor, nn
 
 from maskdepth_utils.course.design import LabNet, checkerboard, multiply_adds
@@ -41,6 +41,7 @@ def train_and_measure(model: nn.Module, samples: int, out: str, seed: int = 0) -
         model, MaskDepthDataset("train", SIZE, "tripod", seed=seed, rooms=400), samples=samples, batch=16, lr=0.002,
         workers=0, optimizer="adamw", weight_decay=0.01, schedule="one-cycle", seed=seed, out=ROOT / out,
     )  # fmt: skip
+    require_finished(out, samples)
     test = MaskDepthDataset("test", SIZE, "tripod")
     figures, frame = measure(model, test, TESTED), next(iter(make_loader(test, batch=60)))
     with torch.no_grad():

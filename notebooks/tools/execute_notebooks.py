@@ -1,7 +1,7 @@
 """Run notebooks in the full profile and store them with their outputs, ready to be committed.
 
     python notebooks/tools/execute_notebooks.py            # those whose code changed since they were executed
-    python notebooks/tools/execute_notebooks.py 02 extras  # these, and their solutions
+    python notebooks/tools/execute_notebooks.py 02 extras  # these, and their solutions (0 extras: all)
 
 Stored with them, in `metadata.maskdepth.executed`: the day, seconds, peak memory in MB, and the machine. Head, alt
 texts and README's times are updated (heads.py). A notebook that fails is left unchanged.

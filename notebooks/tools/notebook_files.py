@@ -50,7 +50,8 @@ def find_notebooks(names=(), extras=True, solutions=False):
     selected = []
     for name in names:
         path = Path(name).resolve()
-        begins = [one for one in found if one.name.startswith(name) or label(one).startswith(name)]
+        named = {one: (one.name, label(one), label(one).removeprefix("solutions/")) for one in found}
+        begins = [one for one, texts in named.items() if any(text.startswith(name) for text in texts)]
         match = [path] if path.is_file() else begins
         if not match:
             sys.exit(f"expected a notebook of {', '.join(map(label, found))}; found {name!r}")

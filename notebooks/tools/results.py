@@ -89,6 +89,7 @@ def training_seconds(history: list[dict]) -> float:
 def run_missing(path: Path, about: dict, rows: str, names: Iterable, run: Callable, arrays: dict | None = None) -> None:
     """Run the rest of a study, in order, and store it in `path`: a study that was stopped continues.
 
+    To repeat a row, delete it and all rows after it.
     `run(name)` returns a row for the list called `rows`, which is stored with `about`, and {name: array} for the .npz
     file beside it, which starts with `arrays`.
     """

@@ -134,11 +134,13 @@ def test_extras_and_solutions_are_found_by_name(tmp_path, monkeypatch):
     found = {
         "all": files.find_notebooks(), "main line": files.find_notebooks(extras=False),
         "lab": files.find_notebooks(["lab"], solutions=True), "extras": files.find_notebooks(["extras"]),
+        "extras and theirs": files.find_notebooks(["extras"], solutions=True),
         "a path": files.find_notebooks([str(tmp_path / "extras" / "lab.ipynb")]),
     }  # fmt: skip
     assert {name: [files.label(path) for path in paths] for name, paths in found.items()} == {
         "all": ["01_a", "02_b", "extras/lab"], "main line": ["01_a", "02_b"],
         "lab": ["extras/lab", "solutions/extras/lab"], "extras": ["extras/lab"], "a path": ["extras/lab"],
+        "extras and theirs": ["extras/lab", "solutions/extras/lab"],
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from small_training import Dropping, Squares, damage, figures, new_net, same_ten
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import Subset
 
+from maskdepth_utils import load_pretrained
 from maskdepth_utils.data import MaskDepthDataset, ZipDataset
 from maskdepth_utils.data.storage.zips import write_zips
 from maskdepth_utils.losses import UncertaintyWeighting
@@ -250,7 +251,7 @@ def test_a_checkpoint_holds_the_run_and_tensorboard_shows_it(tmp_path):
     checkpoint = read_run(tmp_path)
     assert checkpoint["step"] == len(checkpoint["history"]) == 4 and checkpoint["config"]["lr"] == 0.05
     model, metadata = load_network(tmp_path)
-    assert same_tensors(model, checkpoint["model"])
+    assert same_tensors(model, checkpoint["model"]) and load_pretrained(tmp_path, "cpu").size == 32
     assert metadata["network"] == "MaskDepthNet" and metadata["size"] == 32 and metadata["training"]["step"] == 4
 
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()

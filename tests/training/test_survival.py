@@ -74,7 +74,7 @@ def test_killed_before_every_file_operation(tmp_path, damaged):
 
 
 def start_twice(folder):
-    """A second run while the first one waits for its stopped worker; kill the first one alone, and start at once."""
+    """A second run while the first waits for its stopped worker; then kill only the first, and start again at once."""
     run = f"{folder}/run"
     assert ended(born(train, f"{folder}/whole")) == 0
     first = born(train, run, STEPS, batch_indices(5, 4, 40, 0)[0], 1)
