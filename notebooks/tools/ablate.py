@@ -62,7 +62,7 @@ def run(study: str, row: str, seed: int, samples: int) -> dict:
     network = load_network(ROOT / out)[0]
     datasets = {"test": MaskDepthDataset("test", size, "tripod"), "scenes": SceneDataset(size, "none")}
     for name, dataset in datasets.items():
-        figures = results.measure(network, dataset, TESTED)
+        figures = results.measure_network(network, dataset, TESTED)
         report[name] = {figure: round(value, 5) for figure, value in figures.items() if figure != "images"}
     return report
 

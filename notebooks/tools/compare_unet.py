@@ -13,7 +13,7 @@ from argparse import Namespace
 import segmentation_models_pytorch as smp
 import torch
 from notebook_files import ROOT, read_json, tool_parser, write_json
-from results import CHECKPOINTS, RESULTS, measure, require_finished, timed_report
+from results import CHECKPOINTS, RESULTS, measure_network, require_finished, timed_report
 from torch import nn
 from train_network import stages
 
@@ -49,7 +49,8 @@ def train(name: str, model: nn.Module, options: Namespace) -> dict:
         workers=options.workers, seed=options.seed, out=ROOT / out,
     )  # fmt: skip
     require_finished(out, options.samples)
-    return {"parameters": count_parameters(model)} | measure(model, MaskDepthDataset("test", SIZE, "tripod"), TESTED)
+    test = MaskDepthDataset("test", SIZE, "tripod")
+    return {"parameters": count_parameters(model)} | measure_network(model, test, TESTED)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ predicted depth maps go to design_lab.npz beside it, for the picture of the chec
 import numpy as np
 import torch
 from notebook_files import ROOT, tool_parser
-from results import RESULTS, measure, require_finished, run_folder, run_missing, timed_report
+from results import RESULTS, measure_network, require_finished, run_folder, run_missing, timed_report
 from torch import Tensor, nn
 
 from maskdepth_utils.course.design import LabNet, checkerboard, multiply_adds
@@ -43,7 +43,7 @@ def train_and_measure(model: nn.Module, samples: int, out: str, seed: int = 0) -
     )  # fmt: skip
     require_finished(out, samples)
     test = MaskDepthDataset("test", SIZE, "tripod")
-    figures, frame = measure(model, test, TESTED), next(iter(make_loader(test, batch=60)))
+    figures, frame = measure_network(model, test, TESTED), next(iter(make_loader(test, batch=60)))
     with torch.no_grad():
         depth = model.eval()(frame["image"], frame["background"]).depth
     return {key: round(figures[key], 5) for key in ("iou", "boundary_f", "rmse", "rmse_object")}, depth

@@ -1,7 +1,8 @@
 """Run notebooks in the full profile and store them with their outputs, ready to be committed.
 
     python notebooks/tools/execute_notebooks.py            # those whose code changed since they were executed
-    python notebooks/tools/execute_notebooks.py 02 extras  # these, and their solutions (0 extras: all)
+    python notebooks/tools/execute_notebooks.py 02 05      # these, and their solutions
+    python notebooks/tools/execute_notebooks.py 0 extras   # all of them
 
 Stored with them, in `metadata.maskdepth.executed`: the day, seconds, peak memory in MB, and the machine. Head, alt
 texts and README's times are updated (heads.py). A notebook that fails is left unchanged.

@@ -47,10 +47,10 @@ def find_notebooks(names=(), extras=True, solutions=False):
     folders = ["", "extras"] if extras else [""]
     folders += [f"solutions/{folder}" for folder in folders] if solutions else []
     found = [path for folder in folders for path in sorted((NOTEBOOKS / folder).glob("*.ipynb"))]
+    named = {one: (one.name, label(one), label(one).removeprefix("solutions/")) for one in found}
     selected = []
     for name in names:
         path = Path(name).resolve()
-        named = {one: (one.name, label(one), label(one).removeprefix("solutions/")) for one in found}
         begins = [one for one, texts in named.items() if any(text.startswith(name) for text in texts)]
         match = [path] if path.is_file() else begins
         if not match:

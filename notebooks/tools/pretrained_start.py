@@ -67,9 +67,9 @@ def network(pretrained: bool, seed: int) -> MaskDepthNet:
     return model
 
 
-def run(name: tuple[int, str]) -> tuple[dict, dict]:
+def run(case: tuple[int, str]) -> tuple[dict, dict]:
     """Train and measure one network; a stopped training run continues."""
-    seed, start = name
+    seed, start = case
     model = network(start == "ImageNet", seed)
     with timed_report(start=start, seed=seed, samples=SAMPLES, parameters=count_parameters(model)) as row:
         row |= train_and_measure(model, SAMPLES, run_folder("pretrained", start, seed), seed)[0]

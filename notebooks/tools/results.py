@@ -73,10 +73,10 @@ def require_finished(out: str, samples: int) -> None:
         raise SystemExit(f"{out} is not finished: run this again to continue")
 
 
-def measure(network: nn.Module, dataset: Dataset, count: int) -> dict[str, float]:
+def measure_network(network: nn.Module, dataset: Dataset, count: int) -> dict[str, float]:
     """Return the figures of a network on the first `count` samples of a dataset, or on all if it has fewer."""
     batches = make_loader(Subset(dataset, range(min(count, len(dataset)))), batch=32)
-    return evaluate(network_predict(network.eval()), batches)
+    return evaluate(network_predict(network), batches)
 
 
 def training_seconds(history: list[dict]) -> float:
@@ -89,9 +89,8 @@ def training_seconds(history: list[dict]) -> float:
 def run_missing(path: Path, about: dict, rows: str, names: Iterable, run: Callable, arrays: dict | None = None) -> None:
     """Run the rest of a study, in order, and store it in `path`: a study that was stopped continues.
 
-    To repeat a row, delete it and all rows after it.
     `run(name)` returns a row for the list called `rows`, which is stored with `about`, and {name: array} for the .npz
-    file beside it, which starts with `arrays`.
+    file beside it, which starts with `arrays`. To repeat a row, delete it and all rows after it.
     """
     kept = path.with_suffix(".npz")
     report = read_json(path, about | {rows: []})
