@@ -12,9 +12,9 @@ from torch.utils.data import Dataset
 
 from ..draws import Draws
 from ..files import AssetError, data_dir
-from .compose import compose
+from .compose import compose, zoom
 from .library import SCENES, VIEWS, Room, Shot, load_room, load_scene, object_names, room_names, scene_names
-from .light import LAMP_SHARE, LIGHTS, draw_lamps, draw_light, recolor
+from .light import LAMP_SHARE, LIGHTS, STRONG_SHARE, draw_lamps, draw_light, recolor
 from .placement import place
 from .projection import Projection
 from .shadows import light_factor, object_points
@@ -28,7 +28,7 @@ FLIPS, PLACES = 2, 20
 class ShotDataset(Dataset):
     """Base of our datasets: a subclass makes the pictures (`shot`), and this class turns them into tensors."""
 
-    recolor = False  # whether a room's colours differ from sample to sample
+    own_backgrounds = False  # whether samples of one room have different backgrounds even without a gap
 
     def __init__(self, split: str, size: int, gap: str, seed: int):
         if size not in SIZES:
@@ -67,19 +67,23 @@ class MaskDepthDataset(ShotDataset):
         rooms: How many training rooms; 100 make 400,000 samples. val and test always use all of theirs.
         recolor: Change the colours of room and object in each sample, equally in both shots; all else stays the same.
         real_light: Add shadows, reflections and outlines mixed in linear light at every gap (see `light`).
-        light: "sky", "lamps" that cast shadows in every sample, or "mixed": some with lamps. It changes nothing else.
+        zoom: Enlarge a random part of most samples (see `compose.zoom`). `describe` tells of the whole picture.
+        light: "sky", "lamps" that cast shadows in every sample, or "mixed": some with lamps, half of them with a strong
+            one. It changes nothing else.
         data: The folder of rooms/ and objects/, if not the usual one.
     """
 
     def __init__(
         self, split: str = "train", size: int = 160, gap: str = "handheld", seed: int = 0, rooms: int = 100,
         recolor: bool = False, real_light: bool = False, light: str = "sky", data: str | Path | None = None,
+        zoom: bool = False,
     ):  # fmt: skip
         super().__init__(split, size, gap, seed)
         if light not in LIGHTS:
             raise ValueError(f"light: expected one of {LIGHTS}, found {light!r}")
-        self.light = light
+        self.light, self.zoom = light, zoom
         self.data, self.recolor, self.real_light = str(data or data_dir()), recolor, real_light
+        self.own_backgrounds = recolor or zoom
         self.rooms, self.objects = room_names(split, self.data), object_names(split, self.data)
         if split == "train":
             if not 1 <= rooms <= len(self.rooms):
@@ -97,6 +101,7 @@ class MaskDepthDataset(ShotDataset):
         look = {"recolor": self.recolor, "real_light": self.real_light}
         # Earlier releases had no `light`: their runs and exports, lit by the sky, stay comparable.
         look |= {} if self.light == "sky" else {"light": self.light}
+        look |= {"zoom": True} if self.zoom else {}
         return super().settings | {"rooms": len(self.rooms)} | look
 
     def shot(self, index: int) -> Shot:
@@ -110,11 +115,15 @@ class MaskDepthDataset(ShotDataset):
         gap = draw_level(self.gap, draws.fork("gap").fork("level"))
         level = LEVELS[gap]
         options = draw_light(room.brightness, draws, level.shadow, level.always_linear, self.real_light, self.recolor)
-        if self.light == "lamps" or self.light == "mixed" and draws.fork("has lamps").uniform() < LAMP_SHARE:
-            lamps = draw_lamps(room, projection, draws.fork("lamps"))
+        mixed = self.light == "mixed"
+        if self.light == "lamps" or mixed and draws.fork("has lamps").uniform() < LAMP_SHARE:
+            strong = mixed and draws.fork("has strong lamp").uniform() < STRONG_SHARE
+            lamps = draw_lamps(room, projection, draws.fork("lamps"), strong)
             options["light"] = light_factor(room, projection, object_points(name, self.data), lamps)
             options["shadow"] *= 1 - sum(lamp.share for lamp in lamps)  # the sky's share of the light is smaller
         composite = compose(room, cutout, distance, azimuth, flip, projection=projection, **options)
+        if self.zoom:
+            composite = zoom(composite, draws.fork("zoom"))
         pictures = [composite.image, composite.background]
         if self.recolor:
             pictures = recolor(pictures, draws.fork("colors"))

@@ -28,6 +28,7 @@ HUE = 30.0  # degrees, standard deviation of the turn of all hues
 SATURATION, BRIGHTNESS, GAMMA = 0.35, 0.1, 0.2  # standard deviations of the factors' logarithms
 LIGHTS = ("sky", "lamps", "mixed")  # no sample with lamps, all of them, or a share
 LAMP_SHARE = 0.4  # share of the samples that have lamps when `light` is "mixed"
+STRONG_SHARE = 0.5  # share of these samples that have one strong lamp
 SUN_DISTANCE, SUN_RADIUS = 20.0, 0.1  # metres: far enough away for the shadow's rays to be parallel, half a degree wide
 GRAY = np.full((3, 3), 1 / 3)
 
@@ -59,8 +60,13 @@ def draw_real_light(draws: Draws, always_linear: bool) -> dict[str, float | bool
     return {"shadow": shadow, "gloss": gloss, "linear": always_linear or draws.uniform() < LINEAR}
 
 
-def draw_lamps(room: Room, projection: Projection, draws: Draws) -> tuple[Lamp, ...]:
-    """One to three lamps in the room which together give 30 to 95 % of its light; the rest is the sky's."""
+def draw_lamps(room: Room, projection: Projection, draws: Draws, strong: bool = False) -> tuple[Lamp, ...]:
+    """Lamps in the room and their shares of its light; the rest is the sky's.
+
+    One to three lamps together give 30 to 95 % of the light, or one `strong` lamp gives 75 to 97 %.
+    """
+    if strong:
+        return (draw_lamp(room, projection, draws, draws.uniform(0.75, 0.97)),)
     count = 1 + (draws.uniform() < 0.45) + (draws.uniform() < 0.25)
     weights = [draws.uniform(0.3, 1.0) for _ in range(count)]
     total = draws.uniform(0.3, 0.95)

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from maskdepth_utils.camera import FOCAL, floor_point
-from maskdepth_utils.data.compose import compose
+from maskdepth_utils.data import MaskDepthDataset
+from maskdepth_utils.data.compose import compose, zoom
 from maskdepth_utils.data.library import cutout_distances, load_cutout, load_room, nearest_distance
+from maskdepth_utils.draws import Draws
 from maskdepth_utils.metrics import iou
 
 FIELDS = ("image", "background", "mask", "depth")
@@ -69,6 +71,31 @@ def test_what_is_nearer_hides_the_object(data):
     hidden, whole = plate(np.where(np.arange(160) < 80, 2.0, 9.0)), plate(9.0)
     assert hidden.about["visible"] == pytest.approx(0.5, abs=0.01) and whole.about["visible"] == pytest.approx(1)
     assert hidden.mask[:, :80].max() == 0 and np.array_equal(hidden.mask[:, 80:], whole.mask[:, 80:])
+
+
+# ---------------------------------------------------------------- enlarged
+def test_zoom_keeps_floor_and_object_where_the_canonical_camera_would_see_them(data):
+    """On the floor, 1 / depth grows linearly with the row, by a step that only the eye's height decides."""
+    plain, zoomed = (MaskDepthDataset("train", gap="none", rooms=4, zoom=zoom) for zoom in (False, True))
+    changed = 0
+    for index in range(24):
+        a, b = plain.shot(index), zoomed.shot(index)
+        assert b.mask.sum() > 0 and a.about == b.about
+        assert np.array_equal(b.image[b.mask == 0], b.background[b.mask == 0])
+        slopes = [np.median(1 / shot.depth[-1] - 1 / shot.depth[-17]) for shot in (a, b)]
+        assert slopes[1] == pytest.approx(slopes[0], rel=0.1)
+        changed += not np.array_equal(a.depth, b.depth)
+    assert 12 <= changed < 24
+
+
+def test_zoom_shows_a_part_of_the_composite(data):
+    composite = cabinet()
+    zoomed = [zoom(composite, Draws(0, "train", index)) for index in range(40)]
+    assert sum(one is composite for one in zoomed) in range(4, 20)
+    for one in zoomed:
+        assert one.mask.sum() >= 0.99 * composite.mask.sum() * 0.5  # half of it stays, enlarged or not
+        share = one.depth.min() / composite.depth.min()
+        assert 0.7 <= share <= 1.3 and one.depth.max() <= composite.depth.max()
 
 
 # ---------------------------------------------------------------- its parts

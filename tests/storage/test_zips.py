@@ -43,10 +43,10 @@ def test_the_label_table_describes_the_samples(dataset, exported):
     assert float(row["distance"]) == about["distance"] and float(row["azimuth"]) == about["azimuth"]
 
 
-@pytest.mark.parametrize("recolor,backgrounds", [(False, 10), (True, 120)])
-def test_without_a_gap_each_background_is_stored_once(data, tmp_path, recolor, backgrounds):
-    """There are five views of the room, plain and mirrored, but recolouring makes a background for each sample."""
-    dataset = MaskDepthDataset(size=80, gap="none", rooms=1, recolor=recolor)
+@pytest.mark.parametrize("options, backgrounds", [({}, 10), ({"recolor": True}, 120), ({"zoom": True}, 120)])
+def test_without_a_gap_each_background_is_stored_once(data, tmp_path, options, backgrounds):
+    """There are five views of the room, plain and mirrored, but some options make a background for each sample."""
+    dataset = MaskDepthDataset(size=80, gap="none", rooms=1, **options)
     write_zips(dataset, tmp_path, range(120), progress=False)
     assert len(zipfile.ZipFile(tmp_path / "bg.zip").namelist()) == backgrounds
     back = ZipDataset(tmp_path, 80)

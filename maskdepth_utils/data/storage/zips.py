@@ -75,7 +75,7 @@ def add_sample(archives: dict[str, zipfile.ZipFile], dataset: Dataset, index: in
     shot = dataset.shot(index)
     about = {key: int(value) if isinstance(value, bool) else value for key, value in shot.about.items()}
     names = {field: f"{about['index']:07d}{ending}" for field, ending in ENDINGS.items()}
-    if not (LEVELS[about["gap"]].exposes or dataset.recolor):  # then samples share backgrounds
+    if not (LEVELS[about["gap"]].exposes or dataset.own_backgrounds):  # then samples share backgrounds
         view = about.get("scene") or f"{about['room']}_view{about['view']}{'_flip' if about['flip'] else ''}"
         names["background"] = f"{view}.jpg"
     for field, array in to_arrays(shot, dataset.size).items():
