@@ -9,8 +9,10 @@ import pytest
 
 from maskdepth_utils.data import MaskDepthDataset
 from maskdepth_utils.data.library import cutout_distances, load_cutout, load_room, nearest_distance
+from maskdepth_utils.data.light import draw_lamps
 from maskdepth_utils.data.projection import project_cutout
 from maskdepth_utils.data.shadows import Lamp, hidden_share, light_factor, object_points
+from maskdepth_utils.draws import Draws
 from maskdepth_utils.files import data_dir, entries
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "shadows.npz"
@@ -89,3 +91,11 @@ def test_lamps_change_nothing_but_the_rooms_light():
         lit += not np.array_equal(mixed.shot(index).image, a.image)
     assert darker >= 12 and 3 <= lit <= 14
     assert lamps.settings["light"] == "lamps" and "light" not in sky.settings
+
+
+def test_lamps_give_the_shares_of_the_light_that_are_promised(chair):
+    for index in range(200):
+        draws = Draws(0, "train", index)
+        usual, strong = ([lamp.share for lamp in draw_lamps(*chair[:2], draws, strong)] for strong in (False, True))
+        assert 1 <= len(usual) <= 3 and 0.3 <= sum(usual) <= 0.95
+        assert len(strong) == 1 and 0.75 <= strong[0] <= 0.97
