@@ -104,6 +104,7 @@ def add_train_options(command: Parser) -> None:
     samples = command.add_argument_group("samples")
     add_sample_options(samples, size=160, gap="mixed")
     add(samples, "--recolor", "change the colours of room and object in each training sample", False)
+    add(samples, "--zoom", "enlarge a random part of most training samples", False)
     add(samples, "--real-light", "add shadows and reflections to training samples, whatever the gap", False)
     add(samples, "--val-gap", "gap of the validation samples", "tripod", choices=GAPS)
     add(samples, "--val-every", "steps between two measurements on validation samples", 500, type=positive)

@@ -74,7 +74,7 @@ def train(options: Namespace) -> dict:
 def training_samples(options: Namespace) -> MaskDepthDataset:
     """Make the dataset that the options describe."""
     common = (options.size, options.gap, options.seed, options.rooms)
-    return MaskDepthDataset("train", *common, options.recolor, options.real_light, options.light)
+    return MaskDepthDataset("train", *common, options.recolor, options.real_light, options.light, zoom=options.zoom)
 
 
 def new_network(options: Namespace) -> nn.Module:

@@ -1,11 +1,12 @@
 """Stand an object's cutout in a room: image, mask and exact depth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from ..camera import EYE_HEIGHT
+from ..draws import Draws
 from .library import Cutout, Room
 from .projection import CAMERA_MATRIX, Projection, bounds, crop_to_image, project_corners, project_cutout, resample
 
@@ -18,6 +19,8 @@ def _srgb_tables() -> tuple[np.ndarray, np.ndarray]:
     return linear.astype(np.float32), np.uint8(np.rint(255 * srgb))
 
 
+# how `zoom` interpolates
+ZOOMED = {name: cv2.INTER_LINEAR for name in ("image", "background", "mask")} | {"depth": cv2.INTER_NEAREST}
 OVEREXPOSED = 250  # a pixel of at least this sRGB value in all channels shows a lamp or a window
 TO_LINEAR, TO_SRGB = _srgb_tables()
 
@@ -70,6 +73,28 @@ def compose(
     if flip:
         arrays = (cv2.flip(array, 1) for array in arrays)
     return Composite(*arrays, projection.inside, projection.visible)
+
+
+def zoom(composite: Composite, draws: Draws) -> Composite:
+    """Enlarge a random part of three composites in four, as a lens that is up to 1 / 0.7 times as long would show it.
+
+    The canonical camera would see the same picture in a room that is compressed along the line of sight, so depth
+    shrinks by as much: the floor stays where the network expects it. At least half of the mask stays in the picture.
+    """
+    size, share = composite.mask.shape[0], draws.uniform(0.7, 1.0)
+    left, top = (size * (1 - share) * draws.uniform(0.2, 0.8) for _ in range(2))
+    if draws.uniform() >= 0.75:
+        return composite
+    scale = 1 / share
+    # A pixel's centre lies half a pixel from its corner: x' + 1/2 = scale (x + 1/2 - left).
+    matrix = np.array([[scale, 0, scale * (0.5 - left) - 0.5], [0, scale, scale * (0.5 - top) - 0.5]])
+    parts = {
+        name: cv2.warpAffine(getattr(composite, name), matrix, (size, size), None, flags, cv2.BORDER_REPLICATE)
+        for name, flags in ZOOMED.items()
+    }
+    if parts["mask"].sum() * share**2 < 0.5 * composite.mask.sum():
+        return composite
+    return replace(composite, **parts | {"depth": parts["depth"] * np.float32(share)})
 
 
 def _blend(image: np.ndarray, color: np.ndarray, matrix: np.ndarray, share: float = 1.0, linear: bool = False) -> None:

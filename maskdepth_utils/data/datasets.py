@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from ..draws import Draws
 from ..files import AssetError, data_dir
-from .compose import compose
+from .compose import compose, zoom
 from .library import SCENES, VIEWS, Room, load_room, load_scene, object_names, room_names, scene_names
 from .light import LIGHTS, draw_lamps, draw_light, has_lamps, recolor
 from .placement import place
@@ -67,6 +67,7 @@ class MaskDepthDataset(ShotDataset):
         rooms: How many training rooms; 100 make 400,000 samples. val and test always use all of theirs.
         recolor: Change the colours of room and object in each sample, equally in both shots; all else stays the same.
         real_light: Add shadows, reflections and outlines mixed in linear light at every gap (see `light`).
+        zoom: Show a random part of most samples, enlarged, as a camera with a longer lens would (see `compose.zoom`).
         light: "sky", "lamps" that cast shadows in every sample, or "mixed": some with lamps. It changes nothing else.
         data: The folder of rooms/ and objects/, if not the usual one.
     """
@@ -74,11 +75,12 @@ class MaskDepthDataset(ShotDataset):
     def __init__(
         self, split: str = "train", size: int = 160, gap: str = "handheld", seed: int = 0, rooms: int = 100,
         recolor: bool = False, real_light: bool = False, light: str = "sky", data: str | Path | None = None,
+        zoom: bool = False,
     ):  # fmt: skip
         super().__init__(split, size, gap, seed)
         if light not in LIGHTS:
             raise ValueError(f"light: expected one of {LIGHTS}, found {light!r}")
-        self.light = light
+        self.light, self.zoom = light, zoom
         self.data, self.recolor, self.real_light = str(data or data_dir()), recolor, real_light
         self.rooms, self.objects = room_names(split, self.data), object_names(split, self.data)
         if split == "train":
@@ -97,6 +99,7 @@ class MaskDepthDataset(ShotDataset):
         look = {"recolor": self.recolor, "real_light": self.real_light}
         # Earlier releases had no `light`: their runs and exports, lit by the sky, stay comparable.
         look |= {} if self.light == "sky" else {"light": self.light}
+        look |= {"zoom": True} if self.zoom else {}
         return super().settings | {"rooms": len(self.rooms)} | look
 
     def shot(self, index: int) -> Shot:
@@ -115,6 +118,8 @@ class MaskDepthDataset(ShotDataset):
             options["light"] = light_factor(room, projection, object_points(name, self.data), lamps)
             options["shadow"] *= 1 - sum(lamp.share for lamp in lamps)  # the sky's share of the light is smaller
         composite = compose(room, cutout, distance, azimuth, flip, projection=projection, **options)
+        if self.zoom:
+            composite = zoom(composite, draws.fork("zoom"))
         pictures = [composite.image, composite.background]
         if self.recolor:
             pictures = recolor(pictures, draws.fork("colors"))
