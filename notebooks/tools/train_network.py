@@ -3,18 +3,20 @@
     python notebooks/tools/train_network.py maskdepthnet      # hours; stop and start it as you like
     python notebooks/tools/train_network.py masknet
 
-Each stage is one `python -m maskdepth_utils train` and begins with the weights of the one before. The last one writes
-data/checkpoints/NAME.safetensors; data/results/training_NAME.json gets the commands, commit, machine, hours and curves.
+Each stage is one `python -m maskdepth_utils train` and begins with the weights of the one before. The shipped weights,
+data/checkpoints/NAME.safetensors, are the mean of those of the last stages, as many as the recipe says under "averaged";
+data/results/training_NAME.json gets the commands, commit, machine, hours and curves.
 """
 
 import hashlib
 import shlex
 
+import torch
 from notebook_files import ROOT, read_json, tool_parser, write_json
 from results import CHECKPOINTS, RESULTS, call, commit, machine, require_finished, training_seconds
 
 from maskdepth_utils.files import write_file
-from maskdepth_utils.models.weights import read_run
+from maskdepth_utils.models.weights import load_network, read_run, save_pretrained
 
 CURVES = ("samples", "loss", "mask", "depth", "val_loss", "val_iou", "val_rmse")
 
@@ -26,7 +28,6 @@ def stages(name: str, recipe: dict) -> list[dict]:
         out = f"build/runs/{name}-{number}"
         options = [*shlex.split(recipe.get("common", "")), *shlex.split(options), "--out", out]
         options += ["--init", before] if before else []
-        options += ["--save-to", f"build/runs/{name}.safetensors"] if number == len(recipe["stages"]) else []
         made.append({"out": out, "options": options})
         before = out
     return made
@@ -48,6 +49,23 @@ def summarise(out: str) -> dict:
     }  # fmt: skip
 
 
+def write_network(name: str, stages: list) -> None:
+    """Write the mean of the weights of these stages' networks, each a run's folder or a file, and all checksums.
+
+    The mean is better than each of them where one training continues another ("model soups", Wortsman et al. 2022).
+    """
+    networks = [load_network(stage) for stage in stages]
+    model, metadata = networks[-1]
+    weights = [network.state_dict() for network, _ in networks]
+    mean = {key: torch.stack([one[key].double() for one in weights]).mean(0) for key in weights[-1]}
+    model.load_state_dict(mean)
+    facts = {"size": metadata["size"], "training": metadata["training"], "averaged": len(networks)}
+    save_pretrained(model, CHECKPOINTS / f"{name}.safetensors", **facts)
+    files = sorted(CHECKPOINTS.glob("*.safetensors"))
+    sums = "".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
+    write_file(CHECKPOINTS / "SHA256SUMS", sums.encode())
+
+
 def main() -> None:
     parser = tool_parser(__doc__)
     recipes = read_json(CHECKPOINTS / "recipe.json")
@@ -55,7 +73,8 @@ def main() -> None:
     name = parser.parse_args().name
     path = RESULTS / f"training_{name}.json"
     report = {"network": name, "machine": machine(), "stages": []}
-    for stage in stages(name, recipes[name]):
+    todo = stages(name, recipes[name])
+    for stage in todo:
         begun = ROOT / f"{stage['out']}.commit"  # the commit at which the training began
         if not begun.exists():
             write_file(begun, commit().encode())
@@ -64,11 +83,7 @@ def main() -> None:
         require_finished(stage["out"], int(stage["options"][stage["options"].index("--samples") + 1]))
         made_by = {"command": f"python -m maskdepth_utils {command}", "commit": begun.read_text()}
         report["stages"].append(made_by | summarise(stage["out"]))
-    # The command replaces only files that it has written itself, and none that it reads.
-    write_file(CHECKPOINTS / f"{name}.safetensors", (ROOT / f"build/runs/{name}.safetensors").read_bytes())
-    files = sorted(CHECKPOINTS.glob("*.safetensors"))
-    sums = "".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
-    write_file(CHECKPOINTS / "SHA256SUMS", sums.encode())
+    write_network(name, [ROOT / stage["out"] for stage in todo[-recipes[name].get("averaged", 1) :]])
     write_json(path, report)
     print(f"wrote {path.relative_to(ROOT)}")
 

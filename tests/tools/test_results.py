@@ -5,12 +5,14 @@ import shlex
 import ablate
 import pytest
 import results
+import torch
 import train_network
 import write_results
 from notebook_files import read_json
 
-from maskdepth_utils import files
 from maskdepth_utils.__main__ import make_parser
+from maskdepth_utils.models import MaskNet
+from maskdepth_utils.models.weights import load_network, save_pretrained
 
 
 def test_the_table_shows_the_stored_figures_between_its_marks():
@@ -36,7 +38,21 @@ def test_recipes_are_commands_that_the_program_takes():
         parsed = [make_parser().parse_args(["train", *stage["options"]]) for stage in made]
         assert [one.init for one in parsed] == [None] + [stage["out"] for stage in made[:-1]]
         assert parsed[0].size <= parsed[-1].size
-        files.check_replaceable(results.ROOT / parsed[-1].save_to)  # as the command does when it starts
+        assert 1 <= recipe.get("averaged", 1) <= len(made)
+
+
+def test_the_mean_of_several_networks_is_shipped(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_network, "CHECKPOINTS", tmp_path)
+    networks = [MaskNet(width=4) for _ in range(2)]
+    for network, value in zip(networks, (1.0, 4.0)):
+        for parameter in network.parameters():
+            torch.nn.init.constant_(parameter, value)
+        save_pretrained(network, tmp_path / f"{value}.safetensors", training={})
+    train_network.write_network("mean", sorted(tmp_path.glob("*.safetensors")))
+    mean, metadata = load_network(tmp_path / "mean.safetensors")
+    assert all((parameter == 2.5).all() for parameter in mean.parameters()) and metadata["averaged"] == 2
+    sums = (tmp_path / "SHA256SUMS").read_text().splitlines()
+    assert [line.split()[1] for line in sums] == ["1.0.safetensors", "4.0.safetensors", "mean.safetensors"]
 
 
 def test_every_row_of_the_ablation_is_one_the_program_knows():
