@@ -3,8 +3,8 @@
     python notebooks/tools/train_network.py maskdepthnet      # hours; stop and start it as you like
     python notebooks/tools/train_network.py masknet
 
-Each stage is one `python -m maskdepth_utils train` and begins with the weights of the one before. The shipped weights,
-data/checkpoints/NAME.safetensors, are the mean of those of the last stages, as many as the recipe says under "averaged";
+Each stage is one `python -m maskdepth_utils train` and begins with the weights of the one before. The weights in
+data/checkpoints/NAME.safetensors are the mean of those of the last stages ("averaged" in the recipe: of how many).
 data/results/training_NAME.json gets the commands, commit, machine, hours and curves.
 """
 
@@ -52,7 +52,7 @@ def summarise(out: str) -> dict:
 def write_network(name: str, stages: list) -> None:
     """Write the mean of the weights of these stages' networks, each a run's folder or a file, and all checksums.
 
-    The mean is better than each of them where one training continues another ("model soups", Wortsman et al. 2022).
+    Networks that were trained on from the same weights can be averaged ("Model soups", Wortsman et al. 2022).
     """
     networks = [load_network(stage) for stage in stages]
     model, metadata = networks[-1]
