@@ -28,7 +28,7 @@ def score():
     "row, dataset, count",
     [
         ("composites, `tripod`", partial(MaskDepthDataset, "test", gap="tripod"), 60),
-        ("scenes in soft light, `tripod`", partial(SceneDataset, gap="tripod"), 30),
+        ("scenes in soft light, `tripod`", partial(SceneDataset, gap="tripod"), 100),
     ],
 )
 def test_the_model_cards_figures(score, row, dataset, count):
