@@ -69,6 +69,7 @@ def zoom(composite: Shot, draws: Draws) -> Shot:
 
     The canonical camera would see the same picture in a room that is compressed along the line of sight, so depth
     shrinks by as much: the floor stays where the network expects it. At least half of the mask stays in the picture.
+    Along the outline, the depth is that of the nearest pixel before, which may lie on the other side.
     """
     size, share = composite.mask.shape[0], draws.uniform(0.7, 1.0)
     left, top = (size * (1 - share) * draws.uniform(0.2, 0.8) for _ in range(2))

@@ -67,9 +67,9 @@ class MaskDepthDataset(ShotDataset):
         rooms: How many training rooms; 100 make 400,000 samples. val and test always use all of theirs.
         recolor: Change the colours of room and object in each sample, equally in both shots; all else stays the same.
         real_light: Add shadows, reflections and outlines mixed in linear light at every gap (see `light`).
-        zoom: Enlarge a random part of most samples (see `compose.zoom`). `describe` tells of the whole picture.
-        light: "sky", "lamps" that cast shadows in every sample, or "mixed": some with lamps, half of them with a strong
-            one. It changes nothing else.
+        zoom: Enlarge a random part of most samples (see `compose.zoom`). `describe` refers to the whole picture.
+        light: "sky", "lamps" that cast shadows in every sample, or "mixed": lamps in some samples, and in half of these
+            a single strong one. It changes nothing else.
         data: The folder of rooms/ and objects/, if not the usual one.
     """
 
@@ -99,7 +99,8 @@ class MaskDepthDataset(ShotDataset):
     @property
     def settings(self) -> dict:
         look = {"recolor": self.recolor, "real_light": self.real_light}
-        # Earlier releases had no `light`: their runs and exports, lit by the sky, stay comparable.
+        # Earlier releases had no `light`: their runs and exports, lit by the sky, stay comparable. Their "mixed" had no
+        # strong lamps.
         look |= {} if self.light == "sky" else {"light": self.light}
         look |= {"zoom": True} if self.zoom else {}
         return super().settings | {"rooms": len(self.rooms)} | look

@@ -4,7 +4,7 @@
     python notebooks/tools/train_network.py masknet
 
 Each stage is one `python -m maskdepth_utils train` and begins with the weights of the one before. The weights in
-data/checkpoints/NAME.safetensors are the mean of those of the last stages ("averaged" in the recipe: of how many).
+data/checkpoints/NAME.safetensors are the mean of the last stages' weights; "averaged" in the recipe says of how many.
 data/results/training_NAME.json gets the commands, commit, machine, hours and curves.
 """
 
@@ -49,12 +49,13 @@ def summarise(out: str) -> dict:
     }  # fmt: skip
 
 
-def write_network(name: str, stages: list) -> None:
-    """Write the mean of the weights of these stages' networks, each a run's folder or a file, and all checksums.
+def write_network(name: str, sources: list) -> None:
+    """Write the mean of the weights in run folders or files, and update SHA256SUMS.
 
-    Networks that were trained on from the same weights can be averaged ("Model soups", Wortsman et al. 2022).
+    The stages follow each other in one training, so their weights can be averaged (Izmailov et al. 2018). So are the
+    statistics of BatchNorm here, which the paper measures anew.
     """
-    networks = [load_network(stage) for stage in stages]
+    networks = [load_network(source) for source in sources]
     model, metadata = networks[-1]
     weights = [network.state_dict() for network, _ in networks]
     mean = {key: torch.stack([one[key].double() for one in weights]).mean(0) for key in weights[-1]}
