@@ -51,7 +51,7 @@ def read_number(text: str, kind: type, least: int = 0) -> float:
     return value
 
 
-def read_term(text: str, names: dict) -> tuple[str, float]:
+def read_term(names: dict, text: str) -> tuple[str, float]:
     """Read the weight of a loss term, such as "ssim=1"."""
     name, _, weight = text.partition("=")
     if name not in names:
@@ -121,8 +121,7 @@ def add_train_options(command: Parser) -> None:
     for name, terms in {"--mask-loss": MASK_TERMS, "--depth-loss": DEPTH_TERMS}.items():
         usual = " ".join(f"{term}={weight:g}" for term, (_, weight) in terms.items())
         help = f"weights of the loss's terms (default: {usual})"
-        kind = partial(read_term, names=terms)
-        loss.add_argument(name, nargs="+", type=kind, default=(), metavar="TERM=WEIGHT", help=help)
+        loss.add_argument(name, nargs="+", type=partial(read_term, terms), default=(), metavar="TERM=WEIGHT", help=help)
     add(loss, "--mask-ssim-on", "logits: the 2020 project's mistake", choices=("probability", "logits"))
     add(loss, "--uncertainty", "learn the weights of the mask and depth losses", False)
     settings = command.add_argument_group("settings")

@@ -1,4 +1,4 @@
-"""The shipped network matches its model card on held-out rooms and objects: all or a part of that evaluation."""
+"""The shipped network matches its model card on held-out rooms and objects."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from maskdepth_utils.evaluation import evaluate, network_predict
 from maskdepth_utils.files import data_dir
 
 OFFICES = Path(os.environ.get(offices.FOLDER_VARIABLE) or Path(__file__).resolve().parents[3] / "shared/office-photos")
-TOLERANCE = {"iou": 0.02, "rmse": 0.006, "delta1": 0.02}  # 60 pictures are a part of that evaluation
+TOLERANCE = {"iou": 0.02, "rmse": 0.006, "delta1": 0.02}  # 60 composites are a part of those in the model card
 
 
 @pytest.fixture(scope="module")
